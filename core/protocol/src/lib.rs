@@ -1,0 +1,1 @@
+//! Kafka's wire messages, declared once as tables of facts.

@@ -1,0 +1,1 @@
+//! Ottla's no-IO core.
