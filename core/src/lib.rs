@@ -1,1 +1,3 @@
 //! Ottla's no-IO core.
+
+pub mod record;
