@@ -31,7 +31,14 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
 
 mod batch;
+mod builder;
 pub mod compression;
+mod control;
+mod records;
+mod stamp;
+#[cfg(test)]
+mod tests;
+mod varint;
 
 pub use batch::{
     Attributes, BATCH_HEADER_SIZE, Batch, BatchError, BatchHeader, BatchView, BatchViews, Batches,
@@ -39,4 +46,7 @@ pub use batch::{
     NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, TimestampType, batch_views, batches, decrement_sequence,
     increment_sequence,
 };
-pub use compression::CompressionType;
+pub use builder::{BatchBuilder, BatchOptions, HeaderRef, empty_batch, estimate_size_upper_bound};
+pub use compression::{Compression, CompressionType, Compressors};
+pub use control::{ControlRecordType, EndTxnMarker};
+pub use records::{Header, Record, RecordError, RecordView, RecordViews, Records, record_views};
