@@ -1,3 +1,14 @@
-//! Ottla's no-IO core.
+//! Ottla's no-IO core: every decision that a cluster makes, and none of the outside world.
+//!
+//! No clock, no socket, no file, no thread, no unseeded randomness: `now`, storage and the seed are arguments, effects are
+//! values. The shells (`server/`, `web/`) drive the same machines. `ARCHITECTURE.md` is the map.
 
+#![forbid(unsafe_code)]
+
+pub mod coordinator;
+pub mod ids;
+pub mod log;
 pub mod record;
+pub mod rng;
+pub mod time;
+pub mod trace;

@@ -1,0 +1,136 @@
+//! [`Runtime`]: drives one coordinator over one partition's log.
+
+use std::collections::VecDeque;
+
+use ottla_protocol::ErrorCode;
+
+use super::{Coordinator, DecideCx, Decision, ReplayAt, Replicated, Token};
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+
+/// The log that a coordinator writes to.
+pub trait Append<Record> {
+    /// Appends the records as one write, or nothing.
+    fn append(&mut self, now: Now, records: &[Record]) -> Result<Appended, ErrorCode>;
+}
+
+/// Where a write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of its first record.
+    pub base_offset: i64,
+    /// The log's high watermark after it.
+    pub high_watermark: i64,
+}
+
+/// A coordinator, its replicated state and the answers that wait for the high watermark.
+#[derive(Clone, Debug)]
+pub struct Runtime<C: Coordinator> {
+    coordinator: C,
+    state: Replicated<C::State>,
+    rng: Rng,
+    /// (offset of the last record waited for, answers).
+    parked: VecDeque<(i64, Vec<(Token, C::Response)>)>,
+    ready: Vec<(Token, C::Response)>,
+}
+
+impl<C: Coordinator> Runtime<C> {
+    /// A runtime over a state that was loaded from the log.
+    pub fn loaded(mut coordinator: C, state: C::State, now: Now, rng: Rng) -> Self {
+        coordinator.loaded(now, &state);
+        Self { coordinator, state: Replicated::new(state), rng, parked: VecDeque::new(), ready: Vec::new() }
+    }
+
+    /// Asks the coordinator something. Answers appear in [`Runtime::take_ready`], at once or after later calls.
+    pub fn submit(&mut self, now: Now, log: &mut impl Append<C::Record>, token: Token, request: C::Request) {
+        let mut cx =
+            DecideCx { now, rng: &mut self.rng, tip: self.state.tip(), committed: self.state.committed() };
+        let decision = self.coordinator.decide(&mut cx, token, request);
+        self.carry_out(now, log, decision);
+    }
+
+    /// Lets passed deadlines decide.
+    pub fn tick(&mut self, now: Now, log: &mut impl Append<C::Record>) {
+        while self.deadline().is_some_and(|deadline| deadline <= now.monotonic) {
+            let mut cx = DecideCx {
+                now,
+                rng: &mut self.rng,
+                tip: self.state.tip(),
+                committed: self.state.committed(),
+            };
+            let decision = self.coordinator.tick(&mut cx);
+            self.carry_out(now, log, decision);
+        }
+    }
+
+    /// When [`Runtime::tick`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.coordinator.deadline()
+    }
+
+    /// Everything below `high_watermark` is committed: frees the answers that waited for it.
+    pub fn high_watermark_advanced(&mut self, high_watermark: i64) {
+        self.state.committed_up_to(high_watermark);
+        while self.parked.front().is_some_and(|(offset, _)| *offset < high_watermark) {
+            if let Some((_, mut replies)) = self.parked.pop_front() {
+                self.ready.append(&mut replies);
+            }
+        }
+    }
+
+    /// The answers that may be sent.
+    pub fn take_ready(&mut self) -> Vec<(Token, C::Response)> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// The state up to the high watermark.
+    pub fn committed(&self) -> &C::State {
+        self.state.committed()
+    }
+
+    /// The state with every appended record.
+    pub fn tip(&self) -> &C::State {
+        self.state.tip()
+    }
+
+    /// The soft state.
+    pub fn coordinator(&self) -> &C {
+        &self.coordinator
+    }
+
+    /// The soft state, for events that need no record (a new image, a closed connection).
+    pub fn coordinator_mut(&mut self) -> &mut C {
+        &mut self.coordinator
+    }
+
+    /// Carries out a decision that was made outside [`Runtime::submit`].
+    pub fn carry_out(&mut self, now: Now, log: &mut impl Append<C::Record>, decision: Decision<C>) {
+        if decision.records.is_empty() {
+            match self.state.last_pending() {
+                Some(offset) if !decision.replies.is_empty() => {
+                    self.parked.push_back((offset, decision.replies))
+                }
+                _ => self.ready.extend(decision.replies),
+            }
+            return;
+        }
+        match log.append(now, &decision.records) {
+            Ok(Appended { base_offset, high_watermark }) => {
+                let mut offset = base_offset;
+                for record in &decision.records {
+                    let at = ReplayAt { offset, timestamp: now.wall, producer_id: -1, producer_epoch: -1 };
+                    C::replay(self.state.tip_mut(), at, record);
+                    offset = offset.saturating_add(1);
+                }
+                let last_offset = offset.saturating_sub(1);
+                self.state.appended(last_offset);
+                self.parked.push_back((last_offset, decision.replies));
+                self.high_watermark_advanced(high_watermark);
+            }
+            Err(error) => {
+                let refusals = self.coordinator.append_failed(now, error, decision.replies);
+                self.ready.extend(refusals);
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Everything that can be watched, declared once.
+//!
+//! Machines emit [`TraceEvent`]s in the past tense; the server turns them into logs and metrics, the playground into pictures,
+//! checkers assert on them. A sink that nobody listens to costs one branch.
+
+use ottla_protocol::{ApiKey, ErrorCode, Str};
+
+use crate::ids::{ConnectionId, NodeId, TopicPartition};
+
+/// What happened, to whom.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TraceEvent {
+    /// A node answers requests.
+    NodeStarted { node: NodeId },
+    /// A request was read whole.
+    RequestReceived { connection: ConnectionId, api: ApiKey, version: i16, bytes: usize },
+    /// Its response was handed to the network.
+    ResponseSent { connection: ConnectionId, api: ApiKey, bytes: usize },
+    /// A connection was closed by this side.
+    ConnectionClosed { connection: ConnectionId, reason: String },
+    /// Records entered a log.
+    RecordsAppended { partition: TopicPartition, base_offset: i64, last_offset: i64, bytes: usize },
+    /// Records became visible to consumers.
+    HighWatermarkAdvanced { partition: TopicPartition, high_watermark: i64 },
+    /// The oldest offset moved up.
+    LogStartOffsetAdvanced { partition: TopicPartition, log_start_offset: i64 },
+    /// A segment was begun.
+    SegmentRolled { partition: TopicPartition, base_offset: i64 },
+    /// A log was opened after an unclean stop, and this was cut from it.
+    LogRecovered { partition: TopicPartition, log_end_offset: i64, truncated_bytes: u64 },
+    /// A log directory or partition stopped serving.
+    StorageFailed { path: String, reason: String },
+    /// A classic or consumer group changed state.
+    GroupChanged { group: Str, state: &'static str, generation_id: i32, members: usize },
+    /// Offsets were committed.
+    OffsetCommitted { group: Str, partition: TopicPartition, offset: i64 },
+    /// Metadata was published up to this offset.
+    MetadataPublished { offset: i64 },
+    /// A request was refused.
+    RequestRefused { api: ApiKey, error: ErrorCode, reason: String },
+}
+
+/// The sink that a driver lends.
+#[derive(Clone, Debug, Default)]
+pub struct Traces {
+    listening: bool,
+    events: Vec<TraceEvent>,
+}
+
+impl Traces {
+    /// A sink that keeps what it is given.
+    pub fn listening() -> Self {
+        Self { listening: true, events: Vec::new() }
+    }
+
+    /// Records an event, built only when somebody listens.
+    pub fn emit(&mut self, event: impl FnOnce() -> TraceEvent) {
+        if self.listening {
+            self.events.push(event());
+        }
+    }
+
+    /// What was emitted since the last call.
+    pub fn take(&mut self) -> Vec<TraceEvent> {
+        std::mem::take(&mut self.events)
+    }
+}
