@@ -34,10 +34,12 @@ mod batch;
 mod builder;
 pub mod compression;
 mod control;
+pub mod legacy;
 mod records;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod validate;
 mod varint;
 
 pub use batch::{
@@ -50,3 +52,7 @@ pub use builder::{BatchBuilder, BatchOptions, HeaderRef, empty_batch, estimate_s
 pub use compression::{Compression, CompressionType, Compressors};
 pub use control::{ControlRecordType, EndTxnMarker};
 pub use records::{Header, Record, RecordError, RecordView, RecordViews, Records, record_views};
+pub use validate::{
+    AppendOrigin, BatchRules, REJECTED_RECORDS_MAX, RejectedRecord, RejectionReason, ValidatedBatch,
+    ValidationError, validate,
+};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::compression::{CompressionType, Compressors, DecompressError};
 use super::varint::Cursor;
-use super::{Batch, BatchHeader, TimestampType};
+use super::{Batch, BatchHeader, HeaderRef, TimestampType};
 
 /// One record. Key, value and headers are slices of the batch (of its decompressed body if it was compressed).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl From<DecompressError> for RecordError {
 }
 
 /// One record, borrowed, with deltas as they are in the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordView<'a> {
     /// The whole record, its length included, in bytes.
     pub size_in_bytes: usize,
@@ -111,7 +111,7 @@ impl<'a> RecordView<'a> {
         })
     }
 
-    pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
+    pub fn headers(&self) -> impl Iterator<Item = HeaderRef<'a>> + Clone + use<'a> {
         let mut cursor = Cursor::new(self.headers);
         std::iter::from_fn(move || {
             let length = cursor.length()?;

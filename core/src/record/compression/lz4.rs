@@ -4,6 +4,8 @@
 //! The compressor is our own because its bytes must be the same on 32 and 64 bits: it is greedy, with one table of the
 //! last position of each hash.
 
+use bytes::Bytes;
+
 use super::DecompressError;
 use super::xxh32::xxh32;
 use crate::record::varint::Cursor;
@@ -65,6 +67,21 @@ pub(super) fn decompress(
         frames.frame(output).map_err(|error| error.unwrap_or(DecompressError::Corrupt))?;
     }
     Ok(())
+}
+
+/// The frame with the header checksum that it should have, for those that got it wrong. What is too short or no frame
+/// stays as it is.
+pub(in crate::record) fn with_valid_header(frame: &Bytes) -> Bytes {
+    const DESCRIPTOR_START: usize = 4;
+    let Some(flags) = frame.get(DESCRIPTOR_START) else { return frame.clone() };
+    let descriptor_len = if flags & FLAG_CONTENT_SIZE != 0 { 10 } else { 2 };
+    let mut frame = frame.to_vec();
+    if let Some((descriptor, [stored, ..])) =
+        frame.get_mut(DESCRIPTOR_START..).and_then(|rest| rest.split_at_mut_checked(descriptor_len))
+    {
+        *stored = header_checksum(descriptor);
+    }
+    frame.into()
 }
 
 /// The byte after the descriptor: the second of its hash.

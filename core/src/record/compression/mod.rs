@@ -144,6 +144,8 @@ impl From<CompressionType> for Compression {
     }
 }
 
+pub(super) use lz4::with_valid_header as lz4_with_valid_header;
+
 /// Appends what `reader` gives, chunk by chunk, until it ends or the bound is passed.
 fn read_bounded(
     mut reader: impl Read,
