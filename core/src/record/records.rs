@@ -1,6 +1,7 @@
 //! The records inside a batch: borrowed views for walks that allocate nothing, and owned records that share the
 //! batch's buffer.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -25,6 +26,13 @@ pub struct Record {
 pub struct Header {
     pub key: Bytes,
     pub value: Option<Bytes>,
+}
+
+impl Header {
+    /// The key as clients see it.
+    pub fn key_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.key)
+    }
 }
 
 /// Why the body of a batch is not what its header says.

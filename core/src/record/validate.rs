@@ -6,6 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use ottla_protocol::ErrorCode;
 
 use super::batch::{
     BATCH_HEADER_SIZE, Batch, BatchError, BatchHeader, MAGIC_V2, NO_TIMESTAMP, TimestampType, log_entry_size,
@@ -140,6 +141,12 @@ pub struct RejectedRecord {
     pub reason: RejectionReason,
 }
 
+impl RejectedRecord {
+    fn is_about_timestamp(&self) -> bool {
+        !matches!(self.reason, RejectionReason::NoKey)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectionReason {
     /// A compacted topic needs keys.
@@ -209,6 +216,35 @@ impl From<BatchError> for ValidationError {
 }
 
 impl ValidationError {
+    /// What the Produce response says.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::Corrupt => ErrorCode::CorruptMessage,
+            Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
+            Self::Rejected(records) if records.iter().any(RejectedRecord::is_about_timestamp) => {
+                ErrorCode::InvalidTimestamp
+            }
+            Self::NoBatch
+            | Self::MoreThanOneBatch
+            | Self::UnexpectedMagic { .. }
+            | Self::BaseOffset { .. }
+            | Self::Count { .. }
+            | Self::ControlBatch
+            | Self::Sequence { .. }
+            | Self::Records(_)
+            | Self::Rejected(_) => ErrorCode::InvalidRecord,
+        }
+    }
+
+    /// What goes into `record_errors` of the Produce response; empty unless single records are to blame.
+    pub fn rejected_records(&self) -> &[RejectedRecord] {
+        match self {
+            Self::Rejected(records) => records,
+            _ => &[],
+        }
+    }
+
     pub(super) fn of_records(error: RecordError, batch_bytes_max: usize) -> Self {
         match error {
             RecordError::Decompress(DecompressError::TooLarge { bytes_max }) => {
