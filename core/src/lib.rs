@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod coordinator;
 pub mod ids;
 pub mod log;

@@ -1,0 +1,14 @@
+//! Our own keys, which Kafka does not know.
+
+use super::rows::*;
+
+keys! { KEYS: Broker, internal = false;
+    /// Where the page, `/health`, `/metrics` and the WebSocket bridge listen, as `host:port`; empty for nowhere.
+    "ottla.http.listeners" List = "127.0.0.1:8080", Distinct, Medium, ReadOnly, Honoured;
+    /// When a produced batch reaches the disk before it is acknowledged: `none` leaves that to replication.
+    "ottla.log.sync" String = "none", OneOf(&["none", "batch"]), Medium, ReadOnly, NotBuilt;
+    /// How many shards share the partitions; 0 takes one per processor core.
+    "ottla.shards" Int = "0", Between(0, 1024), Medium, ReadOnly, Honoured;
+    /// Where ZooKeeper's protocol is spoken, as `host:port`.
+    "ottla.zookeeper.listeners" List = "", Distinct, Medium, ReadOnly, NotBuilt;
+}
