@@ -9,6 +9,7 @@ pub mod config;
 pub mod coordinator;
 pub mod ids;
 pub mod log;
+pub mod metadata;
 pub mod record;
 pub mod rng;
 pub mod time;
