@@ -1,1 +1,23 @@
-//! End-to-end tests.
+//! End to end: Ottla beside Apache Kafka, real clients against both.
+//!
+//! - [`peer`] starts Apache Kafka and Ottla with one interface;
+//! - [`wire`] speaks Kafka's frames over a plain socket;
+//! - [`program`] runs a client program and keeps what it printed.
+//!
+//! The suites are in `tests/`, the client programs in `clients/`.
+
+pub mod peer;
+pub mod program;
+pub mod wire;
+
+use std::path::{Path, PathBuf};
+
+/// The top of this checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is below the top").to_path_buf()
+}
+
+/// What `cargo xtask test` installed for the tests: jars, a Python environment, npm packages.
+pub fn tools() -> PathBuf {
+    root().join(".tools")
+}

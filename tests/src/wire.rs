@@ -1,0 +1,77 @@
+//! Kafka's frames over a plain socket, one request at a time.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long a peer may take to answer a request.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// A length on the wire above this is not an answer.
+const FRAME_BYTES_MAX: usize = 128 << 20;
+
+/// One connection to a broker.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+}
+
+impl Wire {
+    /// Connects, or fails at once when nobody listens.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        Ok(Self { stream })
+    }
+
+    /// Sends one frame (header and body, without its length).
+    pub fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        let length = i32::try_from(frame.len()).map_err(io::Error::other)?;
+        self.stream.write_all(&[&length.to_be_bytes(), frame].concat())
+    }
+
+    /// Reads one frame, without its length.
+    pub fn receive(&mut self) -> io::Result<Vec<u8>> {
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length)?;
+        let length = usize::try_from(i32::from_be_bytes(length)).map_err(io::Error::other)?;
+        if length > FRAME_BYTES_MAX {
+            return Err(io::Error::other(format!("a frame of {length} bytes")));
+        }
+        let mut frame = vec![0; length];
+        self.stream.read_exact(&mut frame)?;
+        Ok(frame)
+    }
+
+    /// Sends one frame and waits for the next answer.
+    pub fn ask(&mut self, frame: &[u8]) -> io::Result<Vec<u8>> {
+        self.send(frame)?;
+        self.receive()
+    }
+}
+
+/// True when the broker answers a Metadata request and names itself in it.
+pub fn answers_metadata(address: SocketAddr) -> bool {
+    // Metadata v1, correlation id 7, no client id, no topics.
+    let request = [0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
+    let answer = Wire::connect(address).and_then(|mut wire| wire.ask(&request));
+    // Correlation id, then the number of brokers.
+    answer.is_ok_and(|answer| answer.len() > 8 && answer[..4] == [0, 0, 0, 7] && answer[4..8] != [0; 4])
+}
+
+/// Creates a topic (CreateTopics v2), whether it was there or not.
+pub fn create_topic(address: SocketAddr, name: &str, partitions: i32) {
+    let mut frame = vec![0, 19, 0, 2, 0, 0, 0, 9, 0xff, 0xff, 0, 0, 0, 1];
+    frame.extend((name.len() as i16).to_be_bytes());
+    frame.extend(name.as_bytes());
+    frame.extend(partitions.to_be_bytes());
+    // One replica, no assignments, no configs, 30 s, for real.
+    frame.extend([0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x75, 0x30, 0]);
+    let answer =
+        Wire::connect(address).and_then(|mut wire| wire.ask(&frame)).expect("CreateTopics is answered");
+    // Correlation id, throttle time, one topic, its name, its error code.
+    let at = 4 + 4 + 4 + 2 + name.len();
+    let code = i16::from_be_bytes([answer[at], answer[at + 1]]);
+    assert!(matches!(code, 0 | 36), "CreateTopics {name}: error code {code}");
+}
