@@ -3,16 +3,19 @@
 //! An uncompressed batch costs one pass for the checksum and one walk over its varints; nothing is allocated. A
 //! compressed batch is decompressed for the walk and appended as it came, unless the topic wants another codec.
 
-use std::fmt;
+mod error;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
-use ottla_protocol::ErrorCode;
+
+pub use error::{REJECTED_RECORDS_MAX, RejectedRecord, RejectionReason, ValidationError};
 
 use super::batch::{
-    BATCH_HEADER_SIZE, Batch, BatchError, BatchHeader, MAGIC_V2, NO_TIMESTAMP, TimestampType, log_entry_size,
+    BATCH_HEADER_SIZE, Batch, BatchHeader, MAGIC_V2, NO_TIMESTAMP, TimestampType, log_entry_size,
 };
 use super::builder::{BatchBuilder, BatchOptions};
-use super::compression::{Compression, CompressionType, Compressors, DecompressError};
+use super::compression::{Compression, CompressionType, Compressors};
 use super::legacy;
 use super::records::{RecordError, record_views, uncompressed_body};
 
@@ -20,8 +23,6 @@ use super::records::{RecordError, record_views, uncompressed_body};
 const PRODUCE_VERSION_BATCHES: i16 = 3;
 /// The first Produce version that may carry zstd (KIP-110).
 const PRODUCE_VERSION_ZSTD: i16 = 7;
-/// The most rejected records that are listed; one is enough to refuse the batch.
-pub const REJECTED_RECORDS_MAX: usize = 1_000;
 
 /// The topic's configuration, as far as batches are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,168 +96,6 @@ impl ValidatedBatch {
     }
 }
 
-/// Why a produced batch is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ValidationError {
-    /// There is no whole batch.
-    NoBatch,
-    MoreThanOneBatch,
-    /// The format does not go with the version of the request.
-    UnexpectedMagic {
-        magic: i8,
-        produce_version: i16,
-    },
-    /// Length, checksum or compressed data are wrong.
-    Corrupt,
-    TooLarge {
-        size_in_bytes: usize,
-        batch_bytes_max: usize,
-    },
-    UnsupportedCompression,
-    /// A client's offsets begin at 0.
-    BaseOffset {
-        base_offset: i64,
-    },
-    /// Count and last offset delta disagree, or there are no records.
-    Count {
-        records_count: i32,
-        last_offset_delta: i32,
-    },
-    ControlBatch,
-    /// A producer id without a sequence.
-    Sequence {
-        base_sequence: i32,
-    },
-    /// The records are not what the header says.
-    Records(RecordError),
-    /// Well-formed records that the topic's configuration refuses; at most [`REJECTED_RECORDS_MAX`].
-    Rejected(Vec<RejectedRecord>),
-}
-
-/// A record that is refused, for `record_errors` of the Produce response (KIP-467).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RejectedRecord {
-    /// The index of the record in the batch.
-    pub batch_index: i32,
-    pub reason: RejectionReason,
-}
-
-impl RejectedRecord {
-    fn is_about_timestamp(&self) -> bool {
-        !matches!(self.reason, RejectionReason::NoKey)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RejectionReason {
-    /// A compacted topic needs keys.
-    NoKey,
-    /// ms; not within `[earliest, latest]`.
-    TimestampOutOfRange { timestamp: i64, earliest: i64, latest: i64 },
-    /// LogAppendTime is the broker's to set.
-    TimestampType,
-}
-
-impl fmt::Display for RejectionReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoKey => f.write_str("a compacted topic does not take a record without a key"),
-            Self::TimestampOutOfRange { timestamp, earliest, latest } => {
-                write!(f, "timestamp {timestamp} is not between {earliest} and {latest}")
-            }
-            Self::TimestampType => f.write_str("a producer must not set the timestamp type to LogAppendTime"),
-        }
-    }
-}
-
-impl fmt::Display for ValidationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoBatch => f.write_str("there is no whole record batch"),
-            Self::MoreThanOneBatch => f.write_str("there is more than one record batch"),
-            Self::UnexpectedMagic { magic, produce_version } => {
-                write!(f, "magic {magic} does not go with Produce version {produce_version}")
-            }
-            Self::Corrupt => f.write_str("the record batch is corrupt"),
-            Self::TooLarge { size_in_bytes, batch_bytes_max } => {
-                write!(
-                    f,
-                    "the record batch has {size_in_bytes} bytes, max.message.bytes is {batch_bytes_max}"
-                )
-            }
-            Self::UnsupportedCompression => {
-                f.write_str("the compression type is not supported by this version")
-            }
-            Self::BaseOffset { base_offset } => write!(f, "the base offset is {base_offset} and should be 0"),
-            Self::Count { records_count, last_offset_delta } => {
-                write!(f, "the batch declares {records_count} records up to offset delta {last_offset_delta}")
-            }
-            Self::ControlBatch => f.write_str("clients may not write control records"),
-            Self::Sequence { base_sequence } => write!(f, "sequence {base_sequence} with a producer id"),
-            Self::Records(error) => error.fmt(f),
-            Self::Rejected(records) => {
-                write!(f, "{} records were rejected", records.len())?;
-                records
-                    .first()
-                    .map_or(Ok(()), |first| write!(f, ", record {}: {}", first.batch_index, first.reason))
-            }
-        }
-    }
-}
-
-impl std::error::Error for ValidationError {}
-
-impl From<BatchError> for ValidationError {
-    fn from(error: BatchError) -> Self {
-        match error {
-            BatchError::Incomplete { .. } => Self::NoBatch,
-            _ => Self::Corrupt,
-        }
-    }
-}
-
-impl ValidationError {
-    /// What the Produce response says.
-    pub fn error_code(&self) -> ErrorCode {
-        match self {
-            Self::Corrupt => ErrorCode::CorruptMessage,
-            Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
-            Self::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
-            Self::Rejected(records) if records.iter().any(RejectedRecord::is_about_timestamp) => {
-                ErrorCode::InvalidTimestamp
-            }
-            Self::NoBatch
-            | Self::MoreThanOneBatch
-            | Self::UnexpectedMagic { .. }
-            | Self::BaseOffset { .. }
-            | Self::Count { .. }
-            | Self::ControlBatch
-            | Self::Sequence { .. }
-            | Self::Records(_)
-            | Self::Rejected(_) => ErrorCode::InvalidRecord,
-        }
-    }
-
-    /// What goes into `record_errors` of the Produce response; empty unless single records are to blame.
-    pub fn rejected_records(&self) -> &[RejectedRecord] {
-        match self {
-            Self::Rejected(records) => records,
-            _ => &[],
-        }
-    }
-
-    pub(super) fn of_records(error: RecordError, batch_bytes_max: usize) -> Self {
-        match error {
-            RecordError::Decompress(DecompressError::TooLarge { bytes_max }) => {
-                Self::TooLarge { size_in_bytes: bytes_max, batch_bytes_max }
-            }
-            RecordError::Decompress(DecompressError::Corrupt) => Self::Corrupt,
-            RecordError::UnknownCompression { .. } => Self::UnsupportedCompression,
-            RecordError::Malformed { .. } | RecordError::CountMismatch { .. } => Self::Records(error),
-        }
-    }
-}
-
 /// Validates the records of one partition of a Produce request. `now_ms` is the wall clock. What follows the first batch
 /// must be less than a batch, and is dropped.
 pub fn validate(
@@ -326,8 +165,10 @@ struct Validation<'a> {
 struct Walk {
     max_timestamp: i64,
     max_timestamp_offset_delta: i32,
-    /// Offset deltas are 0, 1, 2 …
-    is_contiguous: bool,
+}
+
+impl Walk {
+    const START: Self = Self { max_timestamp: NO_TIMESTAMP, max_timestamp_offset_delta: 0 };
 }
 
 impl Validation<'_> {
@@ -339,15 +180,8 @@ impl Validation<'_> {
         let walk = self.walk(header, &uncompressed)?;
         let keeps_codec = self.rules.compression.is_none_or(|target| target.kind == source)
             || (header.is_control() && source == CompressionType::None);
-        if !walk.is_contiguous && source == CompressionType::None {
-            let found = header.records_count.unsigned_abs();
-            return Err(ValidationError::Records(RecordError::CountMismatch {
-                declared: header.records_count,
-                found,
-            }));
-        }
-        if !keeps_codec || !walk.is_contiguous {
-            return self.rebuild(header, &uncompressed, source, &walk);
+        if !keeps_codec {
+            return self.rebuild(header, &uncompressed, &walk);
         }
         let timestamps = (self.rules.timestamp_type, self.max_timestamp(&walk));
         let header = BatchHeader { base_offset: 0, ..*header }.with_max_timestamp(timestamps.0, timestamps.1);
@@ -360,13 +194,17 @@ impl Validation<'_> {
     }
 
     fn walk(&self, header: &BatchHeader, uncompressed: &[u8]) -> Result<Walk, ValidationError> {
-        let mut walk =
-            Walk { max_timestamp: NO_TIMESTAMP, max_timestamp_offset_delta: 0, is_contiguous: true };
+        let mut walk = Walk::START;
         let mut rejected = Vec::new();
         for (index, record) in (0i32..).zip(record_views(uncompressed, header.records_count)) {
             let record = record.map_err(|error| self.of_records(error))?;
             let timestamp = record.timestamp(header);
-            walk.is_contiguous &= record.offset_delta == index;
+            if record.offset_delta != index {
+                return Err(ValidationError::OffsetDelta {
+                    batch_index: index,
+                    offset_delta: record.offset_delta,
+                });
+            }
             if timestamp > walk.max_timestamp {
                 walk.max_timestamp = timestamp;
                 walk.max_timestamp_offset_delta = index;
@@ -398,16 +236,15 @@ impl Validation<'_> {
         (sent == TimestampType::LogAppendTime).then_some(RejectionReason::TimestampType)
     }
 
-    /// The same records with offsets from 0, in the codec of the topic.
+    /// The same records in the codec of the topic.
     fn rebuild(
         &self,
         header: &BatchHeader,
         uncompressed: &[u8],
-        source: CompressionType,
         walk: &Walk,
     ) -> Result<ValidatedBatch, ValidationError> {
         let mut builder = BatchBuilder::new(BatchOptions {
-            compression: self.rules.compression.unwrap_or(source.into()),
+            compression: self.rules.compression.unwrap_or_default(),
             timestamp_type: self.rules.timestamp_type,
             log_append_time: self.now_ms,
             producer_id: header.producer_id,
@@ -443,8 +280,7 @@ impl Validation<'_> {
             log_append_time: self.now_ms,
             ..BatchOptions::default()
         });
-        let mut walk =
-            Walk { max_timestamp: NO_TIMESTAMP, max_timestamp_offset_delta: 0, is_contiguous: true };
+        let mut walk = Walk::START;
         let mut rejected = Vec::new();
         for (index, record) in (0i32..).zip(&set.records) {
             if record.timestamp > walk.max_timestamp {
