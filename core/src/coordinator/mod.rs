@@ -4,6 +4,7 @@
 //! passed them. A decision without records waits for the last write before it. A failed append changes nothing and
 //! turns the replies into refusals.
 
+pub mod group;
 pub mod replicated;
 pub mod runtime;
 
