@@ -1,6 +1,9 @@
 //! Turns the tables of facts under `tables/` into Rust: one struct per Kafka structure, its schema, and the
 //! enumerations of API keys, error codes and record types.
 
+// A build script reads the tables and writes the code: what the core may not do, its build must.
+#![allow(clippy::disallowed_methods)]
+
 #[path = "build/emit.rs"]
 mod emit;
 #[path = "build/enums.rs"]
@@ -43,6 +46,7 @@ fn main() {
     fs::write(out.join("error_code.rs"), enums::error_codes(&errors)).expect("OUT_DIR is writable");
 
     let mut records = String::new();
+    let mut registry = vec![("messages".to_owned(), apis)];
     for (family, prefix) in FAMILIES {
         let messages = table::messages(Path::new(&format!("tables/records/{family}.txt")));
         records.push_str(&format!("/// See `tables/records/{family}.txt`.\npub mod {family} {{\n"));
@@ -51,6 +55,8 @@ fn main() {
             records.push_str(&enums::record_types(prefix, &messages));
         }
         records.push_str("}\n");
+        registry.push((format!("records::{family}"), messages));
     }
+    fs::write(out.join("registry.rs"), emit::registry(&registry)).expect("OUT_DIR is writable");
     fs::write(out.join("records.rs"), records).expect("OUT_DIR is writable");
 }

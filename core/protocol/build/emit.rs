@@ -23,6 +23,22 @@ pub fn messages(messages: &[Message]) -> String {
     out
 }
 
+/// A list of every message, with how to make one.
+pub fn registry(families: &[(String, Vec<Message>)]) -> String {
+    let mut out = String::from("pub fn all() -> Vec<Entry> { vec![\n");
+    for (family, messages) in families {
+        for message in messages {
+            let path = format!("crate::{family}::{}::{}", names::snake(&message.name), message.name);
+            let _ = writeln!(
+                out,
+                "Entry {{ family: {family:?}, spec: <{path} as crate::Message>::SPEC, make: || Box::new({path}::default()) }},"
+            );
+        }
+    }
+    out.push_str("] }\n");
+    out
+}
+
 fn versions_in_words(message: &Message) -> String {
     let Versions { first, last } = message.versions;
     let mut words =

@@ -19,6 +19,7 @@ mod api_key;
 mod error_code;
 mod header;
 pub mod records;
+pub mod registry;
 mod text;
 pub mod tree;
 mod uuid;

@@ -10,7 +10,7 @@ use crate::{
     wire::{Trace, read},
 };
 
-/// Nodes of one tree at most; what comes after them is not shown.
+/// Nodes of one tree at most; what comes after them shows only in the ranges of those above it.
 pub const NODES_MAX: usize = 100_000;
 
 /// A field, an element of an array, or the tagged fields of a structure.
@@ -102,6 +102,8 @@ pub(crate) struct Builder {
     done: Vec<Node>,
     open: Vec<Node>,
     count: usize,
+    /// Open nodes that came after the last that is shown.
+    skipped: usize,
 }
 
 impl Builder {
@@ -109,22 +111,30 @@ impl Builder {
         self.done
     }
 
-    fn open(&mut self, name: String, at: usize) {
-        self.open.push(Node { name, range: at..at, ..Node::default() });
+    fn open(&mut self, name: impl FnOnce() -> String, at: usize) {
+        if self.count >= NODES_MAX {
+            self.skipped += 1;
+        } else {
+            self.count += 1;
+            self.open.push(Node { name: name(), range: at..at, ..Node::default() });
+        }
     }
 
     fn close(&mut self, at: usize) {
-        let Some(mut node) = self.open.pop() else { return };
-        node.range.end = at;
-        self.count += 1;
-        if self.count <= NODES_MAX {
+        if self.skipped > 0 {
+            self.skipped -= 1;
+        } else if let Some(mut node) = self.open.pop() {
+            node.range.end = at;
             self.open.last_mut().map_or(&mut self.done, |parent| &mut parent.children).push(node);
         }
     }
 
-    fn value(&mut self, value: String) {
+    fn value(&mut self, value: impl FnOnce() -> String) {
+        if self.skipped > 0 {
+            return;
+        }
         if let Some(node) = self.open.last_mut() {
-            node.value = value;
+            node.value = value();
         }
     }
 }
@@ -132,13 +142,13 @@ impl Builder {
 impl Trace {
     pub(crate) fn open(&mut self, name: &str, at: usize) {
         if let Self::Tree(builder) = self {
-            builder.open(name.to_owned(), at);
+            builder.open(|| name.to_owned(), at);
         }
     }
 
     pub(crate) fn open_element(&mut self, index: usize, at: usize) {
         if let Self::Tree(builder) = self {
-            builder.open(format!("[{index}]"), at);
+            builder.open(|| format!("[{index}]"), at);
         }
     }
 
@@ -150,22 +160,22 @@ impl Trace {
 
     pub(crate) fn value(&mut self, value: impl FnOnce() -> String) {
         if let Self::Tree(builder) = self {
-            builder.value(value());
+            builder.value(value);
         }
     }
 
     pub(crate) fn tag_count(&mut self, from: usize, to: usize, count: u32) {
         if let Self::Tree(builder) = self {
-            builder.open("tagged fields".to_owned(), from);
-            builder.value(count.to_string());
+            builder.open(|| "tagged fields".to_owned(), from);
+            builder.value(|| count.to_string());
             builder.close(to);
         }
     }
 
     pub(crate) fn unknown_tag(&mut self, from: usize, to: usize, tag: u32, size: usize) {
         if let Self::Tree(builder) = self {
-            builder.open(format!("tag {tag}"), from);
-            builder.value(format!("{size} bytes"));
+            builder.open(|| format!("tag {tag}"), from);
+            builder.value(|| format!("{size} bytes"));
             builder.close(to);
         }
     }

@@ -95,9 +95,22 @@ impl Reader<'_> {
         self.trace.open(field.name, self.decoder.position());
         let flexible = self.flexible && !field.inflexible;
         let nullable = field.nullable.contains(self.version);
-        let read = self.value(&field.kind, flexible, nullable, slot);
+        let read = if nullable && field.is_tagged_structure_at(self.version) {
+            self.tagged_structure(&field.kind, slot)
+        } else {
+            self.value(&field.kind, flexible, nullable, slot)
+        };
         self.trace.close(self.decoder.position());
         read.map_err(|error| error.in_field(field.name))
+    }
+
+    /// Whether a tagged structure is null is said by a varint, not by a byte of -1 as elsewhere.
+    fn tagged_structure(&mut self, kind: &Kind, slot: Mut<'_>) -> Result<(), DecodeError> {
+        if self.decoder.varint()? == 0 {
+            self.null(slot);
+            return Ok(());
+        }
+        self.value(kind, true, false, slot)
     }
 
     fn value(
@@ -144,16 +157,11 @@ impl Reader<'_> {
                 self.elements(element, flexible, count, slot)?;
             }
             Kind::Struct(schema) => {
-                let slot = if nullable {
-                    if self.decoder.i8()? < 0 {
-                        self.null(slot);
-                        return Ok(());
-                    }
-                    present(slot)
-                } else {
-                    present(slot)
-                };
-                let target = if let Mut::Struct(slot) = slot { Some(slot) } else { None };
+                if nullable && self.decoder.i8()? < 0 {
+                    self.null(slot);
+                    return Ok(());
+                }
+                let target = if let Mut::Struct(slot) = present(slot) { Some(slot) } else { None };
                 self.structure(schema, target)?;
             }
             _ => self.number(kind, present(slot))?,

@@ -1,5 +1,11 @@
 //! What a message looks like, as data.
 
+use super::{
+    DecodeError, Decoder, EncodeError, Encoder, Struct,
+    read::{Trace, read},
+    write::write,
+};
+
 /// An inclusive range of versions; empty when `last < first`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
@@ -72,6 +78,10 @@ impl Field {
     pub(crate) const fn is_tagged_at(&self, version: i16) -> bool {
         self.tag >= 0 && self.tagged.contains(version)
     }
+
+    pub(crate) const fn is_tagged_structure_at(&self, version: i16) -> bool {
+        matches!(self.kind, Kind::Struct(_)) && self.is_tagged_at(version)
+    }
 }
 
 /// A structure: its fields in wire order.
@@ -121,4 +131,34 @@ pub struct MessageSpec {
     /// The versions with compact lengths and tagged fields (KIP-482).
     pub flexible: Versions,
     pub schema: &'static Schema,
+}
+
+impl MessageSpec {
+    /// [`Message::decode`](super::Message::decode) for who has the type only at run time. `target` must be of
+    /// this message; without one, the frame is checked and dropped.
+    pub fn decode(
+        &self,
+        decoder: &mut Decoder,
+        version: i16,
+        target: Option<&mut dyn Struct>,
+    ) -> Result<(), DecodeError> {
+        read(decoder, self, version, target, &mut Trace::Off)
+    }
+
+    /// [`Message::encode`](super::Message::encode) for who has the type only at run time.
+    pub fn encode(
+        &self,
+        encoder: &mut Encoder,
+        version: i16,
+        message: &dyn Struct,
+    ) -> Result<(), EncodeError> {
+        write(encoder, self, version, message)
+    }
+
+    /// [`Message::encoded_len`](super::Message::encoded_len) for who has the type only at run time.
+    pub fn encoded_len(&self, version: i16, message: &dyn Struct) -> Result<usize, EncodeError> {
+        let mut counter = Encoder::counter();
+        write(&mut counter, self, version, message)?;
+        Ok(counter.len())
+    }
 }

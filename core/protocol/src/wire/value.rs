@@ -38,9 +38,7 @@ pub trait Message: Struct + Clone + Default + PartialEq + Sized + 'static {
 
     /// The bytes that [`Message::encode`] would append, records slices included.
     fn encoded_len(&self, version: i16) -> Result<usize, EncodeError> {
-        let mut counter = Encoder::counter();
-        write(&mut counter, Self::SPEC, version, self)?;
-        Ok(counter.len())
+        Self::SPEC.encoded_len(version, self)
     }
 }
 

@@ -65,18 +65,24 @@ impl Writer<'_> {
     fn field(&mut self, field: &Field, value: Ref<'_>) -> Result<(), EncodeError> {
         let flexible = self.flexible && !field.inflexible;
         let nullable = field.nullable.contains(self.version);
-        let written = if is_null(value) {
-            if nullable {
+        let written = match (is_null(value), nullable) {
+            (true, false) => Err(EncodeError::new(EncodeErrorKind::UnexpectedNull)),
+            (true, true) if field.is_tagged_structure_at(self.version) => {
+                self.encoder.put_varint(0);
+                Ok(())
+            }
+            (true, true) => {
                 self.null(&field.kind, flexible);
                 Ok(())
-            } else {
-                Err(EncodeError::new(EncodeErrorKind::UnexpectedNull))
             }
-        } else {
-            if nullable && matches!(field.kind, Kind::Struct(_)) {
-                self.encoder.put_i8(1);
+            (false, nullable) => {
+                if nullable && field.is_tagged_structure_at(self.version) {
+                    self.encoder.put_varint(1);
+                } else if nullable && matches!(field.kind, Kind::Struct(_)) {
+                    self.encoder.put_i8(1);
+                }
+                self.value(value, flexible)
             }
-            self.value(value, flexible)
         };
         written.map_err(|error| error.in_field(field.name))
     }
