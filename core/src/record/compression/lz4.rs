@@ -7,7 +7,8 @@
 use bytes::Bytes;
 
 use super::DecompressError;
-use super::xxh32::xxh32;
+use super::window::{Bound, OrCorrupt, Stop, Window};
+use super::xxhash::xxh32;
 use crate::record::varint::Cursor;
 
 const MAGIC: u32 = 0x184d_2204;
@@ -62,9 +63,10 @@ pub(super) fn decompress(
     output_max: usize,
     output: &mut Vec<u8>,
 ) -> Result<(), DecompressError> {
-    let mut frames = Frames { cursor: Cursor::new(input), output_max, room: output_max };
-    while !frames.cursor.is_empty() {
-        frames.frame(output).map_err(|error| error.unwrap_or(DecompressError::Corrupt))?;
+    let bound = Bound::after(output, output_max);
+    let mut cursor = Cursor::new(input);
+    while !cursor.is_empty() {
+        frame(&mut cursor, &bound, output).map_err(|stop| bound.error(stop))?;
     }
     Ok(())
 }
@@ -89,136 +91,78 @@ fn header_checksum(descriptor: &[u8]) -> u8 {
     (xxh32(descriptor) >> 8) as u8
 }
 
-struct Frames<'a> {
-    cursor: Cursor<'a>,
-    output_max: usize,
-    room: usize,
+fn frame(cursor: &mut Cursor<'_>, bound: &Bound, output: &mut Vec<u8>) -> Result<(), Stop> {
+    let magic = read_u32(cursor)?;
+    if magic & SKIPPABLE_MASK == SKIPPABLE_MAGIC {
+        let length = read_u32(cursor)? as usize;
+        return cursor.take(length).map(drop).or_corrupt();
+    }
+    let descriptor = cursor.rest();
+    let [flags, block_descriptor] = cursor.array().or_corrupt()?;
+    if magic != MAGIC || flags & FLAG_VERSION_MASK != FLAG_VERSION || flags & FLAG_DICTIONARY != 0 {
+        return Err(Stop::Corrupt);
+    }
+    let content_size = match flags & FLAG_CONTENT_SIZE {
+        0 => None,
+        _ => Some(u64::from_le_bytes(cursor.array().or_corrupt()?)),
+    };
+    let descriptor_len = descriptor.len().saturating_sub(cursor.rest().len());
+    if cursor.byte() != descriptor.get(..descriptor_len).map(header_checksum) {
+        return Err(Stop::Corrupt);
+    }
+    let block_max = block_bytes(block_descriptor).or_corrupt()?;
+    let frame_start = output.len();
+    loop {
+        let length = read_u32(cursor)?;
+        if length == 0 {
+            break;
+        }
+        let block = cursor.take((length & !BLOCK_STORED) as usize).or_corrupt()?;
+        if flags & FLAG_BLOCK_CHECKSUM != 0 && read_u32(cursor)? != xxh32(block) {
+            return Err(Stop::Corrupt);
+        }
+        let start = if flags & FLAG_INDEPENDENT != 0 { output.len() } else { frame_start };
+        bound.block(output, start, block_max, |window| {
+            if length & BLOCK_STORED != 0 { window.literals(block) } else { decompress_block(block, window) }
+        })?;
+    }
+    let content = output.get(frame_start..).unwrap_or_default();
+    if content_size.is_some_and(|size| size != content.len() as u64) {
+        return Err(Stop::Corrupt);
+    }
+    if flags & FLAG_CONTENT_CHECKSUM != 0 && read_u32(cursor)? != xxh32(content) {
+        return Err(Stop::Corrupt);
+    }
+    Ok(())
 }
 
-/// `None` stands for corrupt, so that `?` does for what the cursor lacks.
-type Failure = Option<DecompressError>;
-
-impl Frames<'_> {
-    fn frame(&mut self, output: &mut Vec<u8>) -> Result<(), Failure> {
-        let magic = self.u32()?;
-        if magic & SKIPPABLE_MASK == SKIPPABLE_MAGIC {
-            let length = self.u32()? as usize;
-            return self.cursor.take(length).map(drop).ok_or(None);
-        }
-        let descriptor = self.cursor.rest();
-        let [flags, block_descriptor] = self.cursor.array().ok_or(None)?;
-        if magic != MAGIC || flags & FLAG_VERSION_MASK != FLAG_VERSION || flags & FLAG_DICTIONARY != 0 {
-            return Err(None);
-        }
-        let content_size = match flags & FLAG_CONTENT_SIZE {
-            0 => None,
-            _ => Some(u64::from_le_bytes(self.cursor.array().ok_or(None)?)),
-        };
-        let descriptor_len = descriptor.len().saturating_sub(self.cursor.rest().len());
-        if self.cursor.byte() != descriptor.get(..descriptor_len).map(header_checksum) {
-            return Err(None);
-        }
-        let block_max = match block_descriptor >> 4 & 7 {
-            4 => 64 << 10,
-            5 => 256 << 10,
-            6 => 1 << 20,
-            7 => 4 << 20,
-            _ => return Err(None),
-        };
-        let frame_start = output.len();
-        loop {
-            let length = self.u32()?;
-            if length == 0 {
-                break;
-            }
-            let bytes = self.cursor.take((length & !BLOCK_STORED) as usize).ok_or(None)?;
-            if flags & FLAG_BLOCK_CHECKSUM != 0 && self.u32()? != xxh32(bytes) {
-                return Err(None);
-            }
-            let window_start = if flags & FLAG_INDEPENDENT != 0 { output.len() } else { frame_start };
-            self.block(bytes, length & BLOCK_STORED != 0, block_max, window_start, output)?;
-        }
-        let content = output.get(frame_start..).unwrap_or_default();
-        if content_size.is_some_and(|size| size != content.len() as u64) {
-            return Err(None);
-        }
-        if flags & FLAG_CONTENT_CHECKSUM != 0 && self.u32()? != xxh32(content) {
-            return Err(None);
-        }
-        Ok(())
-    }
-
-    fn block(
-        &mut self,
-        bytes: &[u8],
-        stored: bool,
-        block_max: usize,
-        window_start: usize,
-        output: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
-        let before = output.len();
-        let block_room = block_max.min(self.room);
-        let fits = if stored {
-            let fits = bytes.len() <= block_room;
-            if fits {
-                output.extend_from_slice(bytes);
-            }
-            fits
-        } else {
-            decompress_block(bytes, window_start, before.saturating_add(block_room), output).ok_or(None)?
-        };
-        if !fits {
-            let too_large = DecompressError::TooLarge { bytes_max: self.output_max };
-            return Err((self.room < block_max).then_some(too_large));
-        }
-        self.room = self.room.saturating_sub(output.len().saturating_sub(before));
-        Ok(())
-    }
-
-    fn u32(&mut self) -> Result<u32, Failure> {
-        self.cursor.array().map(u32::from_le_bytes).ok_or(None)
+/// The largest block, by the descriptor's code.
+fn block_bytes(descriptor: u8) -> Option<usize> {
+    match descriptor >> 4 & 7 {
+        4 => Some(64 << 10),
+        5 => Some(256 << 10),
+        6 => Some(1 << 20),
+        7 => Some(4 << 20),
+        _ => None,
     }
 }
 
-/// Appends a block to `output`; `Some(false)` if it would pass `output_end`, `None` if it is corrupt.
-fn decompress_block(
-    input: &[u8],
-    window_start: usize,
-    output_end: usize,
-    output: &mut Vec<u8>,
-) -> Option<bool> {
+fn read_u32(cursor: &mut Cursor<'_>) -> Result<u32, Stop> {
+    cursor.array().map(u32::from_le_bytes).or_corrupt()
+}
+
+fn decompress_block(input: &[u8], window: &mut Window<'_>) -> Result<(), Stop> {
     let mut cursor = Cursor::new(input);
     loop {
-        let token = cursor.byte()?;
-        let literals_len = long_length(&mut cursor, token >> 4)?;
-        let literals = cursor.take(literals_len)?;
-        if literals.len() > output_end.saturating_sub(output.len()) {
-            return Some(false);
-        }
-        output.extend_from_slice(literals);
+        let token = cursor.byte().or_corrupt()?;
+        let literals_len = long_length(&mut cursor, token >> 4).or_corrupt()?;
+        window.literals(cursor.take(literals_len).or_corrupt()?)?;
         if cursor.is_empty() {
-            return Some(true);
+            return Ok(());
         }
-        let distance = usize::from(u16::from_le_bytes(cursor.array()?));
-        let length = long_length(&mut cursor, token & 0xf)?.saturating_add(MATCH_MIN);
-        if distance == 0 || distance > output.len().saturating_sub(window_start) {
-            return None;
-        }
-        if length > output_end.saturating_sub(output.len()) {
-            return Some(false);
-        }
-        copy_match(distance, length, output);
-    }
-}
-
-/// Repeats what is `distance` bytes back; the two may overlap. `0 < distance <= output.len()`.
-pub(super) fn copy_match(distance: usize, length: usize, output: &mut Vec<u8>) {
-    let start = output.len().saturating_sub(distance);
-    let mut left = length;
-    while left > 0 {
-        let piece = left.min(output.len().saturating_sub(start));
-        output.extend_from_within(start..start.saturating_add(piece));
-        left = left.saturating_sub(piece);
+        let distance = usize::from(u16::from_le_bytes(cursor.array().or_corrupt()?));
+        let length = long_length(&mut cursor, token & 0xf).or_corrupt()?.saturating_add(MATCH_MIN);
+        window.copy(distance, length)?;
     }
 }
 

@@ -8,7 +8,8 @@
 mod gzip;
 mod lz4;
 mod snappy;
-mod xxh32;
+mod window;
+mod xxhash;
 mod zstd;
 
 use std::fmt;
