@@ -1,0 +1,55 @@
+//! The topic configuration that a log acts on.
+
+/// A log's share of the topic configs, with Kafka's defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`.
+    pub segment_bytes: u64,
+    /// `segment.ms`.
+    pub segment_ms: i64,
+    /// `segment.jitter.ms`.
+    pub segment_jitter_ms: i64,
+    /// `segment.index.bytes`.
+    pub segment_index_bytes: u64,
+    /// `index.interval.bytes`.
+    pub index_interval_bytes: u64,
+    /// `retention.ms`; −1 keeps for ever.
+    pub retention_ms: i64,
+    /// `retention.bytes`; −1 is without a limit.
+    pub retention_bytes: i64,
+    /// `cleanup.policy` contains `delete`.
+    pub delete: bool,
+    /// `cleanup.policy` contains `compact`.
+    pub compact: bool,
+    /// `file.delete.delay.ms`.
+    pub file_delete_delay_ms: i64,
+    /// `flush.messages`.
+    pub flush_messages: i64,
+    /// `flush.ms`.
+    pub flush_ms: i64,
+    /// `max.message.bytes`; the caller that validates batches enforces it.
+    pub max_message_bytes: i32,
+    /// `producer.id.expiration.ms`, a broker config.
+    pub producer_id_expiration_ms: i64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 1 << 30,
+            segment_ms: 604_800_000,
+            segment_jitter_ms: 0,
+            segment_index_bytes: 10 << 20,
+            index_interval_bytes: 4_096,
+            retention_ms: 604_800_000,
+            retention_bytes: -1,
+            delete: true,
+            compact: false,
+            file_delete_delay_ms: 60_000,
+            flush_messages: i64::MAX,
+            flush_ms: i64::MAX,
+            max_message_bytes: 1_048_588,
+            producer_id_expiration_ms: 86_400_000,
+        }
+    }
+}

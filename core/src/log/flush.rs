@@ -1,0 +1,114 @@
+//! What has to be synced. The log does not sync: its owner asks the driver, and says when that is done.
+
+use super::error::LogError;
+use super::log::Log;
+use super::store::LogStore;
+use crate::time::{Instant, Now};
+
+/// Files and directories to be made durable, and what is then known to be.
+#[derive(Clone, Debug)]
+pub struct FlushPlan<F> {
+    /// Everything below is durable afterwards: the new recovery point.
+    pub up_to: i64,
+    /// Files, in the order of the log.
+    pub files: Vec<F>,
+    /// Directories whose entries have changed.
+    pub directories: Vec<String>,
+    generation: u32,
+}
+
+/// How much to flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushScope {
+    /// The segments that are complete: due after each roll.
+    Inactive,
+    /// Everything.
+    All,
+}
+
+impl<S: LogStore> Log<S> {
+    /// Records that a power loss may take.
+    pub fn unflushed_messages(&self) -> i64 {
+        self.log_end_offset.saturating_sub(self.recovery_point)
+    }
+
+    /// What is due by now: a completed segment at once, everything after `flush.messages` records or `flush.ms`.
+    pub fn flush_due(&self, now: Instant) -> Option<FlushScope> {
+        let unflushed = self.unflushed_messages();
+        let overdue = unflushed > 0 && now.ms_since(self.last_flush) >= self.config.flush_ms;
+        if unflushed >= self.config.flush_messages || overdue {
+            return Some(FlushScope::All);
+        }
+        self.rolled.then_some(FlushScope::Inactive)
+    }
+
+    /// Says what to sync, and hands what the indexes hold back to their files. Call [`Log::flushed`] when it has been synced.
+    pub fn plan_flush(
+        &mut self,
+        store: &mut S,
+        now: Now,
+        scope: FlushScope,
+    ) -> Result<FlushPlan<S::File>, LogError> {
+        let active_base_offset = self.active().map_or(self.log_end_offset, |active| active.base_offset);
+        let up_to = match scope {
+            FlushScope::Inactive => active_base_offset,
+            FlushScope::All => self.log_end_offset,
+        };
+        let first = self.segment_index(self.recovery_point).unwrap_or(0);
+        let mut files = Vec::new();
+        for segment in self.segments.iter_mut().skip(first) {
+            if segment.base_offset != active_base_offset {
+                files.extend(segment.files());
+            } else if scope == FlushScope::All {
+                segment.write_out_indexes(store, false)?;
+                files.extend(segment.files());
+            }
+        }
+        let directories = std::mem::take(&mut self.directory_changed).then(|| self.dir.clone());
+        self.rolled = false;
+        if scope == FlushScope::All {
+            self.last_flush = now.monotonic;
+        }
+        Ok(FlushPlan {
+            up_to,
+            files,
+            directories: directories.into_iter().collect(),
+            generation: self.generation,
+        })
+    }
+
+    /// The plan has been carried out. A plan from before a truncation proves nothing.
+    pub fn flushed(&mut self, plan: &FlushPlan<S::File>) {
+        self.flushed_up_to(plan.up_to, plan.generation);
+    }
+
+    /// [`Log::flushed`], for owners that keep numbers instead of the plan.
+    pub fn flushed_up_to(&mut self, up_to: i64, generation: u32) {
+        if generation == self.generation {
+            self.recovery_point = self.recovery_point.max(up_to.min(self.log_end_offset));
+        }
+    }
+
+    /// Before a clean shutdown: indexes and producer state reach their files. The plan has to be carried out before
+    /// `.kafka_cleanshutdown` is written.
+    pub fn close(&mut self, store: &mut S, now: Now) -> Result<FlushPlan<S::File>, LogError> {
+        self.producers.set_map_end_offset(self.log_end_offset);
+        self.take_producer_snapshot(store)?;
+        if let Some(active) = self.segments.last_mut() {
+            active.write_out_indexes(store, true)?;
+        }
+        self.plan_flush(store, now, FlushScope::All)
+    }
+}
+
+impl<F> FlushPlan<F> {
+    /// For [`Log::flushed_up_to`].
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Whether there is nothing to sync.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.directories.is_empty()
+    }
+}

@@ -1,0 +1,87 @@
+//! `.snapshot` files: the producers of a log up to the offset in the name.
+//!
+//! Version 1: `version i16, crc u32 (CRC-32C of what follows), count i32`, then 46 bytes for each producer: id, epoch, last
+//! sequence, last offset, offset delta, timestamp, coordinator epoch, first offset of the open transaction (−1: none). Of the
+//! batches only the last one is kept.
+
+use crc_fast::{CrcAlgorithm, checksum};
+
+use super::producer_state::{BatchMetadata, ProducerEntry, ProducerState};
+use crate::record::NO_SEQUENCE;
+
+const VERSION: i16 = 1;
+const ENTRY_SIZE: usize = 46;
+
+/// The file's bytes.
+pub fn encode(state: &ProducerState) -> Vec<u8> {
+    let mut entries = Vec::new();
+    let mut count = 0_i32;
+    for (producer_id, entry) in state.producers() {
+        let last = entry.batches.back();
+        entries.extend_from_slice(&producer_id.to_be_bytes());
+        entries.extend_from_slice(&entry.producer_epoch.to_be_bytes());
+        entries.extend_from_slice(&entry.last_sequence().to_be_bytes());
+        entries.extend_from_slice(&entry.last_offset().to_be_bytes());
+        entries.extend_from_slice(&last.map_or(0, |batch| batch.offset_delta).to_be_bytes());
+        entries.extend_from_slice(&entry.last_timestamp.to_be_bytes());
+        entries.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
+        entries.extend_from_slice(&entry.current_txn_first_offset.unwrap_or(-1).to_be_bytes());
+        count = count.saturating_add(1);
+    }
+    let mut checked = count.to_be_bytes().to_vec();
+    checked.append(&mut entries);
+    let mut bytes = VERSION.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&crc(&checked).to_be_bytes());
+    bytes.append(&mut checked);
+    bytes
+}
+
+/// Reads a file written when the log ended at `offset`; `None` if it is broken.
+pub fn decode(bytes: &[u8], offset: i64) -> Option<ProducerState> {
+    let (version, rest) = bytes.split_first_chunk::<2>()?;
+    let (stored, checked) = rest.split_first_chunk::<4>()?;
+    let (count, entries) = checked.split_first_chunk::<4>()?;
+    let (entries, rest) = entries.as_chunks::<ENTRY_SIZE>();
+    let is_whole = i16::from_be_bytes(*version) == VERSION
+        && u32::from_be_bytes(*stored) == crc(checked)
+        && usize::try_from(i32::from_be_bytes(*count)) == Ok(entries.len())
+        && rest.is_empty();
+    if !is_whole {
+        return None;
+    }
+    let mut state = ProducerState::starting_at(offset);
+    for bytes in entries {
+        let mut bytes = bytes.as_slice();
+        let producer_id = i64::from_be_bytes(take(&mut bytes)?);
+        let producer_epoch = i16::from_be_bytes(take(&mut bytes)?);
+        let last_sequence = i32::from_be_bytes(take(&mut bytes)?);
+        let last_offset = i64::from_be_bytes(take(&mut bytes)?);
+        let offset_delta = i32::from_be_bytes(take(&mut bytes)?);
+        let timestamp = i64::from_be_bytes(take(&mut bytes)?);
+        let coordinator_epoch = i32::from_be_bytes(take(&mut bytes)?);
+        let current_txn_first_offset = i64::from_be_bytes(take(&mut bytes)?);
+        let batch = BatchMetadata { last_sequence, last_offset, offset_delta, timestamp };
+        let entry = ProducerEntry {
+            producer_epoch,
+            coordinator_epoch,
+            last_timestamp: timestamp,
+            current_txn_first_offset: (current_txn_first_offset >= 0).then_some(current_txn_first_offset),
+            batches: (last_sequence != NO_SEQUENCE && last_offset >= 0)
+                .then_some(batch)
+                .into_iter()
+                .collect(),
+        };
+        state.load(producer_id, entry);
+    }
+    Some(state)
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*taken)
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    u32::try_from(checksum(CrcAlgorithm::Crc32Iscsi, bytes)).unwrap_or(u32::MAX)
+}

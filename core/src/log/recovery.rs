@@ -1,0 +1,456 @@
+//! Opening a log: what is past the recovery point is read and checked, in steps; a torn tail is cut.
+//!
+//! After a clean shutdown only the last few batches are looked at. Otherwise every segment from the one that holds the recovery point
+//! on is read whole: checksums are verified, the indexes, the leader epochs and the index of aborted transactions are rebuilt,
+//! the first batch that is not whole ends the log. Segments below are believed; one whose offset index is missing or
+//! impossible is read whole too, and must be sound. Producer state comes from the newest snapshot and the batches after
+//! it.
+
+use super::LogConfig;
+use super::error::LogError;
+use super::file_names::{
+    self, CLEANED_SUFFIX, DELETED_SUFFIX, LEADER_EPOCH_CHECKPOINT, LOG_SUFFIX, SNAPSHOT_SUFFIX,
+};
+use super::leader_epochs::LeaderEpochs;
+use super::log::Log;
+use super::offset_index::OFFSET_INDEX_ENTRY_SIZE;
+use super::producer_state::ProducerState;
+use super::scan::{Scan, ScanError, Scanned};
+use super::segment::Segment;
+use super::store::{Entry, LogStore, StoreError};
+use super::time_index::TIME_INDEX_ENTRY_SIZE;
+use super::txn_index::AbortedTxn;
+use crate::time::Now;
+
+/// What a log is opened with.
+#[derive(Clone, Debug)]
+pub struct OpenLog {
+    /// The partition's directory; created if it is not there.
+    pub dir: String,
+    /// What the log acts on.
+    pub config: LogConfig,
+    /// From `log-start-offset-checkpoint`; 0 without an entry.
+    pub log_start_offset: i64,
+    /// From `recovery-point-offset-checkpoint`; 0 without an entry.
+    pub recovery_point: i64,
+    /// From `replication-offset-checkpoint`; 0 without an entry.
+    pub high_watermark: i64,
+    /// `.kafka_cleanshutdown` was in the log directory.
+    pub clean_shutdown: bool,
+}
+
+/// What was found and done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// The end of the log now.
+    pub log_end_offset: i64,
+    /// Bytes read and checked.
+    pub scanned_bytes: u64,
+    /// Where the log was cut, if it was.
+    pub truncation: Option<Truncation>,
+    /// Segments whose indexes were rebuilt though the log is believed there.
+    pub rebuilt_indexes: Vec<i64>,
+}
+
+/// A torn tail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    /// The file that was cut.
+    pub path: String,
+    /// To how many bytes.
+    pub position: u64,
+    /// Why.
+    pub reason: String,
+    /// Bytes cut off, later segments included.
+    pub bytes: u64,
+}
+
+/// A log on its way to being open. Step it until it is done.
+#[derive(Clone, Debug)]
+pub struct Recovery<S: LogStore> {
+    log: Log<S>,
+    options: OpenLog,
+    report: RecoveryReport,
+    /// For each segment: whether it is read whole.
+    whole: Vec<bool>,
+    producers: ProducerState,
+    /// The segment being walked, and how far that has come.
+    current: usize,
+    scan: Option<Scan>,
+    /// The offset after the last batch walked over.
+    next_offset: i64,
+}
+
+impl<S: LogStore> Log<S> {
+    /// Opens a log, however much there is to recover. See [`Recovery`] for doing it in steps.
+    pub fn open(store: &mut S, now: Now, options: OpenLog) -> Result<(Self, RecoveryReport), LogError> {
+        let mut recovery = Recovery::start(store, now, options)?;
+        while !recovery.step(store, u64::MAX)? {}
+        recovery.finish(store, now)
+    }
+}
+
+impl<S: LogStore> Recovery<S> {
+    /// Opens the files. Reads index ends, the leader epochs and a producer snapshot, and no records.
+    ///
+    /// Errors: [`LogError::Store`].
+    pub fn start(store: &mut S, now: Now, options: OpenLog) -> Result<Self, LogError> {
+        let dir = options.dir.clone();
+        store.create_dir(&dir)?;
+        let entries = remove_leftovers(store, &dir)?;
+        let (epochs, epochs_broken) = load_epochs(store, &dir)?;
+        let mut segments = Vec::new();
+        let mut whole = Vec::new();
+        for base_offset in offsets(&entries, LOG_SUFFIX) {
+            let has_indexes = has_index_files(&entries, base_offset);
+            let segment = Segment::open(store, &dir, base_offset, now.wall)?;
+            let sound = has_indexes && index_is_possible(store, &segment)?;
+            segments.push(segment);
+            whole.push(!sound || epochs_broken);
+        }
+        let mut report = RecoveryReport::default();
+        let first_unflushed =
+            segments.partition_point(|segment| segment.base_offset <= options.recovery_point).max(1);
+        for (index, (segment, whole)) in segments.iter().zip(&mut whole).enumerate() {
+            if !options.clean_shutdown && index >= first_unflushed.saturating_sub(1) {
+                *whole = true;
+            } else if *whole {
+                report.rebuilt_indexes.push(segment.base_offset);
+            }
+        }
+        if segments.is_empty() {
+            segments.push(Segment::create(store, &dir, options.log_start_offset, now.wall)?);
+            whole.push(false);
+        }
+        let first_base_offset = segments.first().map_or(0, |first| first.base_offset);
+        let mut log = Log {
+            dir,
+            config: options.config.clone(),
+            segments,
+            log_start_offset: options.log_start_offset.max(first_base_offset),
+            log_end_offset: i64::MAX,
+            high_watermark: 0,
+            high_watermark_position: None,
+            recovery_point: options.recovery_point,
+            epochs,
+            producers: ProducerState::default(),
+            snapshots: offsets(&entries, SNAPSHOT_SUFFIX),
+            last_snapshot_offset: 0,
+            removals: std::collections::VecDeque::new(),
+            generation: 0,
+            jitter_ms: 0,
+            last_flush: now.monotonic,
+            directory_changed: true,
+            rolled: false,
+        };
+        let next_offset = log.log_start_offset;
+        let producers = load_producers(store, now, &mut log, &whole)?;
+        let unscanned = log.segment_index(producers.map_end_offset()).unwrap_or(0);
+        let first_whole = whole.iter().position(|whole| *whole).unwrap_or(usize::MAX);
+        let current = unscanned.min(first_whole).min(log.segments.len().saturating_sub(1));
+        Ok(Self { log, options, report, whole, producers, current, scan: None, next_offset })
+    }
+
+    /// Walks over about `budget` bytes. True when there is nothing left to do but [`Recovery::finish`].
+    ///
+    /// Errors: [`LogError::Corrupt`] for what is wrong below the recovery point, [`LogError::Store`].
+    pub fn step(&mut self, store: &mut S, budget: u64) -> Result<bool, LogError> {
+        let mut walked = 0_u64;
+        while walked < budget {
+            if self.scan.is_none() && !self.begin_segment(store)? {
+                return Ok(true);
+            }
+            walked = walked.saturating_add(self.walk(store)?);
+        }
+        Ok(false)
+    }
+
+    /// The log, open.
+    pub fn finish(mut self, store: &mut S, now: Now) -> Result<(Log<S>, RecoveryReport), LogError> {
+        let log = &mut self.log;
+        let last_is_whole = self.whole.last().copied().unwrap_or(false);
+        log.log_end_offset = match log.segments.last_mut() {
+            Some(active) if !last_is_whole => {
+                active.load_tail(store).map_err(|error| error.in_dir(&log.dir))?
+            }
+            _ => self.next_offset,
+        };
+        log.producers = self.producers;
+        if log.log_end_offset < self.options.log_start_offset {
+            // The files are older than what is known of the log: they hold nothing that may be read.
+            log.truncate_fully_and_start_at(store, now, self.options.log_start_offset)?;
+        }
+        let log_end_offset = log.log_end_offset;
+        log.recovery_point =
+            if self.options.clean_shutdown { log_end_offset } else { log.recovery_point.min(log_end_offset) };
+        let from_end = log.epochs.truncate_from_end(log_end_offset);
+        if log.epochs.truncate_from_start(log.log_start_offset)
+            || from_end
+            || !self.report.rebuilt_indexes.is_empty()
+        {
+            log.write_epochs(store)?;
+        }
+        log.set_high_watermark(self.options.high_watermark);
+        log.remove_snapshots(store, |offset| offset > log_end_offset)?;
+        log.producers.set_map_end_offset(log_end_offset);
+        log.take_producer_snapshot(store)?;
+        self.report.log_end_offset = log_end_offset;
+        Ok((self.log, self.report))
+    }
+
+    /// Bytes still to be walked, about.
+    pub fn remaining_bytes(&self) -> u64 {
+        let sizes = self.log.segments.iter().skip(self.current).map(|segment| segment.size);
+        let walked = self.scan.as_ref().map_or(0, |scan| scan.position);
+        sizes.fold(0_u64, u64::saturating_add).saturating_sub(walked)
+    }
+
+    /// False when no segment is left.
+    fn begin_segment(&mut self, store: &mut S) -> Result<bool, LogError> {
+        let count = self.log.segments.len();
+        let (Some(segment), Some(whole)) =
+            (self.log.segments.get_mut(self.current), self.whole.get(self.current))
+        else {
+            return Ok(false);
+        };
+        let base_offset = segment.base_offset;
+        let mut position = 0;
+        self.next_offset = base_offset;
+        if *whole {
+            segment.reset_indexes(store)?;
+            segment.truncate_txn_index(store, i64::MIN)?;
+        } else {
+            let done = self.producers.map_end_offset();
+            let first = segment.find(store, done).map_err(|error| error.in_dir(&self.log.dir))?;
+            position = first.map_or(segment.size, |first| first.position);
+        }
+        if self.producers.map_end_offset() <= base_offset {
+            self.producers.set_map_end_offset(base_offset);
+            // One for each of the last two segments, so that losing the tail once does not mean reading everything.
+            if self.current.saturating_add(2) >= count && base_offset > self.log.log_start_offset {
+                std::mem::swap(&mut self.log.producers, &mut self.producers);
+                let taken = self.log.take_producer_snapshot(store);
+                std::mem::swap(&mut self.log.producers, &mut self.producers);
+                taken?;
+            }
+        }
+        self.scan = Some(Scan::starting_at(position));
+        Ok(true)
+    }
+
+    /// One batch, or the end of the segment. Returns the bytes walked over.
+    fn walk(&mut self, store: &mut S) -> Result<u64, LogError> {
+        let whole = self.whole.get(self.current).copied().unwrap_or(false);
+        let is_last = self.current.saturating_add(1) == self.log.segments.len();
+        let (Some(scan), Some(segment)) = (&mut self.scan, self.log.segments.get_mut(self.current)) else {
+            return Ok(0);
+        };
+        let position = scan.position;
+        let next = scan.next(store, segment, whole).and_then(|next| match next {
+            Some(next) if whole && !follows(&next, segment, self.next_offset) => {
+                let offset = next.batch.header.base_offset;
+                Err(ScanError::Torn(format!("offset {offset} cannot follow, {} does", self.next_offset)))
+            }
+            next => Ok(next),
+        });
+        match next {
+            Ok(Some(scanned)) => {
+                self.next_offset = scanned.batch.header.next_offset();
+                self.take_in(store, &scanned, whole)?;
+                let size = scanned.batch.header.size_in_bytes() as u64;
+                self.report.scanned_bytes = self.report.scanned_bytes.saturating_add(size);
+                Ok(size)
+            }
+            Ok(None) => {
+                if whole && !is_last {
+                    segment.write_out_indexes(store, true)?;
+                }
+                self.scan = None;
+                self.current = self.current.saturating_add(1);
+                Ok(0)
+            }
+            Err(ScanError::Torn(reason))
+                if whole
+                    && !self.options.clean_shutdown
+                    && self.next_offset >= self.options.recovery_point =>
+            {
+                self.cut(store, position, reason)?;
+                Ok(0)
+            }
+            Err(error) => Err(error.at(segment, position).in_dir(&self.log.dir)),
+        }
+    }
+
+    /// A batch is sound: indexes, leader epochs and producers hear of it.
+    fn take_in(&mut self, store: &mut S, scanned: &Scanned, whole: bool) -> Result<(), LogError> {
+        let header = &scanned.batch.header;
+        let Some(segment) = self.log.segments.get_mut(self.current) else { return Ok(()) };
+        if whole {
+            segment.offset_index.reserve(store)?;
+            segment.time_index.reserve(store)?;
+            segment.index_batch(&scanned.batch, self.log.config.index_interval_bytes);
+            let epoch = header.partition_leader_epoch;
+            if self.log.epochs.latest_epoch().is_none_or(|latest| epoch > latest)
+                && self.log.epochs.assign(epoch, header.base_offset)
+            {
+                self.log.write_epochs(store)?;
+            }
+        }
+        if header.base_offset < self.producers.map_end_offset() {
+            return Ok(());
+        }
+        let Some(completed) = self.producers.append(header, scanned.marker.as_ref()) else { return Ok(()) };
+        if whole
+            && completed.is_aborted
+            && let Some(segment) = self.log.segments.get_mut(self.current)
+        {
+            let aborted = AbortedTxn {
+                producer_id: completed.producer_id,
+                first_offset: completed.first_offset,
+                last_offset: completed.last_offset,
+                last_stable_offset: self.producers.last_stable_offset_after(&completed),
+            };
+            segment.append_aborted(store, &self.log.dir, aborted)?;
+        }
+        self.producers.complete(&completed);
+        Ok(())
+    }
+
+    /// The log ends here: what follows was never known to be on the disk.
+    fn cut(&mut self, store: &mut S, position: u64, reason: String) -> Result<(), LogError> {
+        let Some(segment) = self.log.segments.get_mut(self.current) else { return Ok(()) };
+        let mut bytes = segment.size.saturating_sub(position);
+        store.truncate(&segment.log, position)?;
+        segment.size = position;
+        let path = format!("{}/{}", self.log.dir, file_names::with_offset(segment.base_offset, LOG_SUFFIX));
+        let keep = self.current.saturating_add(1);
+        let removed: Vec<_> = self.log.segments.drain(keep..).collect();
+        self.whole.truncate(keep);
+        for segment in &removed {
+            bytes = bytes.saturating_add(segment.size);
+            for name in Segment::<S::File>::file_names(segment.base_offset) {
+                match store.remove(&self.log.path(&name)) {
+                    Ok(()) | Err(StoreError::NotFound) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        self.report.truncation = Some(Truncation { path, position, reason, bytes });
+        self.scan = None;
+        self.current = keep;
+        Ok(())
+    }
+}
+
+/// Replays the batches of a segment from where `producers` stands to its end.
+pub(super) fn replay_producers<S: LogStore>(
+    store: &mut S,
+    segment: &Segment<S::File>,
+    producers: &mut ProducerState,
+) -> Result<(), LogError> {
+    let first = segment.find(store, producers.map_end_offset())?;
+    let mut scan = Scan::starting_at(first.map_or(segment.size, |first| first.position));
+    loop {
+        let position = scan.position;
+        let Some(scanned) = scan.next(store, segment, false).map_err(|error| error.at(segment, position))?
+        else {
+            return Ok(());
+        };
+        if let Some(completed) = producers.append(&scanned.batch.header, scanned.marker.as_ref()) {
+            producers.complete(&completed);
+        }
+    }
+}
+
+/// Producer state from which the walk begins: the newest snapshot below the first segment that is read whole. Snapshots
+/// above speak of records that may turn out not to be there.
+fn load_producers<S: LogStore>(
+    store: &mut S,
+    now: Now,
+    log: &mut Log<S>,
+    whole: &[bool],
+) -> Result<ProducerState, LogError> {
+    let start = log.log_start_offset;
+    let end = match whole.iter().position(|whole| *whole).and_then(|index| log.segments.get(index)) {
+        Some(segment) => segment.base_offset,
+        None => match log.segments.last_mut() {
+            Some(active) => active.load_tail(store).map_err(|error| error.in_dir(&log.dir))?,
+            None => 0,
+        },
+    };
+    let bases: Vec<_> = log.segments.iter().map(|segment| segment.base_offset).collect();
+    let newest = log.snapshots.iter().copied().filter(|offset| *offset <= end).max();
+    log.remove_snapshots(store, |offset| {
+        offset > end || offset <= start || (Some(offset) != newest && bases.binary_search(&offset).is_err())
+    })?;
+    log.load_snapshot(store, now, end)
+}
+
+fn load_epochs<S: LogStore>(store: &mut S, dir: &str) -> Result<(LeaderEpochs, bool), LogError> {
+    match store.read(&format!("{dir}/{LEADER_EPOCH_CHECKPOINT}")) {
+        Ok(bytes) => {
+            Ok(LeaderEpochs::parse(&bytes).map_or((LeaderEpochs::default(), true), |epochs| (epochs, false)))
+        }
+        Err(StoreError::NotFound) => Ok((LeaderEpochs::default(), false)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes what an interrupted deletion or cleaning left, and indexes without a log. Returns what stays.
+fn remove_leftovers<S: LogStore>(store: &mut S, dir: &str) -> Result<Vec<Entry>, LogError> {
+    let mut kept = Vec::new();
+    let entries = store.list(dir)?;
+    let bases = offsets(&entries, LOG_SUFFIX);
+    for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
+        let orphan = [file_names::INDEX_SUFFIX, file_names::TIME_INDEX_SUFFIX, file_names::TXN_INDEX_SUFFIX]
+            .iter()
+            .find_map(|suffix| file_names::offset_of(&entry.name, suffix))
+            .is_some_and(|offset| bases.binary_search(&offset).is_err());
+        // Snapshots of the metadata log have a scheme of their own for deletion, and are not ours.
+        let leftover = (entry.name.ends_with(DELETED_SUFFIX) && !entry.name.contains(".checkpoint"))
+            || entry.name.ends_with(CLEANED_SUFFIX)
+            || entry.name.ends_with(".tmp");
+        if orphan || leftover {
+            store.remove(&format!("{dir}/{}", entry.name))?;
+        } else {
+            kept.push(entry);
+        }
+    }
+    Ok(kept)
+}
+
+/// The offsets in the names that end with `suffix`, rising.
+fn offsets(entries: &[Entry], suffix: &str) -> Vec<i64> {
+    let mut offsets: Vec<_> = entries
+        .iter()
+        .filter(|entry| !entry.is_dir)
+        .filter_map(|entry| file_names::offset_of(&entry.name, suffix))
+        .collect();
+    offsets.sort_unstable();
+    offsets
+}
+
+fn has_index_files(entries: &[Entry], base_offset: i64) -> bool {
+    let len_of = |suffix: &str| {
+        let name = file_names::with_offset(base_offset, suffix);
+        entries.iter().find(|entry| entry.name == name).map(|entry| entry.len)
+    };
+    let whole = |suffix, size: usize| len_of(suffix).is_some_and(|len| len.is_multiple_of(size as u64));
+    whole(file_names::INDEX_SUFFIX, OFFSET_INDEX_ENTRY_SIZE)
+        && whole(file_names::TIME_INDEX_SUFFIX, TIME_INDEX_ENTRY_SIZE)
+}
+
+/// Whether the last entry of the offset index can be right: it names the batch that is there.
+fn index_is_possible<S: LogStore>(store: &mut S, segment: &Segment<S::File>) -> Result<bool, LogError> {
+    let Some(last) = segment.offset_index.last(store)? else { return Ok(true) };
+    match segment.batch_at(store, last.position) {
+        Ok(Some(batch)) => Ok(batch.header.last_offset() == last.offset),
+        Ok(None) | Err(LogError::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn follows<F: Clone>(scanned: &Scanned, segment: &Segment<F>, next_offset: i64) -> bool {
+    let header = &scanned.batch.header;
+    header.base_offset >= next_offset && segment.fits(header.last_offset())
+}
