@@ -47,6 +47,15 @@ fn strings_that_are_not_text() {
 }
 
 #[test]
+fn strings_longer_than_kafka_takes() {
+    let mut frame = vec![0x81, 0x80, 0x02];
+    frame.extend([b'x'; 0x8000]);
+    frame.extend([1, 0]);
+    let (kind, _) = refused::<ApiVersionsRequest>(3, &frame);
+    assert_eq!(kind, DecodeErrorKind::StringTooLong(0x8000));
+}
+
+#[test]
 fn tagged_fields_of_the_wrong_size() {
     // Fetch v12: the cluster id is tag 0; its string takes 3 of the 4 bytes declared.
     use ottla_protocol::messages::FetchRequest;

@@ -30,6 +30,8 @@ pub enum DecodeErrorKind {
     UnexpectedNull,
     /// A string that is not UTF-8.
     NotUtf8,
+    /// A string of more bytes than Kafka's 32,767.
+    StringTooLong(usize),
     /// A variable-length integer of more than its 5 or 10 bytes.
     VarintOverflow,
     /// A tagged field whose value is shorter or longer than its declared size.
@@ -128,6 +130,7 @@ impl fmt::Display for DecodeErrorKind {
                 write!(f, "{count} elements cannot stand in the {remaining} bytes left")
             }
             Self::UnexpectedNull => f.write_str("null, which this version does not allow"),
+            Self::StringTooLong(length) => write!(f, "a string of {length} bytes"),
             Self::NotUtf8 => f.write_str("a string that is not UTF-8"),
             Self::VarintOverflow => f.write_str("a variable-length integer that does not end"),
             Self::TaggedFieldSize { tag, declared, actual } => {

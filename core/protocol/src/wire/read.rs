@@ -7,6 +7,9 @@ use super::{
 };
 use crate::tree::Builder;
 
+/// Strings are no longer in compact form than in the old one.
+const STRING_BYTES_MAX: usize = i16::MAX as usize;
+
 /// Who watches the walk.
 #[derive(Debug)]
 pub(crate) enum Trace {
@@ -124,6 +127,9 @@ impl Reader<'_> {
             Kind::String => {
                 let prefix = if flexible { Prefix::Compact } else { Prefix::Int16 };
                 let Some((length, slot)) = self.length(prefix, nullable, slot)? else { return Ok(()) };
+                if length > STRING_BYTES_MAX {
+                    return Err(self.decoder.error(DecodeErrorKind::StringTooLong(length)));
+                }
                 let text = self.decoder.str(length)?;
                 self.trace.value(|| format!("{:?}", &*text));
                 if let Mut::Str(slot) = slot {
