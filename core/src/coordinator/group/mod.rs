@@ -63,7 +63,7 @@ pub use state::GroupState;
 pub fn partition_for(group: &str, partitions: i32) -> i32 {
     let hash =
         group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    (hash & i32::MAX).checked_rem(partitions).unwrap_or(0)
+    hash.checked_abs().and_then(|hash| hash.checked_rem(partitions)).unwrap_or(0)
 }
 
 type Cx<'a> = DecideCx<'a, GroupState>;
