@@ -142,6 +142,10 @@ impl BrokerConfig {
             let id = old_name.unwrap_or(Setting { value: "1".into(), origin: Origin::SingleNode });
             fixed.insert("node.id".into(), id);
         }
+        // Kafka shows both names with the same value.
+        if let Some(id) = fixed.get("node.id").cloned() {
+            fixed.entry("broker.id".into()).or_insert(id);
+        }
         let settings = Settings { fixed, ..Settings::default() };
         let (mut errors, notices) = settings.check();
         if !errors.is_empty() {
@@ -165,9 +169,21 @@ impl BrokerConfig {
         Self::build(settings).unwrap_or_else(|_| self.clone())
     }
 
+    /// `with_dynamic` of one layer, with the error of settings that do not hold together.
+    pub(super) fn try_with_dynamic(
+        &self,
+        configs: &BTreeMap<String, String>,
+        per_broker: bool,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = self.settings.clone();
+        let layer = if per_broker { &mut settings.broker } else { &mut settings.cluster };
+        layer.clone_from(configs);
+        Self::build(settings).map_err(|(_, _, error)| error)
+    }
+
     /// The error names the key whose setting is at fault.
     fn build(settings: Settings) -> Result<Self, (&'static str, Settings, ConfigError)> {
-        let mut config = BrokerConfig::from_values(&settings, |settings, name| settings.effective(name));
+        let mut config = BrokerConfig::from_values(&settings, |settings, name| settings.in_force(name));
         match config.derive(&settings) {
             Ok(()) => {
                 config.settings = settings;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::error::ConfigError;
-use super::key::{ConfigKey, Scope, Status};
+use super::key::{ConfigKey, Scope, Status, UpdateMode};
+use super::synonym::broker_synonyms;
 use super::table;
 use super::value::Value;
 
@@ -57,19 +58,34 @@ impl Settings {
         dynamic.or_else(|| self.fixed.get(name).map(|s| s.value.as_str()))
     }
 
-    /// The value that holds for a broker key: the strongest setting that parses, or the default.
+    /// The value that holds for a broker key: the strongest setting that parses, or the default. A dynamic setting
+    /// also takes the place of its synonyms beneath it: `log.retention.ms` set at run time undoes the file's
+    /// `log.retention.hours`.
     pub fn effective(&self, name: &str) -> Value {
         let Some(key) = table::key(Scope::Broker, name) else { return Value::Null };
-        let layers = [
-            self.broker.get(name).map(String::as_str),
-            self.cluster.get(name).map(String::as_str),
-            self.fixed.get(name).map(|s| s.value.as_str()),
-        ];
-        layers
-            .into_iter()
-            .flatten()
-            .find_map(|text| key.parse(text).ok())
-            .unwrap_or_else(|| key.default_value())
+        for layer in [&self.broker, &self.cluster] {
+            if let Some(value) = layer.get(name).and_then(|text| key.parse(text).ok()) {
+                return value;
+            }
+            if layer.keys().any(|other| broker_synonyms(other).contains(&name)) {
+                return key.default_value();
+            }
+        }
+        self.fixed_value(key)
+    }
+
+    /// The value that the broker works with: what is read-only stays as it was at the start, whatever the cluster says
+    /// of its synonyms.
+    pub(super) fn in_force(&self, name: &str) -> Value {
+        match table::key(Scope::Broker, name) {
+            Some(key) if key.update_mode == UpdateMode::ReadOnly => self.fixed_value(key),
+            _ => self.effective(name),
+        }
+    }
+
+    fn fixed_value(&self, key: &ConfigKey) -> Value {
+        let fixed = self.fixed.get(key.name).and_then(|setting| key.parse(&setting.value).ok());
+        fixed.unwrap_or_else(|| key.default_value())
     }
 
     /// Checks every fixed setting against the table.

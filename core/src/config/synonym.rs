@@ -57,7 +57,7 @@ pub fn topic_synonyms(name: &str) -> &'static [Synonym] {
 }
 
 /// Broker keys that mean the same thing in other units, the strongest first; `name` alone when it has none.
-pub fn broker_synonyms(name: &'static str) -> Vec<&'static str> {
+pub fn broker_synonyms(name: &str) -> Vec<&str> {
     let family = TOPIC
         .iter()
         .map(|(_, synonyms)| *synonyms)
@@ -74,4 +74,15 @@ pub fn broker_synonyms(name: &'static str) -> Vec<&'static str> {
 /// Whether a topic takes a default from this broker key.
 pub fn is_topic_synonym(name: &str) -> bool {
     TOPIC.iter().any(|(_, synonyms)| synonyms.iter().any(|(broker_key, _)| *broker_key == name))
+}
+
+/// The broker key that gives a group key its default.
+pub fn group_synonym(name: &str) -> Option<&'static str> {
+    const OF_THE_GROUP_ALONE: [&str; 3] =
+        ["share.auto.offset.reset", "share.isolation.level", "share.renew.acknowledge.enable"];
+    if OF_THE_GROUP_ALONE.contains(&name) {
+        return None;
+    }
+    let of_group = |key: &&super::ConfigKey| key.name.strip_prefix("group.") == Some(name);
+    super::table::keys(super::Scope::Broker).find(of_group).map(|key| key.name)
 }
