@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::ConfigError;
 use super::fields::config_struct;
 use super::listener::{Listener, SecurityProtocol, parse_listeners, parse_protocol_map};
+use super::rules;
 use super::settings::{Origin, Resolved, Setting, Settings, StartError};
 use super::value::Value;
 
@@ -86,6 +87,8 @@ config_struct! {
         listeners: Vec<Listener> = Vec::new(),
         /// `advertised.listeners`: what clients are told; by default the broker's `listeners`.
         advertised_listeners: Vec<Listener> = Vec::new(),
+        /// The controller's part of the same, for other nodes.
+        advertised_controller_listeners: Vec<Listener> = Vec::new(),
         /// `controller.listener.names`
         controller_listener_names: Vec<String> = Vec::new(),
         /// `inter.broker.listener.name`, or the one of `security.inter.broker.protocol`.
@@ -151,9 +154,9 @@ impl BrokerConfig {
         if !errors.is_empty() {
             return Err(errors);
         }
-        match Self::build(settings) {
+        match Self::build(&settings) {
             Ok(config) => Ok(Resolved { config, notices }),
-            Err((key, settings, error)) => {
+            Err((key, error)) => {
                 let origin = settings.fixed.get(key).map(|s| s.origin.clone());
                 errors.push(StartError { origin, error, allowed: String::new() });
                 Err(errors)
@@ -166,7 +169,7 @@ impl BrokerConfig {
     #[must_use]
     pub fn with_dynamic(&self, cluster: BTreeMap<String, String>, broker: BTreeMap<String, String>) -> Self {
         let settings = Settings { fixed: self.settings.fixed.clone(), cluster, broker };
-        Self::build(settings).unwrap_or_else(|_| self.clone())
+        Self::build(&settings).unwrap_or_else(|_| self.clone())
     }
 
     /// `with_dynamic` of one layer, with the error of settings that do not hold together.
@@ -178,19 +181,16 @@ impl BrokerConfig {
         let mut settings = self.settings.clone();
         let layer = if per_broker { &mut settings.broker } else { &mut settings.cluster };
         layer.clone_from(configs);
-        Self::build(settings).map_err(|(_, _, error)| error)
+        Self::build(&settings).map_err(|(_, error)| error)
     }
 
     /// The error names the key whose setting is at fault.
-    fn build(settings: Settings) -> Result<Self, (&'static str, Settings, ConfigError)> {
-        let mut config = BrokerConfig::from_values(&settings, |settings, name| settings.in_force(name));
-        match config.derive(&settings) {
-            Ok(()) => {
-                config.settings = settings;
-                Ok(config)
-            }
-            Err((key, error)) => Err((key, settings, error)),
-        }
+    fn build(settings: &Settings) -> Result<Self, (&'static str, ConfigError)> {
+        let mut config = BrokerConfig::from_values(settings, |settings, name| settings.in_force(name));
+        config.derive(settings)?;
+        rules::check(&config, settings)?;
+        config.settings = settings.clone();
+        Ok(config)
     }
 
     fn derive(&mut self, settings: &Settings) -> Result<(), (&'static str, ConfigError)> {
@@ -243,10 +243,14 @@ impl BrokerConfig {
         self.advertised_listeners =
             parse_listeners("advertised.listeners", &list("advertised.listeners"), &protocols)
                 .map_err(|e| ("advertised.listeners", e))?;
-        if self.advertised_listeners.is_empty() {
-            let for_clients = |l: &&Listener| !self.controller_listener_names.contains(&l.name);
-            self.advertised_listeners = self.listeners.iter().filter(for_clients).cloned().collect();
-        }
+        let of_controller = |l: &Listener| self.controller_listener_names.contains(&l.name);
+        let (of_listeners, for_clients): (Vec<_>, Vec<_>) =
+            self.listeners.iter().cloned().partition(of_controller);
+        let advertised = std::mem::take(&mut self.advertised_listeners);
+        let (controllers, brokers): (Vec<_>, Vec<_>) = advertised.into_iter().partition(of_controller);
+        self.advertised_listeners = if brokers.is_empty() { for_clients } else { brokers };
+        self.advertised_controller_listeners =
+            if controllers.is_empty() { of_listeners } else { controllers };
         let by_protocol = text("security.inter.broker.protocol").unwrap_or_default();
         self.inter_broker_listener_name =
             text("inter.broker.listener.name").map_or(by_protocol, |name| name.to_ascii_uppercase());
@@ -382,7 +386,8 @@ mod tests {
     #[test]
     fn the_old_name_of_the_node_id() {
         assert_eq!(resolve(&[("broker.id", "7")]).unwrap().config.node_id, 7);
-        assert_eq!(resolve(&[("broker.id", "7"), ("node.id", "8")]).unwrap().config.node_id, 8);
+        assert_eq!(resolve(&[("broker.id", "-1"), ("node.id", "8")]).unwrap().config.node_id, 8);
+        assert!(resolve(&[("broker.id", "7"), ("node.id", "8")]).is_err());
     }
 
     #[test]

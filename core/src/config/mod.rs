@@ -11,6 +11,7 @@ mod fields;
 mod key;
 mod listener;
 mod properties;
+mod rules;
 mod settings;
 mod synonym;
 mod table;
