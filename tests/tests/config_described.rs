@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ottla_core::config::{
-    BrokerConfig, ConfigSource, DescribedConfig, describe_broker, describe_client_metrics, describe_cluster_default,
-    describe_group, describe_topic, file_settings, parse_properties,
+    BrokerConfig, ConfigSource, DescribedConfig, describe_broker, describe_client_metrics,
+    describe_cluster_default, describe_group, describe_topic, file_settings, parse_properties,
 };
 
 #[test]
@@ -14,8 +14,10 @@ fn every_entry_is_kafkas() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).expect(name);
     let properties = parse_properties(&read("server.properties")).expect("properties");
-    let fixed = BrokerConfig::resolve(file_settings("server.properties", properties), false).expect("it starts");
-    let cluster = [("log.segment.bytes", "3145728"), ("log.roll.ms", "7200000"), ("min.insync.replicas", "1")];
+    let fixed =
+        BrokerConfig::resolve(file_settings("server.properties", properties), false).expect("it starts");
+    let cluster =
+        [("log.segment.bytes", "3145728"), ("log.roll.ms", "7200000"), ("min.insync.replicas", "1")];
     let own = [("message.max.bytes", "2000000"), ("log.flush.interval.ms", "60000")];
     let broker = fixed.config.with_dynamic(map(&cluster), map(&own));
 

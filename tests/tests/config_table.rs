@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use ottla_core::config::{
-    Bounds, ConfigKey, Importance, Preset, Scope, UpdateMode, broker_synonyms, group_synonym, keys, topic_synonyms,
+    Bounds, ConfigKey, Importance, Preset, Scope, UpdateMode, broker_synonyms, group_synonym, keys,
+    topic_synonyms,
 };
 use ottla_tests::program::{class_path, command, run};
 
@@ -62,7 +63,8 @@ fn row(key: &ConfigKey) -> String {
         Scope::ClientMetrics => Vec::new(),
     };
     let visibility = if key.internal { "internal" } else { "public" };
-    [key.config_type.name(), &default, importance, &bounds(key), mode, visibility, &synonyms.join(",")].join("\t")
+    [key.config_type.name(), &default, importance, &bounds(key), mode, visibility, &synonyms.join(",")]
+        .join("\t")
 }
 
 /// The validator's own words for itself.
