@@ -1,0 +1,239 @@
+//! A client's connection: frames in, frames out, in order.
+//!
+//! One request is executed at a time, as Apache Kafka does; only consecutive Produce requests overlap. What arrives meanwhile
+//! waits in a backlog that the shell bounds by not reading on (see [`Connection::wants_more`]).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_protocol::{ApiKey, Str};
+
+use super::fetch_sessions::FetchSessions;
+use super::handlers::{self, Env, Outcome, Pending};
+use super::request::{self, Parsed, Request};
+use super::{ConnectionEvent, RequestContext};
+use crate::config::BrokerConfig;
+use crate::ids::ConnectionId;
+use crate::log::LogStore;
+use crate::machine::{Cx, Effect, Frame, Machine};
+use crate::metadata::Published;
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::trace::TraceEvent;
+
+/// Requests read ahead of the one that is executed.
+pub const BACKLOG_MAX: usize = 8;
+/// Produce requests of one connection under way at once.
+pub const PRODUCES_MAX: usize = 16;
+
+/// The machine of one connection.
+#[derive(Clone, Debug)]
+pub struct Connection<S: LogStore> {
+    id: ConnectionId,
+    context: RequestContext,
+    config: Arc<BrokerConfig>,
+    published: Arc<Published>,
+    shards: u16,
+    sessions: FetchSessions,
+    next_request: u64,
+    in_flight: VecDeque<InFlight<S>>,
+    backlog: VecDeque<Bytes>,
+    closed: bool,
+}
+
+#[derive(Clone, Debug)]
+struct InFlight<S: LogStore> {
+    request: Request,
+    state: State<S>,
+}
+
+#[derive(Clone, Debug)]
+enum State<S: LogStore> {
+    Waiting(Box<Pending<S>>),
+    Answered(Frame<S::Slice>),
+    /// Nothing is to be sent (Produce with acks=0).
+    Silent,
+}
+
+/// How a node makes its connections.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The connection's number.
+    pub id: ConnectionId,
+    /// Name of the listener.
+    pub listener: Str,
+    /// The client's address as Kafka prints it (`/127.0.0.1`).
+    pub host: Str,
+}
+
+impl<S: LogStore> Connection<S> {
+    /// A connection that was just accepted.
+    pub fn new(peer: Peer, config: Arc<BrokerConfig>, published: Arc<Published>, shards: u16, seed: u64) -> Self {
+        let context = RequestContext {
+            principal: "User:ANONYMOUS".into(),
+            listener: peer.listener,
+            client_id: None,
+            host: peer.host,
+        };
+        Self {
+            id: peer.id,
+            context,
+            published,
+            shards,
+            sessions: FetchSessions::new(config.max_incremental_fetch_session_cache_slots, Rng::from_seed(seed)),
+            config,
+            next_request: 0,
+            in_flight: VecDeque::new(),
+            backlog: VecDeque::new(),
+            closed: false,
+        }
+    }
+
+    /// Whether the shell may read another frame.
+    pub fn wants_more(&self) -> bool {
+        !self.closed && self.backlog.len() < BACKLOG_MAX
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_, S>, reason: String) {
+        self.closed = true;
+        self.backlog.clear();
+        self.in_flight.clear();
+        let connection = self.id;
+        cx.traces.emit(|| TraceEvent::ConnectionClosed { connection, reason: reason.clone() });
+        cx.effects.push(Effect::Close { connection, reason });
+    }
+
+    /// Whether the next frame of the backlog may start now.
+    fn may_start(&self, frame: &Bytes) -> bool {
+        let produce = |api: i16| api == ApiKey::Produce.code();
+        let next = frame.get(..2).and_then(|key| key.try_into().ok()).map(i16::from_be_bytes);
+        self.in_flight.is_empty()
+            || (self.in_flight.len() < PRODUCES_MAX
+                && next.is_some_and(produce)
+                && self.in_flight.iter().all(|other| other.request.api == ApiKey::Produce))
+    }
+
+    fn start_what_may(&mut self, cx: &mut Cx<'_, S>) {
+        while !self.closed && self.backlog.front().is_some_and(|frame| self.may_start(frame)) {
+            if let Some(frame) = self.backlog.pop_front() {
+                self.start(cx, frame);
+            }
+        }
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_, S>, frame: Bytes) {
+        let bytes = frame.len();
+        let id = self.next_request;
+        self.next_request += 1;
+        let (request, outcome) = match request::parse(frame, id, &self.context) {
+            Parsed::Refused(reason) => return self.close(cx, reason),
+            Parsed::UnsupportedApiVersions(request) => {
+                let outcome = handlers::api_versions::refuse_version(&request, &self.published);
+                (request, outcome)
+            }
+            Parsed::Request(request, body) => {
+                let (connection, api, version) = (self.id, request.api, request.version);
+                cx.traces.emit(|| TraceEvent::RequestReceived { connection, api, version, bytes });
+                let outcome = handlers::handle(&mut self.env(cx), &request, body);
+                (request, outcome)
+            }
+        };
+        let state = match outcome {
+            Ok(Outcome::Reply(frame)) => State::Answered(frame),
+            Ok(Outcome::Silent) => State::Silent,
+            Ok(Outcome::Wait(pending)) => State::Waiting(pending),
+            Err(reason) => return self.close(cx, reason),
+        };
+        self.in_flight.push_back(InFlight { request, state });
+        self.send_what_is_ready(cx);
+    }
+
+    fn env<'a, 'b>(&'a mut self, cx: &'a mut Cx<'b, S>) -> Env<'a, 'b, S> {
+        Env {
+            cx,
+            connection: self.id,
+            config: &self.config,
+            published: &self.published,
+            shards: self.shards,
+            sessions: &mut self.sessions,
+        }
+    }
+
+    /// Lets a waiting request see an event; `request` is its number.
+    fn resume(&mut self, cx: &mut Cx<'_, S>, request: u64, event: handlers::Resume<S>) {
+        let Some(position) = self.in_flight.iter().position(|other| other.request.id == request) else { return };
+        let Some(in_flight) = self.in_flight.get_mut(position) else { return };
+        let State::Waiting(pending) = std::mem::replace(&mut in_flight.state, State::Silent) else { return };
+        let asked = in_flight.request.clone();
+        let outcome = handlers::resume(&mut self.env(cx), &asked, *pending, event);
+        let state = match outcome {
+            Ok(Outcome::Reply(frame)) => State::Answered(frame),
+            Ok(Outcome::Silent) => State::Silent,
+            Ok(Outcome::Wait(pending)) => State::Waiting(pending),
+            Err(reason) => return self.close(cx, reason),
+        };
+        if let Some(in_flight) = self.in_flight.get_mut(position) {
+            in_flight.state = state;
+        }
+        self.send_what_is_ready(cx);
+    }
+
+    fn send_what_is_ready(&mut self, cx: &mut Cx<'_, S>) {
+        while let Some(InFlight { request, state }) = self.in_flight.pop_front() {
+            match state {
+                State::Waiting(_) => {
+                    self.in_flight.push_front(InFlight { request, state });
+                    return;
+                }
+                State::Silent => {}
+                State::Answered(frame) => {
+                    let (connection, api, bytes) = (self.id, request.api, frame.len);
+                    cx.traces.emit(|| TraceEvent::ResponseSent { connection, api, bytes });
+                    cx.effects.push(Effect::Send { connection, frame });
+                }
+            }
+        }
+    }
+}
+
+impl<S: LogStore> Machine<S> for Connection<S> {
+    type Event = ConnectionEvent<S>;
+
+    fn handle(&mut self, cx: &mut Cx<'_, S>, event: ConnectionEvent<S>) {
+        if self.closed {
+            return;
+        }
+        match event {
+            ConnectionEvent::Received(frame) => self.backlog.push_back(frame),
+            ConnectionEvent::Metadata(published) => self.published = published,
+            ConnectionEvent::Shard { request, shard, response } => {
+                self.resume(cx, request, handlers::Resume::Shard(shard, response));
+            }
+            ConnectionEvent::Group { request, response } => {
+                self.resume(cx, request, handlers::Resume::Group(response));
+            }
+            ConnectionEvent::Controller { request, response } => {
+                self.resume(cx, request, handlers::Resume::Controller(response));
+            }
+            ConnectionEvent::Tick => {
+                let due = |in_flight: &&InFlight<S>| {
+                    let State::Waiting(pending) = &in_flight.state else { return false };
+                    pending.deadline().is_some_and(|deadline| deadline <= cx.now.monotonic)
+                };
+                if let Some(request) = self.in_flight.iter().find(due).map(|in_flight| in_flight.request.id) {
+                    self.resume(cx, request, handlers::Resume::Deadline);
+                }
+            }
+        }
+        self.start_what_may(cx);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let waiting = |in_flight: &InFlight<S>| match &in_flight.state {
+            State::Waiting(pending) => pending.deadline(),
+            State::Answered(_) | State::Silent => None,
+        };
+        self.in_flight.iter().filter_map(waiting).min()
+    }
+}

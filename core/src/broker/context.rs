@@ -1,0 +1,16 @@
+//! Who asks.
+
+use ottla_protocol::Str;
+
+/// Every handler gets one; the authorizer and the quotas answer through it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestContext {
+    /// `User:ANONYMOUS` until authentication says more.
+    pub principal: Str,
+    /// Name of the listener the connection came in by.
+    pub listener: Str,
+    /// `client.id` of the request header.
+    pub client_id: Option<Str>,
+    /// Address of the client, as Kafka prints it in groups (`/127.0.0.1`).
+    pub host: Str,
+}

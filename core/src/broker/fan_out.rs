@@ -1,0 +1,86 @@
+//! One request, many partitions, several shards: who gets which part, and where its answer belongs.
+
+use std::collections::BTreeMap;
+
+use ottla_protocol::{ErrorCode, Uuid};
+
+use crate::config::BrokerConfig;
+use crate::ids::{ShardId, TopicIdPartition};
+use crate::metadata::MetadataImage;
+
+/// Where the parts of a request stand in its response: (topic, partition) positions by part index.
+#[derive(Clone, Debug, Default)]
+pub struct Places(Vec<(usize, usize)>);
+
+/// Parts by the shard that owns them.
+#[derive(Clone, Debug)]
+pub struct FanOut<P> {
+    shards: u16,
+    parts: BTreeMap<ShardId, Vec<P>>,
+}
+
+impl Places {
+    /// Gives the next part its index.
+    pub fn add(&mut self, topic: usize, partition: usize) -> usize {
+        self.0.push((topic, partition));
+        self.0.len() - 1
+    }
+
+    /// Where a part belongs.
+    pub fn of(&self, index: usize) -> Option<(usize, usize)> {
+        self.0.get(index).copied()
+    }
+}
+
+impl<P> FanOut<P> {
+    /// No parts yet.
+    pub fn over(shards: u16) -> Self {
+        Self { shards, parts: BTreeMap::new() }
+    }
+
+    /// Adds a part for the owner of `partition`.
+    pub fn add(&mut self, partition: TopicIdPartition, part: P) {
+        self.parts.entry(partition.shard(self.shards)).or_default().push(part);
+    }
+
+    /// How many shards are concerned.
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether there is nothing to ask.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The parts of each shard.
+    pub fn into_parts(self) -> impl Iterator<Item = (ShardId, Vec<P>)> {
+        self.parts.into_iter()
+    }
+}
+
+/// The partition of this name, when this node leads it.
+pub fn led_here(
+    image: &MetadataImage,
+    config: &BrokerConfig,
+    topic: &str,
+    partition: i32,
+) -> Result<TopicIdPartition, ErrorCode> {
+    let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let registration = topic.partitions.get(&partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    if registration.leader != config.node_id {
+        return Err(ErrorCode::NotLeaderOrFollower);
+    }
+    Ok(TopicIdPartition { topic_id: topic.id, partition })
+}
+
+/// As [`led_here`], by id.
+pub fn led_here_by_id(
+    image: &MetadataImage,
+    config: &BrokerConfig,
+    topic_id: Uuid,
+    partition: i32,
+) -> Result<TopicIdPartition, ErrorCode> {
+    let topic = image.topic_by_id(topic_id).ok_or(ErrorCode::UnknownTopicId)?;
+    led_here(image, config, &topic.name, partition)
+}

@@ -1,0 +1,197 @@
+//! Incremental fetch sessions (KIP-227): the client names what changed, the broker answers what is new.
+//!
+//! Sessions live with the connection that opened them; a client that reconnects is told `FETCH_SESSION_ID_NOT_FOUND` and opens
+//! another, as after an eviction.
+
+use std::collections::BTreeMap;
+
+use ottla_protocol::messages::fetch_request::{FetchRequest, FetchTopic};
+use ottla_protocol::{ErrorCode, Str, Uuid};
+
+use super::data::Bounds;
+use crate::rng::Rng;
+use crate::time::Instant;
+
+/// A session that nobody used for so long makes room for another (`min.incremental.fetch.session.eviction.ms`).
+const EVICTION_MS: i64 = 120_000;
+const INVALID_SESSION_ID: i32 = 0;
+const INITIAL_EPOCH: i32 = 0;
+const FINAL_EPOCH: i32 = -1;
+
+/// A partition as a fetch names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name (up to version 12).
+    pub topic: Str,
+    /// Id (from version 13).
+    pub topic_id: Uuid,
+    /// Index.
+    pub partition: i32,
+    /// First offset wanted.
+    pub fetch_offset: i64,
+    /// What the client believes; −1 when it does not say.
+    pub current_leader_epoch: i32,
+    /// −1 when the client does not say.
+    pub last_fetched_epoch: i32,
+    /// Bytes at most.
+    pub max_bytes: i32,
+}
+
+/// What a request comes to.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Session to name in the answer, 0 without one.
+    pub session_id: i32,
+    /// Whether unchanged partitions are left out of the answer.
+    pub incremental: bool,
+    /// All partitions to fetch, in order.
+    pub wanted: Vec<Wanted>,
+}
+
+#[derive(Clone, Debug)]
+struct Session {
+    /// Epoch that the next request must carry.
+    epoch: i32,
+    by_id: bool,
+    /// In the order in which they are served.
+    partitions: Vec<Cached>,
+    last_used: Instant,
+}
+
+#[derive(Clone, Debug)]
+struct Cached {
+    wanted: Wanted,
+    /// What the last answer said.
+    answered: Option<(Bounds, bool)>,
+}
+
+/// The sessions of one connection.
+#[derive(Clone, Debug)]
+pub struct FetchSessions {
+    sessions: BTreeMap<i32, Session>,
+    slots_max: usize,
+    rng: Rng,
+}
+
+impl FetchSessions {
+    /// No session; at most `slots_max` at once.
+    pub fn new(slots_max: i32, rng: Rng) -> Self {
+        Self { sessions: BTreeMap::new(), slots_max: usize::try_from(slots_max).unwrap_or(0), rng }
+    }
+
+    /// What a request asks for, with what its session remembers.
+    pub fn resolve(&mut self, now: Instant, request: &FetchRequest, version: i16) -> Result<Resolved, ErrorCode> {
+        let by_id = version >= 13;
+        if request.session_epoch == FINAL_EPOCH || request.session_epoch == INITIAL_EPOCH {
+            // A full fetch closes the session that it names.
+            self.sessions.remove(&request.session_id);
+            let wanted = wanted(&request.topics);
+            let session_id = if request.session_epoch == FINAL_EPOCH || wanted.is_empty() {
+                INVALID_SESSION_ID
+            } else {
+                self.open(now, by_id, &wanted)
+            };
+            return Ok(Resolved { session_id, incremental: false, wanted });
+        }
+        let session = self.sessions.get_mut(&request.session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        if session.epoch != request.session_epoch {
+            return Err(ErrorCode::InvalidFetchSessionEpoch);
+        }
+        if session.by_id != by_id {
+            return Err(ErrorCode::FetchSessionTopicIdError);
+        }
+        session.epoch = if session.epoch == i32::MAX { 1 } else { session.epoch + 1 };
+        session.last_used = now;
+        session.change(request, by_id);
+        let resolved = Resolved {
+            session_id: request.session_id,
+            incremental: true,
+            wanted: session.partitions.iter().map(|cached| cached.wanted.clone()).collect(),
+        };
+        if session.partitions.is_empty() {
+            self.sessions.remove(&request.session_id);
+            return Ok(Resolved { session_id: INVALID_SESSION_ID, ..resolved });
+        }
+        Ok(resolved)
+    }
+
+    /// Whether partition number `index` belongs into the answer; remembers what it will say.
+    ///
+    /// Partitions with records or errors always do and go to the end of the order, so that all get their turn.
+    pub fn answers(&mut self, resolved: &Resolved, index: usize, bounds: Option<Bounds>, has_news: bool) -> bool {
+        let Some(session) = self.sessions.get_mut(&resolved.session_id) else { return true };
+        let Some(cached) = session.partitions.get_mut(index) else { return true };
+        let said = bounds.map(|bounds| (bounds, false));
+        let changed = has_news || cached.answered != said;
+        cached.answered = if bounds.is_none() { None } else { said };
+        !resolved.incremental || changed
+    }
+
+    /// Moves partitions that were answered with records behind the others.
+    pub fn rotate(&mut self, resolved: &Resolved, with_records: &[bool]) {
+        let Some(session) = self.sessions.get_mut(&resolved.session_id) else { return };
+        if session.partitions.len() != with_records.len() {
+            return;
+        }
+        let partitions = std::mem::take(&mut session.partitions);
+        let (last, first): (Vec<_>, Vec<_>) =
+            partitions.into_iter().zip(with_records).partition(|(_, records)| **records);
+        session.partitions = first.into_iter().chain(last).map(|(cached, _)| cached).collect();
+    }
+
+    fn open(&mut self, now: Instant, by_id: bool, wanted: &[Wanted]) -> i32 {
+        if self.sessions.len() >= self.slots_max {
+            let oldest = self.sessions.iter().min_by_key(|(_, session)| session.last_used);
+            match oldest.map(|(id, session)| (*id, now.ms_since(session.last_used))) {
+                Some((id, idle)) if idle > EVICTION_MS => self.sessions.remove(&id),
+                _ => return INVALID_SESSION_ID,
+            };
+        }
+        let id = loop {
+            let id = i32::try_from(self.rng.below(i32::MAX as u64 - 1) + 1).unwrap_or(1);
+            if !self.sessions.contains_key(&id) {
+                break id;
+            }
+        };
+        let partitions = wanted.iter().map(|wanted| Cached { wanted: wanted.clone(), answered: None }).collect();
+        self.sessions.insert(id, Session { epoch: 1, by_id, partitions, last_used: now });
+        id
+    }
+}
+
+impl Session {
+    fn change(&mut self, request: &FetchRequest, by_id: bool) {
+        for new in wanted(&request.topics) {
+            match self.partitions.iter_mut().find(|cached| same(&cached.wanted, &new, by_id)) {
+                Some(cached) => cached.wanted = new,
+                None => self.partitions.push(Cached { wanted: new, answered: None }),
+            }
+        }
+        for topic in &request.forgotten_topics_data {
+            self.partitions.retain(|Cached { wanted, .. }| {
+                let named = if by_id { wanted.topic_id == topic.topic_id } else { wanted.topic == topic.topic };
+                !(named && topic.partitions.contains(&wanted.partition))
+            });
+        }
+    }
+}
+
+fn same(a: &Wanted, b: &Wanted, by_id: bool) -> bool {
+    a.partition == b.partition && if by_id { a.topic_id == b.topic_id } else { a.topic == b.topic }
+}
+
+fn wanted(topics: &[FetchTopic]) -> Vec<Wanted> {
+    let of_topic = |topic: &FetchTopic| {
+        let (name, topic_id) = (topic.topic.detached(), topic.topic_id);
+        topic.partitions.iter().map(move |partition| Wanted {
+            topic: name.clone(),
+            topic_id,
+            partition: partition.partition,
+            fetch_offset: partition.fetch_offset,
+            current_leader_epoch: partition.current_leader_epoch,
+            last_fetched_epoch: partition.last_fetched_epoch,
+            max_bytes: partition.partition_max_bytes,
+        })
+    };
+    topics.iter().flat_map(of_topic).collect::<Vec<_>>()
+}

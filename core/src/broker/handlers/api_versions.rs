@@ -1,0 +1,74 @@
+//! ApiVersions: what this broker speaks (KIP-35, 511, 584).
+
+use bytes::Bytes;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::api_versions_request::ApiVersionsRequest;
+use ottla_protocol::messages::api_versions_response::{
+    ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
+
+use super::{Env, Handled, Outcome};
+use crate::broker::api::{SUPPORTED, Supported};
+use crate::broker::request::Request;
+use crate::log::LogStore;
+use crate::metadata::{Published, SUPPORTED_FEATURES};
+
+pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
+    let asked: ApiVersionsRequest = request.decode(body)?;
+    let named = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && text.ends_with(|last: char| last.is_ascii_alphanumeric())
+            && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '.' || letter == '-')
+    };
+    if request.version >= 3 && !(named(&asked.client_software_name) && named(&asked.client_software_version)) {
+        let response =
+            ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..ApiVersionsResponse::default() };
+        return Ok(Outcome::Reply(request.respond(&response, [])));
+    }
+    Ok(Outcome::Reply(request.respond(&describe(env.published, request.version), [])))
+}
+
+/// The answer to a version that is not spoken: version 0, an error, and the versions that are.
+pub fn refuse_version<S: LogStore>(request: &Request, published: &Published) -> Handled<S> {
+    let _ = published;
+    let only = SUPPORTED.iter().filter(|api| api.key == request.api).map(entry).collect();
+    let response = ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion.code(),
+        api_keys: only,
+        ..ApiVersionsResponse::default()
+    };
+    Ok(Outcome::Reply(request.respond(&response, [])))
+}
+
+fn entry(api: &Supported) -> ApiVersion {
+    ApiVersion { api_key: api.key.key(), min_version: api.min, max_version: api.max }
+}
+
+fn describe(published: &Published, version: i16) -> ApiVersionsResponse {
+    // Up to version 3 a feature whose range starts at 0 cannot be told (KIP-1022).
+    let tellable = |min: i16| version >= 4 || min > 0;
+    ApiVersionsResponse {
+        api_keys: SUPPORTED.iter().map(entry).collect(),
+        supported_features: SUPPORTED_FEATURES
+            .iter()
+            .filter(|feature| tellable(feature.min))
+            .map(|feature| SupportedFeatureKey {
+                name: feature.name.into(),
+                min_version: feature.min,
+                max_version: feature.max,
+            })
+            .collect(),
+        finalized_features_epoch: published.offset,
+        finalized_features: published
+            .image
+            .features()
+            .filter(|(_, level)| *level > 0)
+            .map(|(name, level)| FinalizedFeatureKey {
+                name: name.into(),
+                max_version_level: level,
+                min_version_level: level,
+            })
+            .collect(),
+        ..ApiVersionsResponse::default()
+    }
+}

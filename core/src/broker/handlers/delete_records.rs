@@ -1,0 +1,82 @@
+//! DeleteRecords: moves the log start offset up (KIP-107).
+
+use bytes::Bytes;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::delete_records_request::DeleteRecordsRequest;
+use ottla_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsResponse, DeleteRecordsTopicResult,
+};
+
+use super::{Env, Handled, Outcome, Pending};
+use crate::broker::data::{DataRequest, DeleteRecordsPart};
+use crate::broker::fan_out::{FanOut, Places, led_here};
+use crate::broker::request::Request;
+use crate::broker::{Message, ShardEvent};
+use crate::log::LogStore;
+use crate::metadata::is_internal;
+
+/// The answer so far.
+#[derive(Clone, Debug)]
+pub struct Join {
+    response: DeleteRecordsResponse,
+    places: Places,
+    waiting: usize,
+}
+
+pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
+    let asked: DeleteRecordsRequest = request.decode(body)?;
+    let mut join = Join { response: DeleteRecordsResponse::default(), places: Places::default(), waiting: 0 };
+    let mut fan_out = FanOut::over(env.shards);
+    for (at, topic) in asked.topics.iter().enumerate() {
+        let mut answers = Vec::with_capacity(topic.partitions.len());
+        for (place, asked) in topic.partitions.iter().enumerate() {
+            let index = join.places.add(at, place);
+            let mut answer = DeleteRecordsPartitionResult {
+                partition_index: asked.partition_index,
+                low_watermark: -1,
+                error_code: 0,
+            };
+            let found = led_here(env.image(), env.config, &topic.name, asked.partition_index);
+            let allowed = if is_internal(&topic.name) { Err(ErrorCode::InvalidTopicException) } else { Ok(()) };
+            match found.and_then(|partition| allowed.map(|()| partition)) {
+                Ok(partition) => {
+                    fan_out.add(partition, DeleteRecordsPart { index, partition, offset: asked.offset });
+                }
+                Err(error) => answer.error_code = error.code(),
+            }
+            answers.push(answer);
+        }
+        join.response.topics.push(DeleteRecordsTopicResult { name: topic.name.clone(), partitions: answers });
+    }
+    join.waiting = fan_out.len();
+    if fan_out.is_empty() {
+        return Ok(Outcome::Reply(request.respond(&join.response, [])));
+    }
+    let token = env.token(request);
+    for (shard, parts) in fan_out.into_parts() {
+        let request = DataRequest::DeleteRecords { parts };
+        env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
+    }
+    Ok(Outcome::Wait(Box::new(Pending::DeleteRecords(join))))
+}
+
+pub fn resume<S: LogStore>(
+    request: &Request,
+    mut join: Join,
+    parts: Vec<(usize, Result<i64, ErrorCode>)>,
+) -> Outcome<S> {
+    for (index, found) in parts {
+        let Some((topic, place)) = join.places.of(index) else { continue };
+        let topic = join.response.topics.get_mut(topic);
+        let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) else { continue };
+        match found {
+            Ok(low_watermark) => answer.low_watermark = low_watermark,
+            Err(error) => answer.error_code = error.code(),
+        }
+    }
+    join.waiting -= 1;
+    if join.waiting > 0 {
+        return Outcome::Wait(Box::new(Pending::DeleteRecords(join)));
+    }
+    Outcome::Reply(request.respond(&join.response, []))
+}

@@ -1,0 +1,357 @@
+//! Fetch: reads batches, waiting for `min.bytes` up to `max.wait` (KIP-74, 227, 320, 516).
+//!
+//! The limits are of the whole request, so the connection owns it: it watches every partition at its shard until Kafka's
+//! completion cases hold, then reads in request order with what is left of `max.bytes`. The first batch is always whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use ottla_protocol::messages::fetch_request::FetchRequest;
+use ottla_protocol::messages::fetch_response::{
+    AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, PartitionData,
+};
+use ottla_protocol::{ErrorCode, Records};
+
+use super::{Env, Handled, Outcome, Pending, Resume};
+use crate::broker::data::{DataRequest, DataResponse, Fetched, Isolation, ReadError, Readable, WatchPart};
+use crate::broker::fan_out::{FanOut, led_here, led_here_by_id};
+use crate::broker::fetch_sessions::{Resolved, Wanted};
+use crate::broker::request::Request;
+use crate::broker::{Message, ShardEvent};
+use crate::ids::{ShardId, TopicIdPartition};
+use crate::log::LogStore;
+use crate::time::Instant;
+
+/// A fetch on its way.
+#[derive(Clone, Debug)]
+pub struct Join<S: LogStore> {
+    resolved: Resolved,
+    isolation: Isolation,
+    min_bytes: u64,
+    max_bytes: u64,
+    deadline: Instant,
+    parts: Vec<PartState<S>>,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug)]
+struct PartState<S: LogStore> {
+    id: Option<TopicIdPartition>,
+    seen: Option<Result<Readable, ReadError>>,
+    read: Option<Result<Fetched<S>, ReadError>>,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Until every shard has spoken, then until enough is readable.
+    Watching { unheard: BTreeSet<ShardId>, shards: BTreeSet<ShardId> },
+    /// All shards at once: everything fits.
+    ReadingAll { unread: usize },
+    /// One run of partitions of one shard after the other, with what is left of the budget.
+    ReadingInOrder { next: usize, left: u64 },
+}
+
+pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
+    let asked: FetchRequest = request.decode(body)?;
+    let now = env.cx.now.monotonic;
+    let resolved = match env.sessions.resolve(now, &asked, request.version) {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            let response = FetchResponse { error_code: error.code(), ..FetchResponse::default() };
+            return Ok(Outcome::Reply(request.respond(&response, [])));
+        }
+    };
+    let locate = |wanted: &Wanted| match request.version {
+        13.. => led_here_by_id(env.image(), env.config, wanted.topic_id, wanted.partition),
+        _ => led_here(env.image(), env.config, &wanted.topic, wanted.partition),
+    };
+    let parts: Vec<PartState<S>> = resolved
+        .wanted
+        .iter()
+        .map(|wanted| match locate(wanted) {
+            Ok(id) => PartState { id: Some(id), seen: None, read: None },
+            Err(error) => PartState { id: None, seen: None, read: Some(Err(error.into())) },
+        })
+        .collect();
+    let refused = parts.iter().any(|part| part.read.is_some());
+    let max_bytes = asked.max_bytes.min(env.config.fetch_max_bytes).max(0);
+    let mut join = Join {
+        resolved,
+        isolation: if asked.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted },
+        // An error is answered at once.
+        min_bytes: if refused { 0 } else { u64::try_from(asked.min_bytes.min(max_bytes)).unwrap_or(0) },
+        max_bytes: u64::try_from(max_bytes).unwrap_or(0),
+        deadline: now.plus_ms(i64::from(asked.max_wait_ms)),
+        parts,
+        phase: Phase::ReadingAll { unread: 0 },
+    };
+    let mut fan_out = FanOut::over(env.shards);
+    for index in 0..join.parts.len() {
+        if let Some(part) = join.watch_part(index) {
+            fan_out.add(part.partition, part);
+        }
+    }
+    if fan_out.is_empty() {
+        return Ok(join.finish(env, request));
+    }
+    let token = env.token(request);
+    let isolation = join.isolation;
+    let mut shards = BTreeSet::new();
+    for (shard, parts) in fan_out.into_parts() {
+        shards.insert(shard);
+        let request = DataRequest::Watch { parts, isolation };
+        env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
+    }
+    join.phase = Phase::Watching { unheard: shards.clone(), shards };
+    Ok(Outcome::Wait(Box::new(Pending::Fetch(join))))
+}
+
+pub fn resume<S: LogStore>(
+    env: &mut Env<'_, '_, S>,
+    request: &Request,
+    mut join: Join<S>,
+    event: Resume<S>,
+) -> Handled<S> {
+    match event {
+        Resume::Shard(shard, DataResponse::Watched(seen)) => {
+            for (index, seen) in seen {
+                if let Some(part) = join.parts.get_mut(index) {
+                    part.seen = Some(seen);
+                }
+            }
+            if let Phase::Watching { unheard, .. } = &mut join.phase {
+                unheard.remove(&shard);
+            }
+        }
+        Resume::Shard(_, DataResponse::Read(read)) => return Ok(join.take_read(env, request, read)),
+        _ => {}
+    }
+    let late = env.cx.now.monotonic >= join.deadline;
+    match &join.phase {
+        Phase::Watching { unheard, .. } if unheard.is_empty() && (late || join.enough()) => {
+            Ok(join.start_reading(env, request))
+        }
+        _ => Ok(Outcome::Wait(Box::new(Pending::Fetch(join)))),
+    }
+}
+
+impl<S: LogStore> Join<S> {
+    /// When waiting for bytes ends.
+    pub fn deadline(&self) -> Option<Instant> {
+        matches!(&self.phase, Phase::Watching { unheard, .. } if unheard.is_empty()).then_some(self.deadline)
+    }
+
+    fn watch_part(&self, index: usize) -> Option<WatchPart> {
+        let partition = self.parts.get(index)?.id?;
+        let wanted = self.resolved.wanted.get(index)?;
+        Some(WatchPart {
+            index,
+            partition,
+            fetch_offset: wanted.fetch_offset,
+            current_leader_epoch: wanted.current_leader_epoch,
+            last_fetched_epoch: wanted.last_fetched_epoch,
+            max_bytes: u64::try_from(wanted.max_bytes).unwrap_or(0),
+        })
+    }
+
+    /// Bytes that a partition can contribute, at most its own limit.
+    fn readable(&self, index: usize) -> u64 {
+        let seen = self.parts.get(index).and_then(|part| part.seen.as_ref());
+        let limit = self.resolved.wanted.get(index).map_or(0, |wanted| u64::try_from(wanted.max_bytes).unwrap_or(0));
+        match seen {
+            Some(Ok(readable)) => readable.bytes.min(limit),
+            _ => 0,
+        }
+    }
+
+    /// Kafka's completion cases, all but the deadline.
+    fn enough(&self) -> bool {
+        let at_once = |part: &PartState<S>| match &part.seen {
+            Some(Ok(readable)) => readable.at_once,
+            Some(Err(_)) => true,
+            None => false,
+        };
+        self.parts.iter().any(at_once)
+            || (0..self.parts.len()).map(|index| self.readable(index)).fold(0, u64::saturating_add) >= self.min_bytes
+    }
+
+    fn start_reading(mut self, env: &mut Env<'_, '_, S>, request: &Request) -> Outcome<S> {
+        let Phase::Watching { shards, .. } = &self.phase else { return self.go_on_in_order(env, request) };
+        let shards = shards.clone();
+        for part in &mut self.parts {
+            if let Some(Err(error)) = part.seen {
+                part.read = Some(Err(error));
+            }
+        }
+        let all = (0..self.parts.len()).map(|index| self.readable(index)).fold(0, u64::saturating_add);
+        let oversized = |index| {
+            let seen = self.parts.get(index).and_then(|part: &PartState<S>| part.seen.as_ref());
+            matches!(seen, Some(Ok(readable)) if readable.bytes > self.readable(index))
+        };
+        // Only the first batch of the whole answer may exceed its limits, so order matters where one might.
+        if all > self.max_bytes || (0..self.parts.len()).any(oversized) {
+            for shard in shards {
+                let event = ShardEvent::Data { token: env.token(request), request: DataRequest::Unwatch };
+                env.cx.effects.tell(Message::Shard(shard, event));
+            }
+            self.phase = Phase::ReadingInOrder { next: 0, left: self.max_bytes };
+            return self.go_on_in_order(env, request);
+        }
+        let mut fan_out: BTreeMap<ShardId, Vec<WatchPart>> =
+            shards.iter().map(|shard| (*shard, Vec::new())).collect();
+        for index in 0..self.parts.len() {
+            if self.parts.get(index).is_some_and(|part| part.read.is_some()) {
+                continue;
+            }
+            if let Some(part) = self.watch_part(index) {
+                fan_out.entry(part.partition.shard(env.shards)).or_default().push(part);
+            }
+        }
+        self.phase = Phase::ReadingAll { unread: fan_out.len() };
+        for (shard, parts) in fan_out {
+            self.read(env, request, shard, parts, self.max_bytes, false);
+        }
+        Outcome::Wait(Box::new(Pending::Fetch(self)))
+    }
+
+    fn read(
+        &self,
+        env: &mut Env<'_, '_, S>,
+        request: &Request,
+        shard: ShardId,
+        parts: Vec<WatchPart>,
+        max_bytes: u64,
+        first_batch_whole: bool,
+    ) {
+        let token = env.token(request);
+        let request = DataRequest::Read { parts, isolation: self.isolation, max_bytes, first_batch_whole };
+        env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
+    }
+
+    /// Reads the next run of partitions that one shard owns.
+    fn go_on_in_order(mut self, env: &mut Env<'_, '_, S>, request: &Request) -> Outcome<S> {
+        let Phase::ReadingInOrder { next, left } = self.phase else { return self.finish(env, request) };
+        let mut run: Vec<WatchPart> = Vec::new();
+        let mut after = next;
+        while after < self.parts.len() {
+            let unread = self.parts.get(after).is_some_and(|part| part.read.is_none());
+            if let Some(part) = unread.then(|| self.watch_part(after)).flatten() {
+                let shard = part.partition.shard(env.shards);
+                if run.first().is_some_and(|first| first.partition.shard(env.shards) != shard) {
+                    break;
+                }
+                run.push(part);
+            }
+            after += 1;
+        }
+        let Some(shard) = run.first().map(|first| first.partition.shard(env.shards)) else {
+            return self.finish(env, request);
+        };
+        let nothing_yet = left == self.max_bytes;
+        self.phase = Phase::ReadingInOrder { next: after, left };
+        self.read(env, request, shard, run, left, nothing_yet);
+        Outcome::Wait(Box::new(Pending::Fetch(self)))
+    }
+
+    fn take_read(
+        mut self,
+        env: &mut Env<'_, '_, S>,
+        request: &Request,
+        read: Vec<(usize, Result<Fetched<S>, ReadError>)>,
+    ) -> Outcome<S> {
+        let mut bytes = 0_u64;
+        for (index, read) in read {
+            if let Ok(Fetched { records: Some((_, len)), .. }) = &read {
+                bytes = bytes.saturating_add(u64::from(*len));
+            }
+            if let Some(part) = self.parts.get_mut(index) {
+                part.read = Some(read);
+            }
+        }
+        match &mut self.phase {
+            Phase::ReadingAll { unread } => {
+                *unread = unread.saturating_sub(1);
+                if *unread == 0 { self.finish(env, request) } else { Outcome::Wait(Box::new(Pending::Fetch(self))) }
+            }
+            Phase::ReadingInOrder { left, .. } => {
+                *left = left.saturating_sub(bytes);
+                self.go_on_in_order(env, request)
+            }
+            Phase::Watching { .. } => Outcome::Wait(Box::new(Pending::Fetch(self))),
+        }
+    }
+
+    fn finish(self, env: &mut Env<'_, '_, S>, request: &Request) -> Outcome<S> {
+        let Self { resolved, parts, .. } = self;
+        let mut response = FetchResponse { session_id: resolved.session_id, ..FetchResponse::default() };
+        let mut slices = Vec::new();
+        let mut with_records = Vec::with_capacity(parts.len());
+        for (index, (part, wanted)) in parts.into_iter().zip(&resolved.wanted).enumerate() {
+            let read = part.read.unwrap_or_else(|| Err(ErrorCode::NotLeaderOrFollower.into()));
+            let bounds = match &read {
+                Ok(fetched) => Some(fetched.bounds),
+                Err(_) => None,
+            };
+            let has_records = matches!(&read, Ok(Fetched { records: Some(_), .. }));
+            let has_news = match &read {
+                Ok(fetched) => has_records || fetched.diverging.is_some(),
+                Err(_) => true,
+            };
+            with_records.push(has_records);
+            if !env.sessions.answers(&resolved, index, bounds, has_news) {
+                continue;
+            }
+            let data = partition_data(wanted.partition, read, &mut slices);
+            let topics = &mut response.responses;
+            match topics.last_mut() {
+                Some(last) if last.topic == wanted.topic && last.topic_id == wanted.topic_id => {
+                    last.partitions.push(data);
+                }
+                _ => topics.push(FetchableTopicResponse {
+                    topic: wanted.topic.clone(),
+                    topic_id: wanted.topic_id,
+                    partitions: vec![data],
+                }),
+            }
+        }
+        env.sessions.rotate(&resolved, &with_records);
+        Outcome::Reply(request.respond(&response, slices))
+    }
+}
+
+fn partition_data<S: LogStore>(
+    partition_index: i32,
+    read: Result<Fetched<S>, ReadError>,
+    slices: &mut Vec<S::Slice>,
+) -> PartitionData {
+    let data = PartitionData { partition_index, ..PartitionData::default() };
+    match read {
+        Ok(Fetched { bounds, records, aborted, diverging }) => {
+            let len = records.as_ref().map_or(0, |(_, len)| *len);
+            slices.extend(records.map(|(slice, _)| slice));
+            let aborted = aborted.map(|aborted| {
+                let entry = |(producer_id, first_offset)| AbortedTransaction { producer_id, first_offset };
+                aborted.into_iter().map(entry).collect()
+            });
+            PartitionData {
+                high_watermark: bounds.high_watermark,
+                last_stable_offset: bounds.last_stable_offset,
+                log_start_offset: bounds.log_start_offset,
+                diverging_epoch: diverging
+                    .map_or_else(EpochEndOffset::default, |(epoch, end_offset)| EpochEndOffset { epoch, end_offset }),
+                aborted_transactions: aborted,
+                records: if len == 0 { Records::Bytes(Bytes::new()) } else { Records::Slice { len } },
+                ..data
+            }
+        }
+        Err(ReadError { code, bounds }) => PartitionData {
+            error_code: code.code(),
+            high_watermark: bounds.map_or(-1, |bounds| bounds.high_watermark),
+            last_stable_offset: bounds.map_or(-1, |bounds| bounds.last_stable_offset),
+            log_start_offset: bounds.map_or(-1, |bounds| bounds.log_start_offset),
+            aborted_transactions: Some(Vec::new()),
+            records: Records::Bytes(Bytes::new()),
+            ..data
+        },
+    }
+}

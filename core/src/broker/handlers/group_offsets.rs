@@ -1,0 +1,150 @@
+//! OffsetCommit and OffsetFetch: which topics there are is the broker's part, the offsets are the coordinator's.
+
+use bytes::Bytes;
+use ottla_protocol::messages::offset_commit_request::{OffsetCommitRequest, OffsetCommitRequestTopic};
+use ottla_protocol::messages::offset_commit_response::{
+    OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use ottla_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
+};
+use ottla_protocol::{ErrorCode, Str};
+
+use super::group::{self, Join};
+use super::{Env, Handled, Outcome, Pending};
+use crate::broker::request::Request;
+use crate::coordinator::group::{GroupRequest, GroupResponse};
+use crate::log::LogStore;
+
+/// From here on both APIs name topics by id (KIP-848).
+const TOPIC_ID_VERSION: i16 = 10;
+
+/// What the broker refused of a commit, before the coordinator was asked for the rest.
+#[derive(Clone, Debug)]
+pub struct CommitJoin {
+    refused: Vec<OffsetCommitResponseTopic>,
+}
+
+pub fn commit<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
+    let mut asked: OffsetCommitRequest = request.decode(body)?;
+    let mut join = CommitJoin { refused: Vec::new() };
+    let topics = std::mem::take(&mut asked.topics);
+    let nothing_asked = topics.is_empty();
+    for mut topic in topics {
+        let by_id = request.version >= TOPIC_ID_VERSION;
+        let found = if by_id { env.image().topic_by_id(topic.topic_id) } else { env.image().topic(&topic.name) };
+        let Some(image) = found else {
+            let error = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
+            join.refuse(&topic, &|_| Some(error));
+            continue;
+        };
+        topic.name = image.name.clone();
+        topic.topic_id = image.id;
+        let unknown = |index: i32| {
+            (!image.partitions.contains_key(&index)).then_some(ErrorCode::UnknownTopicOrPartition)
+        };
+        join.refuse(&topic, &unknown);
+        topic.partitions.retain(|partition| unknown(partition.partition_index).is_none());
+        if !topic.partitions.is_empty() {
+            asked.topics.push(topic);
+        }
+    }
+    if asked.topics.is_empty() && !nothing_asked {
+        return Ok(join.finish(request, GroupResponse::OffsetCommit(OffsetCommitResponse::default())));
+    }
+    let partition = group::coordinator_of(env, &asked.group_id);
+    let asked = GroupRequest::OffsetCommit { version: request.version, request: asked };
+    match group::ask(env, request, partition, asked) {
+        Some(refused) => Ok(join.finish(request, refused)),
+        None => Ok(Outcome::Wait(Box::new(Pending::Group(Join::Commit(join))))),
+    }
+}
+
+impl CommitJoin {
+    fn refuse(&mut self, topic: &OffsetCommitRequestTopic, error: &dyn Fn(i32) -> Option<ErrorCode>) {
+        let partitions: Vec<_> = topic
+            .partitions
+            .iter()
+            .filter_map(|partition| {
+                let partition_index = partition.partition_index;
+                let error_code = error(partition_index)?.code();
+                Some(OffsetCommitResponsePartition { partition_index, error_code })
+            })
+            .collect();
+        if !partitions.is_empty() {
+            let (name, topic_id) = (topic.name.clone(), topic.topic_id);
+            self.refused.push(OffsetCommitResponseTopic { name, topic_id, partitions });
+        }
+    }
+
+    /// The coordinator's answer behind the broker's own refusals, as Apache Kafka orders them.
+    pub fn finish<S: LogStore>(self, request: &Request, response: GroupResponse) -> Outcome<S> {
+        let mut topics = self.refused;
+        if let GroupResponse::OffsetCommit(answer) = response {
+            for topic in answer.topics {
+                match topics.iter_mut().find(|other| other.name == topic.name && other.topic_id == topic.topic_id) {
+                    Some(other) => other.partitions.extend(topic.partitions),
+                    None => topics.push(topic),
+                }
+            }
+        }
+        Outcome::Reply(request.respond(&OffsetCommitResponse { topics, ..Default::default() }, []))
+    }
+}
+
+/// Topics of an OffsetFetch that do not exist, by group.
+#[derive(Clone, Debug, Default)]
+pub struct Refused(Vec<(Str, OffsetFetchResponseTopics)>);
+
+/// Gives topics their names and ids, and takes those out that no id leads to.
+pub fn resolve_fetch<S: LogStore>(
+    env: &Env<'_, '_, S>,
+    version: i16,
+    groups: &mut [OffsetFetchRequestGroup],
+) -> Refused {
+    let mut refused = Refused::default();
+    if version < TOPIC_ID_VERSION {
+        return refused;
+    }
+    for group in groups {
+        let group_id = group.group_id.clone();
+        let Some(topics) = &mut group.topics else { continue };
+        topics.retain_mut(|topic| match env.image().topic_by_id(topic.topic_id) {
+            Some(image) => {
+                topic.name = image.name.clone();
+                true
+            }
+            None => {
+                let partition = |index: &i32| OffsetFetchResponsePartitions {
+                    partition_index: *index,
+                    committed_offset: -1,
+                    committed_leader_epoch: -1,
+                    metadata: Some(Str::default()),
+                    error_code: ErrorCode::UnknownTopicId.code(),
+                };
+                let answer = OffsetFetchResponseTopics {
+                    topic_id: topic.topic_id,
+                    partitions: topic.partition_indexes.iter().map(partition).collect(),
+                    ..OffsetFetchResponseTopics::default()
+                };
+                refused.0.push((group_id.clone(), answer));
+                false
+            }
+        });
+    }
+    refused
+}
+
+impl Refused {
+    /// Adds the refusals behind what the coordinators found; a group that failed as a whole says so alone.
+    pub fn put_back(self, mut groups: Vec<OffsetFetchResponseGroup>) -> Vec<OffsetFetchResponseGroup> {
+        for (group_id, topic) in self.0 {
+            let group = groups.iter_mut().find(|group| group.group_id == group_id && group.error_code == 0);
+            if let Some(group) = group {
+                group.topics.push(topic);
+            }
+        }
+        groups
+    }
+}

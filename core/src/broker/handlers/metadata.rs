@@ -1,0 +1,155 @@
+//! Metadata: brokers, topics and who leads what; creates topics on demand where that is configured.
+
+use bytes::Bytes;
+use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use ottla_protocol::messages::metadata_request::MetadataRequest;
+use ottla_protocol::messages::metadata_response::{
+    MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use ottla_protocol::{ErrorCode, Str, Uuid};
+
+use super::{Env, Handled, Outcome};
+use crate::broker::Message;
+use crate::broker::authorizer::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
+use crate::broker::request::Request;
+use crate::controller::{ControllerEvent, ControllerRequest};
+use crate::coordinator::Token;
+use crate::log::LogStore;
+use crate::metadata::{MetadataImage, OFFSETS_TOPIC, TopicImage, is_internal, valid_topic_name};
+
+/// The number of a request whose answer nobody waits for.
+const NOBODY: u64 = u64::MAX;
+
+pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
+    let asked: MetadataRequest = request.decode(body)?;
+    let version = request.version;
+    let all = match &asked.topics {
+        None => true,
+        Some(topics) => version == 0 && topics.is_empty(),
+    };
+    let mut missing: Vec<Str> = Vec::new();
+    let topics = match asked.topics {
+        _ if all => env.image().topics().map(|topic| describe(env.image(), topic, request)).collect(),
+        None => Vec::new(),
+        Some(topics) => {
+            let by_id = version >= 10 && topics.iter().any(|topic| topic.topic_id != Uuid::ZERO);
+            if version >= 10 && topics.iter().any(|topic| topic.topic_id != Uuid::ZERO && version < 12) {
+                return Err(format!("Metadata v{version} names topics by id"));
+            }
+            if topics.iter().any(|topic| topic.name.is_none() && (version < 12 || topic.topic_id == Uuid::ZERO)) {
+                return Err(format!("Metadata v{version} with a topic without a name"));
+            }
+            let mut named: Vec<_> = Vec::new();
+            for topic in topics {
+                let duplicate = |seen: &ottla_protocol::messages::metadata_request::MetadataRequestTopic| {
+                    seen.topic_id == topic.topic_id && seen.name == topic.name
+                };
+                if !named.iter().any(duplicate) {
+                    named.push(topic);
+                }
+            }
+            let mut answers = Vec::with_capacity(named.len());
+            for topic in named {
+                if by_id {
+                    answers.push(match env.image().topic_by_id(topic.topic_id) {
+                        Some(found) => describe(env.image(), found, request),
+                        None => absent(None, topic.topic_id, ErrorCode::UnknownTopicId),
+                    });
+                    continue;
+                }
+                let name = topic.name.unwrap_or_default();
+                answers.push(match env.image().topic(&name) {
+                    Some(found) => describe(env.image(), found, request),
+                    None => {
+                        let error = if valid_topic_name(&name).is_ok() {
+                            missing.push(name.detached());
+                            ErrorCode::UnknownTopicOrPartition
+                        } else {
+                            ErrorCode::InvalidTopicException
+                        };
+                        absent(Some(name), Uuid::ZERO, error)
+                    }
+                });
+            }
+            answers
+        }
+    };
+    let allowed = version < 4 || asked.allow_auto_topic_creation;
+    if allowed && env.config.auto_create_topics_enable && !missing.is_empty() {
+        auto_create(env, request, &missing);
+    }
+    let image = env.image();
+    let brokers = image.brokers().filter(|broker| !broker.fenced).filter_map(|broker| {
+        let (host, port) = image.broker_endpoint(broker.broker_id, &request.context.listener)?;
+        Some(MetadataResponseBroker { node_id: broker.broker_id, host, port: i32::from(port), rack: broker.rack.clone() })
+    });
+    let response = MetadataResponse {
+        brokers: brokers.collect(),
+        cluster_id: Some(env.published.cluster_id.clone()),
+        controller_id: image.random_alive_broker().unwrap_or(-1),
+        topics,
+        cluster_authorized_operations: if asked.include_cluster_authorized_operations {
+            CLUSTER_OPERATIONS
+        } else {
+            i32::MIN
+        },
+        ..MetadataResponse::default()
+    };
+    let mut response = response;
+    if asked.include_topic_authorized_operations {
+        for topic in response.topics.iter_mut().filter(|topic| topic.error_code == 0) {
+            topic.topic_authorized_operations = TOPIC_OPERATIONS;
+        }
+    }
+    Ok(Outcome::Reply(request.respond(&response, [])))
+}
+
+fn describe(image: &MetadataImage, topic: &TopicImage, request: &Request) -> MetadataResponseTopic {
+    let partitions = topic.partitions.iter().map(|(index, partition)| {
+        let led = image.broker_endpoint(partition.leader, &request.context.listener).is_some();
+        let offline = image.offline_replicas(partition);
+        MetadataResponsePartition {
+            error_code: if led { 0 } else { ErrorCode::LeaderNotAvailable.code() },
+            partition_index: *index,
+            leader_id: partition.leader,
+            leader_epoch: partition.leader_epoch,
+            replica_nodes: partition.replicas.clone(),
+            isr_nodes: partition.isr.clone(),
+            offline_replicas: offline,
+        }
+    });
+    MetadataResponseTopic {
+        error_code: 0,
+        name: Some(topic.name.clone()),
+        topic_id: topic.id,
+        is_internal: is_internal(&topic.name),
+        partitions: partitions.collect(),
+        topic_authorized_operations: i32::MIN,
+    }
+}
+
+fn absent(name: Option<Str>, topic_id: Uuid, error: ErrorCode) -> MetadataResponseTopic {
+    let is_internal = name.as_deref().is_some_and(is_internal);
+    MetadataResponseTopic { error_code: error.code(), name, topic_id, is_internal, ..Default::default() }
+}
+
+/// Asks the controller for topics that somebody needs; the client asks again.
+pub fn auto_create<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, names: &[Str]) {
+    let config = env.config;
+    let topics = names.iter().map(|name| {
+        let offsets = **name == *OFFSETS_TOPIC;
+        CreatableTopic {
+            name: name.clone(),
+            num_partitions: if offsets { config.offsets_topic_num_partitions } else { -1 },
+            replication_factor: if offsets { config.offsets_topic_replication_factor } else { -1 },
+            configs: if offsets { config.offsets_topic_configs() } else { Vec::new() },
+            ..CreatableTopic::default()
+        }
+    });
+    let create = CreateTopicsRequest { topics: topics.collect(), timeout_ms: 30_000, ..Default::default() };
+    env.cx.effects.tell(Message::Controller(ControllerEvent::Request {
+        token: Token { connection: env.connection, request: NOBODY },
+        context: request.context.clone(),
+        request: ControllerRequest::CreateTopics(create),
+    }));
+}

@@ -1,0 +1,62 @@
+//! What the machines of one node tell each other.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::data::{DataRequest, DataResponse};
+use crate::controller::{ControllerEvent, ControllerResponse};
+use crate::coordinator::Token;
+use crate::coordinator::group::{GroupRequest, GroupResponse};
+use crate::ids::{ConnectionId, ShardId};
+use crate::log::LogStore;
+use crate::log::log_dirs::LogDirsEvent;
+use crate::machine::SyncOutcome;
+use crate::metadata::Published;
+
+/// A message with its address.
+#[derive(Clone, Debug)]
+pub enum Message<S: LogStore> {
+    /// To one connection; lost without harm when it has closed.
+    Connection(ConnectionId, ConnectionEvent<S>),
+    /// To one shard.
+    Shard(ShardId, ShardEvent),
+    /// To the controller.
+    Controller(ControllerEvent),
+    /// To the keeper of the log directories.
+    LogDirs(LogDirsEvent),
+}
+
+/// What can happen to a connection.
+#[derive(Clone, Debug)]
+pub enum ConnectionEvent<S: LogStore> {
+    /// A whole request frame arrived, without its length prefix.
+    Received(Bytes),
+    /// A shard answered.
+    Shard { request: u64, shard: ShardId, response: DataResponse<S> },
+    /// A group coordinator answered.
+    Group { request: u64, response: GroupResponse },
+    /// The controller answered.
+    Controller { request: u64, response: ControllerResponse },
+    /// New metadata was committed.
+    Metadata(Arc<Published>),
+    /// A deadline passed.
+    Tick,
+}
+
+/// What can happen to a shard.
+#[derive(Clone, Debug)]
+pub enum ShardEvent {
+    /// Partitions of one request that this shard owns.
+    Data { token: Token, request: DataRequest },
+    /// A request for the coordinator on this partition of `__consumer_offsets`.
+    Group { token: Token, partition: i32, request: GroupRequest },
+    /// The connection is gone: nothing of it needs an answer.
+    ConnectionClosed(ConnectionId),
+    /// New metadata was committed.
+    Metadata(Arc<Published>),
+    /// A sync that this shard asked for ended.
+    Synced { token: u64, outcome: SyncOutcome },
+    /// A deadline passed.
+    Tick,
+}

@@ -1,0 +1,82 @@
+//! One request on its way through a connection, and how its response becomes a frame.
+
+use bytes::Bytes;
+use ottla_protocol::{
+    ApiKey, Decoder, Encoder, Message as _, Piece, Request as RequestMessage, RequestHeader,
+    Response as ResponseMessage, encode_response,
+};
+
+use super::RequestContext;
+use super::api::{self, Supported};
+use crate::machine::{Chunk, Frame};
+
+/// What every handler knows of its request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Number of the request on its connection.
+    pub id: u64,
+    /// Which API.
+    pub api: ApiKey,
+    /// At which version.
+    pub version: i16,
+    /// To be echoed.
+    pub correlation_id: i32,
+    /// Who asks.
+    pub context: RequestContext,
+}
+
+/// What a frame's header says.
+#[derive(Debug)]
+pub enum Parsed {
+    /// A request of a version that is supported; the body follows.
+    Request(Request, Bytes),
+    /// ApiVersions of a version that is not: answered with version 0 and an error (KIP-511).
+    UnsupportedApiVersions(Request),
+    /// Nothing that can be answered: the connection is closed.
+    Refused(String),
+}
+
+/// Reads the header of a frame.
+pub fn parse(frame: Bytes, id: u64, context: &RequestContext) -> Parsed {
+    let mut input = Decoder::new(frame);
+    let (api, header) = match ottla_protocol::decode_request_header(&mut input) {
+        Ok(read) => read,
+        Err(error) => return Parsed::Refused(format!("a request's header: {error}")),
+    };
+    let RequestHeader { request_api_version: version, correlation_id, client_id, .. } = header;
+    let Some(Supported { min, max, .. }) = api::supported(api) else {
+        return Parsed::Refused(format!("{} is not enabled here", api.name()));
+    };
+    let context = RequestContext { client_id: client_id.map(|id| id.detached()), ..context.clone() };
+    let request = Request { id, api, version, correlation_id, context };
+    if (*min..=*max).contains(&version) {
+        return Parsed::Request(request, input.rest());
+    }
+    match api {
+        ApiKey::ApiVersions => Parsed::UnsupportedApiVersions(Request { version: 0, ..request }),
+        _ => Parsed::Refused(format!("{} v{version} is not enabled here", api.name())),
+    }
+}
+
+impl Request {
+    /// Reads the body.
+    pub fn decode<M: RequestMessage>(&self, body: Bytes) -> Result<M, String> {
+        M::decode(&mut Decoder::new(body), self.version)
+            .map_err(|error| format!("{} v{}: {error}", self.api.name(), self.version))
+    }
+
+    /// The response as a frame; `slices` fill the holes that [`ottla_protocol::Records::Slice`] left, in order.
+    pub fn respond<M: ResponseMessage, L>(&self, response: &M, slices: impl IntoIterator<Item = L>) -> Frame<L> {
+        let mut output = Encoder::new();
+        if let Err(error) = encode_response(&mut output, self.version, self.correlation_id, response) {
+            panic!("a response of ours does not encode: {} v{}: {error}", self.api.name(), self.version);
+        }
+        let len = output.len();
+        let mut slices = slices.into_iter();
+        let chunk = |piece| match piece {
+            Piece::Bytes(bytes) => Some(Chunk::Bytes(bytes)),
+            Piece::Slice { .. } => slices.next().map(Chunk::Slice),
+        };
+        Frame { chunks: output.into_pieces().into_iter().filter_map(chunk).collect(), len }
+    }
+}
