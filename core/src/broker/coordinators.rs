@@ -1,0 +1,212 @@
+//! The group coordinators of one shard: one for each partition of `__consumer_offsets` that it leads.
+
+use std::collections::BTreeMap;
+
+use ottla_protocol::{ErrorCode, Str};
+
+use crate::config::BrokerConfig;
+use crate::coordinator::group::{
+    GroupConfig, GroupCoordinator, GroupRecord, GroupRequest, GroupResponse, GroupState,
+};
+use crate::coordinator::{Append, Appended, Coordinator as _, ReplayAt, Runtime, Token};
+use crate::ids::TopicIdPartition;
+use crate::log::LogStore;
+use crate::machine::Cx;
+use crate::partition::Partition;
+use crate::record::{BatchBuilder, BatchOptions, Compression};
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+use crate::trace::TraceEvent;
+
+/// Bytes of a log that one loading step replays.
+const LOAD_STEP_BYTES: u64 = 1 << 20;
+
+/// The coordinators of one shard, by partition of `__consumer_offsets`.
+#[derive(Clone, Debug)]
+pub struct GroupCoordinators {
+    config: GroupConfig,
+    by_partition: BTreeMap<i32, (TopicIdPartition, Phase)>,
+    ready: Vec<(Token, GroupResponse)>,
+    grown: Vec<TopicIdPartition>,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    /// The log is being replayed up to where it ended.
+    Loading { state: GroupState, next_offset: i64, end_offset: i64, rng: Rng },
+    Active(Box<Runtime<GroupCoordinator>>),
+}
+
+/// A partition of the offsets topic as the log of its coordinator.
+struct OffsetsLog<'a, 'b, S: LogStore> {
+    partition: &'a mut Partition<S>,
+    cx: &'a mut Cx<'b, S>,
+    grown: &'a mut Vec<TopicIdPartition>,
+}
+
+impl<S: LogStore> Append<GroupRecord> for OffsetsLog<'_, '_, S> {
+    fn append(&mut self, now: Now, records: &[GroupRecord]) -> Result<Appended, ErrorCode> {
+        let mut batch = BatchBuilder::new(BatchOptions::default());
+        for record in records {
+            let (key, value) = record.encode().map_err(|_| ErrorCode::UnknownServerError)?;
+            batch.append(now.wall, Some(&key), value.as_deref(), &[]);
+        }
+        let base_offset = self.partition.append(self.cx, &batch.build(self.cx.compressors))?;
+        self.grown.push(self.partition.id());
+        Ok(Appended { base_offset, high_watermark: self.partition.high_watermark() })
+    }
+}
+
+impl GroupCoordinators {
+    /// None yet.
+    pub fn new(config: &BrokerConfig) -> Self {
+        Self {
+            config: GroupConfig::from(config),
+            by_partition: BTreeMap::new(),
+            ready: Vec::new(),
+            grown: Vec::new(),
+        }
+    }
+
+    /// The active ones, for views and checkers.
+    pub fn active(&self) -> impl Iterator<Item = (i32, &Runtime<GroupCoordinator>)> {
+        self.by_partition.iter().filter_map(|(partition, (_, phase))| match phase {
+            Phase::Active(runtime) => Some((*partition, &**runtime)),
+            Phase::Loading { .. } => None,
+        })
+    }
+
+    /// This shard leads the partition now: replays its log, a step at a time.
+    pub fn load<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, index: i32, partition: &mut Partition<S>, rng: Rng) {
+        if self.by_partition.contains_key(&index) {
+            return;
+        }
+        let phase = Phase::Loading {
+            state: GroupState::default(),
+            next_offset: partition.log_start_offset(),
+            end_offset: partition.high_watermark(),
+            rng,
+        };
+        self.by_partition.insert(index, (partition.id(), phase));
+        self.load_step(cx, index, partition);
+    }
+
+    /// The partition went elsewhere.
+    pub fn unload(&mut self, index: i32) {
+        self.by_partition.remove(&index);
+    }
+
+    fn load_step<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, index: i32, partition: &mut Partition<S>) {
+        let Some((_, phase)) = self.by_partition.get_mut(&index) else { return };
+        let Phase::Loading { state, next_offset, end_offset, rng } = phase else { return };
+        let replayed = partition.for_each_record(cx, *next_offset, *end_offset, LOAD_STEP_BYTES, |at, key, value| {
+            let record = GroupRecord::decode(key.unwrap_or_default(), value).map_err(|error| error.to_string())?;
+            GroupCoordinator::replay(state, at, &record);
+            Ok(())
+        });
+        match replayed {
+            Ok(next) => *next_offset = next,
+            Err(reason) => {
+                let path = partition.name().to_string();
+                partition.fail(reason.clone());
+                self.by_partition.remove(&index);
+                cx.traces.emit(|| TraceEvent::StorageFailed { path, reason });
+                return;
+            }
+        }
+        if next_offset >= end_offset {
+            let coordinator = GroupCoordinator::new(self.config.clone());
+            let runtime = Runtime::loaded(coordinator, std::mem::take(state), cx.now, rng.fork());
+            *phase = Phase::Active(Box::new(runtime));
+        }
+    }
+
+    /// A request for the coordinator on partition `index`.
+    pub fn submit<S: LogStore>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
+        token: Token,
+        index: i32,
+        request: GroupRequest,
+    ) {
+        let Some((id, phase)) = self.by_partition.get_mut(&index) else {
+            return self.ready.push((token, request.refusal(ErrorCode::NotCoordinator)));
+        };
+        let Phase::Active(runtime) = phase else {
+            return self.ready.push((token, request.refusal(ErrorCode::CoordinatorLoadInProgress)));
+        };
+        let Some(partition) = partitions.get_mut(id) else {
+            return self.ready.push((token, request.refusal(ErrorCode::NotCoordinator)));
+        };
+        let now = cx.now;
+        let mut log = OffsetsLog { partition, cx, grown: &mut self.grown };
+        runtime.submit(now, &mut log, token, request);
+        self.ready.extend(runtime.take_ready());
+    }
+
+    /// Goes on loading, and lets passed deadlines decide.
+    pub fn tick<S: LogStore>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
+    ) {
+        let loading: Vec<(i32, TopicIdPartition)> = self
+            .by_partition
+            .iter()
+            .filter(|(_, (_, phase))| matches!(phase, Phase::Loading { .. }))
+            .map(|(index, (id, _))| (*index, *id))
+            .collect();
+        for (index, id) in loading {
+            if let Some(partition) = partitions.get_mut(&id) {
+                self.load_step(cx, index, partition);
+            }
+        }
+        let now = cx.now;
+        for (id, phase) in self.by_partition.values_mut() {
+            let (Phase::Active(runtime), Some(partition)) = (phase, partitions.get_mut(id)) else { continue };
+            if runtime.deadline().is_some_and(|deadline| deadline <= now.monotonic) {
+                let mut log = OffsetsLog { partition, cx, grown: &mut self.grown };
+                runtime.tick(now, &mut log);
+                self.ready.extend(runtime.take_ready());
+            }
+        }
+    }
+
+    /// A topic is gone, and with it what was committed for it.
+    pub fn topic_deleted<S: LogStore>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
+        topic: &Str,
+    ) {
+        let now = cx.now;
+        for (id, phase) in self.by_partition.values_mut() {
+            let (Phase::Active(runtime), Some(partition)) = (phase, partitions.get_mut(id)) else { continue };
+            let decision = GroupCoordinator::topic_deleted(runtime.tip(), topic);
+            let mut log = OffsetsLog { partition, cx, grown: &mut self.grown };
+            runtime.carry_out(now, &mut log, decision);
+        }
+    }
+
+    /// When [`GroupCoordinators::tick`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.by_partition
+            .values()
+            .filter_map(|(_, phase)| match phase {
+                Phase::Loading { .. } => Some(Instant(0)),
+                Phase::Active(runtime) => runtime.deadline(),
+            })
+            .min()
+    }
+
+    /// The answers that may be sent.
+    pub fn take_ready(&mut self) -> Vec<(Token, GroupResponse)> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// The partitions that records were appended to.
+    pub fn take_grown(&mut self) -> Vec<TopicIdPartition> {
+        std::mem::take(&mut self.grown)
+    }
+}

@@ -1,0 +1,399 @@
+//! A shard: owner of a part of the node's partitions, and of the group coordinators on them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_protocol::ErrorCode;
+
+use super::coordinators::GroupCoordinators;
+use super::data::{DataRequest, DataResponse, DescribedLog, WatchPart};
+use super::watches::{Watch, Watches};
+use super::{ConnectionEvent, Message, ShardEvent};
+use crate::config::{BrokerConfig, TopicConfig};
+use crate::coordinator::Token;
+use crate::ids::{ShardId, TopicIdPartition, TopicPartition};
+use crate::log::LogStore;
+use crate::log::log_dirs::{Checkpoints, LogDirsEvent, PartitionOffsets};
+use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, Waiter};
+use crate::metadata::{MetadataImage, OFFSETS_TOPIC, PartitionRegistration, Published};
+use crate::partition::Partition;
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::trace::TraceEvent;
+
+/// The machine of one shard.
+#[derive(Clone, Debug)]
+pub struct Shard<S: LogStore> {
+    id: ShardId,
+    shards: u16,
+    config: Arc<BrokerConfig>,
+    published: Arc<Published>,
+    checkpoints: Arc<Checkpoints>,
+    partitions: BTreeMap<TopicIdPartition, Partition<S>>,
+    coordinators: GroupCoordinators,
+    watches: Watches,
+    /// When the directories of deleted partitions go.
+    doomed: Vec<(Instant, String)>,
+    /// Syncs under way: which partition, and up to which offset it will be durable.
+    syncs: BTreeMap<u64, (TopicIdPartition, i64)>,
+    next_sync: u64,
+    chores: Chores,
+    rng: Rng,
+}
+
+/// When the periodic chores are due.
+#[derive(Clone, Copy, Debug)]
+struct Chores {
+    retention: Instant,
+    checkpoint: Instant,
+}
+
+impl<S: LogStore> Shard<S> {
+    /// A shard without partitions; they come with the first metadata.
+    pub fn new(
+        id: ShardId,
+        shards: u16,
+        config: Arc<BrokerConfig>,
+        checkpoints: Arc<Checkpoints>,
+        now: Instant,
+        rng: Rng,
+    ) -> Self {
+        let chores = Chores {
+            retention: now.plus_ms(config.log_initial_task_delay_ms),
+            checkpoint: now.plus_ms(config.replica_high_watermark_checkpoint_interval_ms),
+        };
+        Self {
+            id,
+            shards,
+            coordinators: GroupCoordinators::new(&config),
+            config,
+            published: Published::first(MetadataImage::default(), -1, -1),
+            checkpoints,
+            partitions: BTreeMap::new(),
+            watches: Watches::default(),
+            doomed: Vec::new(),
+            syncs: BTreeMap::new(),
+            next_sync: 0,
+            chores,
+            rng,
+        }
+    }
+
+    /// The partitions of this shard, for views and checkers.
+    pub fn partitions(&self) -> impl Iterator<Item = &Partition<S>> {
+        self.partitions.values()
+    }
+
+    /// The coordinators of this shard, for views and checkers.
+    pub fn coordinators(&self) -> &GroupCoordinators {
+        &self.coordinators
+    }
+
+    /// Writes out what a clean stop needs: indexes, producer snapshots. The files to sync are returned.
+    pub fn close(&mut self, cx: &mut Cx<'_, S>) -> Vec<crate::machine::SyncTarget<S>> {
+        let mut targets = Vec::new();
+        for partition in self.partitions.values_mut() {
+            targets.extend(partition.close(cx));
+        }
+        targets
+    }
+
+    /// Where every partition stands, for the checkpoint files.
+    pub fn offsets(&self) -> Vec<PartitionOffsets> {
+        self.partitions.values().map(Partition::offsets).collect()
+    }
+
+    fn data(&mut self, cx: &mut Cx<'_, S>, token: Token, request: DataRequest) {
+        let response = match request {
+            DataRequest::Produce { version, parts } => {
+                let mut grown = Vec::with_capacity(parts.len());
+                let mut answers = Vec::with_capacity(parts.len());
+                for part in parts {
+                    let answer = match self.partitions.get_mut(&part.partition) {
+                        Some(partition) => partition.produce(cx, version, &part.records),
+                        None => Err(super::data::ProduceError::of(ErrorCode::NotLeaderOrFollower)),
+                    };
+                    if answer.is_ok() {
+                        grown.push(part.partition);
+                    }
+                    answers.push((part.index, answer));
+                }
+                self.reply(cx, token, DataResponse::Produced(answers));
+                for partition in grown {
+                    self.grew(cx, partition);
+                }
+                return;
+            }
+            DataRequest::Watch { parts, isolation } => {
+                let seen = parts.iter().map(|part| (part.index, self.readable(cx, part, isolation))).collect();
+                self.watches.add(token, Watch { parts, isolation });
+                DataResponse::Watched(seen)
+            }
+            DataRequest::Unwatch => return self.watches.remove(token),
+            DataRequest::Read { parts, isolation, max_bytes, mut first_batch_whole } => {
+                self.watches.remove(token);
+                let mut left = max_bytes;
+                let mut read = Vec::with_capacity(parts.len());
+                for part in &parts {
+                    let fetched = match self.partitions.get_mut(&part.partition) {
+                        Some(partition) => partition.read(cx, part, isolation, left, first_batch_whole),
+                        None => Err(ErrorCode::NotLeaderOrFollower.into()),
+                    };
+                    if let Ok(super::data::Fetched { records: Some((_, len)), .. }) = &fetched {
+                        left = left.saturating_sub(u64::from(*len));
+                        first_batch_whole = false;
+                    }
+                    read.push((part.index, fetched));
+                }
+                DataResponse::Read(read)
+            }
+            DataRequest::ListOffsets { parts, isolation } => {
+                let found = |part: &super::data::ListOffsetsPart| match self.partitions.get_mut(&part.partition) {
+                    Some(partition) => partition.list_offset(cx, part, isolation),
+                    None => Err(ErrorCode::NotLeaderOrFollower),
+                };
+                let mut found = found;
+                DataResponse::Offsets(parts.iter().map(|part| (part.index, found(part))).collect())
+            }
+            DataRequest::OffsetForLeaderEpoch { parts } => {
+                let end = |part: &super::data::EpochPart| match self.partitions.get(&part.partition) {
+                    Some(partition) => partition.epoch_end(part.current_leader_epoch, part.leader_epoch),
+                    None => Err(ErrorCode::NotLeaderOrFollower),
+                };
+                DataResponse::EpochEnds(parts.iter().map(|part| (part.index, end(part))).collect())
+            }
+            DataRequest::DeleteRecords { parts } => {
+                let mut moved = Vec::with_capacity(parts.len());
+                for part in &parts {
+                    let answer = match self.partitions.get_mut(&part.partition) {
+                        Some(partition) => partition.delete_records(cx, part.offset),
+                        None => Err(ErrorCode::NotLeaderOrFollower),
+                    };
+                    moved.push((part.index, answer));
+                }
+                DataResponse::Deleted(moved)
+            }
+            DataRequest::DescribeProducers { parts } => {
+                let known = |part: &super::data::Part| match self.partitions.get(&part.partition) {
+                    Some(partition) => Ok(partition.producers()),
+                    None => Err(ErrorCode::NotLeaderOrFollower),
+                };
+                DataResponse::Producers(parts.iter().map(|part| (part.index, known(part))).collect())
+            }
+            DataRequest::DescribeLogs => DataResponse::Logs(
+                self.partitions
+                    .values()
+                    .map(|partition| DescribedLog {
+                        partition: partition.id(),
+                        log_dir: partition.log_dir(),
+                        size: partition.size(),
+                    })
+                    .collect(),
+            ),
+        };
+        self.reply(cx, token, response);
+    }
+
+    fn reply(&self, cx: &mut Cx<'_, S>, token: Token, response: DataResponse<S>) {
+        let event = ConnectionEvent::Shard { request: token.request, shard: self.id, response };
+        cx.effects.tell(Message::Connection(token.connection, event));
+    }
+
+    fn readable(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        part: &WatchPart,
+        isolation: super::data::Isolation,
+    ) -> Result<super::data::Readable, super::data::ReadError> {
+        match self.partitions.get_mut(&part.partition) {
+            Some(partition) => partition.readable(cx, part, isolation),
+            None => Err(ErrorCode::NotLeaderOrFollower.into()),
+        }
+    }
+
+    /// Records were appended: whoever waits hears of it, segments that were closed become durable.
+    fn grew(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
+        for (token, part, isolation) in self.watches.of(id) {
+            let seen = self.readable(cx, &part, isolation);
+            self.reply(cx, token, DataResponse::Watched(vec![(part.index, seen)]));
+        }
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        if let Some((targets, offset)) = partition.to_sync(cx.now) {
+            let token = self.next_sync;
+            self.next_sync += 1;
+            self.syncs.insert(token, (id, offset));
+            cx.effects.push(Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::Shard(self.id), token } });
+        }
+    }
+
+    fn synced(&mut self, cx: &mut Cx<'_, S>, token: u64, outcome: &SyncOutcome) {
+        let Some((id, offset)) = self.syncs.remove(&token) else { return };
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        match outcome {
+            SyncOutcome::Done => partition.synced(offset),
+            SyncOutcome::Failed(reason) => {
+                let path = partition.name().to_string();
+                partition.fail(reason.clone());
+                cx.traces.emit(|| TraceEvent::StorageFailed { path, reason: reason.clone() });
+            }
+        }
+    }
+
+    fn metadata(&mut self, cx: &mut Cx<'_, S>, published: Arc<Published>) {
+        let image = &published.image;
+        let delta = &published.delta;
+        for (topic_id, name) in &delta.topics_deleted {
+            let first = TopicIdPartition { topic_id: *topic_id, partition: i32::MIN };
+            let last = TopicIdPartition { topic_id: *topic_id, partition: i32::MAX };
+            let gone: Vec<_> = self.partitions.range(first..=last).map(|(id, _)| *id).collect();
+            for id in gone {
+                self.remove(cx, id);
+            }
+            self.coordinators.topic_deleted(cx, &mut self.partitions, name);
+        }
+        for (topic_id, changed) in &delta.partitions_changed {
+            let Some(topic) = image.topic_by_id(*topic_id) else { continue };
+            for partition in changed {
+                let id = TopicIdPartition { topic_id: *topic_id, partition: *partition };
+                if id.shard(self.shards) != self.id {
+                    continue;
+                }
+                let Some(registration) = topic.partitions.get(partition) else { continue };
+                let name = TopicPartition { topic: topic.name.clone(), partition: *partition };
+                self.place(cx, image, id, name, registration);
+            }
+        }
+        for partition in self.partitions.values_mut() {
+            let name = &partition.name().topic;
+            if delta.topic_configs_changed(name) || delta.broker_configs_changed() {
+                let config = topic_config(&self.config, image, name);
+                partition.reconfigure(&config);
+            }
+        }
+        self.published = published;
+        self.send_group_replies(cx);
+    }
+
+    /// Opens a partition that is new here, or takes over its new leader epoch.
+    fn place(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        image: &MetadataImage,
+        id: TopicIdPartition,
+        name: TopicPartition,
+        registration: &PartitionRegistration,
+    ) {
+        if !registration.replicas.contains(&self.config.node_id) {
+            return;
+        }
+        if !self.partitions.contains_key(&id) {
+            let config = topic_config(&self.config, image, &name.topic);
+            let opened = Partition::open(cx, id, name.clone(), &self.config, &config, &self.checkpoints);
+            match opened {
+                Ok(partition) => _ = self.partitions.insert(id, partition),
+                Err(reason) => {
+                    let path = name.to_string();
+                    cx.traces.emit(|| TraceEvent::StorageFailed { path, reason: reason.clone() });
+                    return;
+                }
+            }
+        }
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let leads = registration.leader == self.config.node_id;
+        if leads {
+            partition.become_leader(cx, registration);
+            if *name.topic == *OFFSETS_TOPIC {
+                let rng = self.rng.fork();
+                self.coordinators.load(cx, name.partition, partition, rng);
+            }
+        }
+    }
+
+    fn remove(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
+        let Some(partition) = self.partitions.remove(&id) else { return };
+        for (token, part, _) in self.watches.of(id) {
+            let gone = Err(ErrorCode::UnknownTopicOrPartition.into());
+            self.reply(cx, token, DataResponse::Watched(vec![(part.index, gone)]));
+        }
+        if *partition.name().topic == *OFFSETS_TOPIC {
+            self.coordinators.unload(partition.name().partition);
+        }
+        cx.effects.tell(Message::LogDirs(LogDirsEvent::Removed(partition.name().clone())));
+        let delay = partition.file_delete_delay_ms();
+        match partition.rename_for_deletion(cx, self.rng.uuid()) {
+            Ok(path) => self.doomed.push((cx.now.monotonic.plus_ms(delay), path)),
+            Err(reason) => cx.traces.emit(|| TraceEvent::StorageFailed { path: format!("{id:?}"), reason }),
+        }
+    }
+
+    fn tick(&mut self, cx: &mut Cx<'_, S>) {
+        let now = cx.now.monotonic;
+        let (due, later) = std::mem::take(&mut self.doomed).into_iter().partition(|(at, _)| *at <= now);
+        self.doomed = later;
+        let due: Vec<(Instant, String)> = due;
+        for (_, path) in due {
+            if let Err(error) = cx.store.remove(&path) {
+                cx.traces.emit(|| TraceEvent::StorageFailed { path, reason: error.to_string() });
+            }
+        }
+        if self.chores.retention <= now {
+            self.chores.retention = now.plus_ms(self.config.log_retention_check_interval_ms);
+            for partition in self.partitions.values_mut() {
+                partition.retain(cx);
+            }
+        }
+        for partition in self.partitions.values_mut().filter(|partition| partition.deadline().is_some()) {
+            partition.tick(cx);
+        }
+        if self.chores.checkpoint <= now {
+            self.chores.checkpoint = now.plus_ms(self.config.replica_high_watermark_checkpoint_interval_ms);
+            cx.effects.tell(Message::LogDirs(LogDirsEvent::Offsets { shard: self.id, offsets: self.offsets() }));
+        }
+        self.coordinators.tick(cx, &mut self.partitions);
+        self.send_group_replies(cx);
+    }
+
+    /// Sends what coordinators have ready, and tells those who watch the offsets topic.
+    fn send_group_replies(&mut self, cx: &mut Cx<'_, S>) {
+        for (token, response) in self.coordinators.take_ready() {
+            let event = ConnectionEvent::Group { request: token.request, response };
+            cx.effects.tell(Message::Connection(token.connection, event));
+        }
+        for id in self.coordinators.take_grown() {
+            self.grew(cx, id);
+        }
+    }
+}
+
+/// A topic's settings over the broker's.
+fn topic_config(config: &BrokerConfig, image: &MetadataImage, topic: &str) -> TopicConfig {
+    let own = image.topic_configs(topic);
+    TopicConfig::new(config, own.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+impl<S: LogStore> Machine<S> for Shard<S> {
+    type Event = ShardEvent;
+
+    fn handle(&mut self, cx: &mut Cx<'_, S>, event: ShardEvent) {
+        match event {
+            ShardEvent::Data { token, request } => self.data(cx, token, request),
+            ShardEvent::Group { token, partition, request } => {
+                self.coordinators.submit(cx, &mut self.partitions, token, partition, request);
+                self.send_group_replies(cx);
+            }
+            ShardEvent::ConnectionClosed(connection) => self.watches.remove_connection(connection),
+            ShardEvent::Metadata(published) => self.metadata(cx, published),
+            ShardEvent::Synced { token, outcome } => self.synced(cx, token, &outcome),
+            ShardEvent::Tick => self.tick(cx),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let doomed = self.doomed.iter().map(|(at, _)| *at).min();
+        let files = self.partitions.values().filter_map(Partition::deadline).min();
+        [Some(self.chores.retention), Some(self.chores.checkpoint), doomed, files, self.coordinators.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}

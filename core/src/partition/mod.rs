@@ -1,0 +1,405 @@
+//! A partition: its log, its leadership, and what clients are told of it.
+
+mod produce;
+mod read;
+
+use std::sync::Arc;
+
+use ottla_protocol::{ErrorCode, Uuid};
+
+use crate::broker::data::{ActiveProducer, Bounds};
+use crate::config::{BrokerConfig, TopicConfig};
+use crate::coordinator::ReplayAt;
+use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
+use crate::log::log_dirs::{Checkpoints, PartitionOffsets};
+use crate::log::{FetchIsolation, FlushScope, Log, LogConfig, LogError, LogStore, ReadHint, file_names};
+use crate::machine::{Cx, SyncTarget};
+use crate::metadata::PartitionRegistration;
+use crate::record::{BatchRules, Compression, CompressionType, TimestampType};
+use crate::time::{Instant, Now};
+use crate::trace::TraceEvent;
+
+/// A replica on this node.
+#[derive(Clone, Debug)]
+pub struct Partition<S: LogStore> {
+    id: TopicIdPartition,
+    name: TopicPartition,
+    log_dir: LogDirId,
+    log: Log<S>,
+    config: Arc<TopicConfig>,
+    rules: BatchRules,
+    leader_epoch: i32,
+    isr: usize,
+    /// Where the last sequential reader stands.
+    hint: Option<ReadHint>,
+    /// Why it does not serve, when it does not.
+    failure: Option<String>,
+}
+
+impl<S: LogStore> Partition<S> {
+    /// Opens the log, or creates it in the directory that holds the fewest. The error is a sentence for the log.
+    pub fn open(
+        cx: &mut Cx<'_, S>,
+        id: TopicIdPartition,
+        name: TopicPartition,
+        broker: &BrokerConfig,
+        config: &TopicConfig,
+        checkpoints: &Checkpoints,
+    ) -> Result<Self, String> {
+        let log_config = log_config(broker, config);
+        let (log_dir, log, report) = checkpoints
+            .open_log(cx.store, cx.now, cx.compressors, &broker.log_dirs, id, &name, log_config)
+            .map_err(|error| format!("{name}: {error}"))?;
+        if report.truncated_bytes > 0 {
+            let (partition, log_end_offset) = (name.clone(), log.log_end_offset());
+            let truncated_bytes = report.truncated_bytes;
+            cx.traces.emit(|| TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes });
+        }
+        Ok(Self {
+            id,
+            name,
+            log_dir,
+            log,
+            rules: rules(config),
+            config: Arc::new(config.clone()),
+            leader_epoch: -1,
+            isr: 0,
+            hint: None,
+            failure: None,
+        })
+    }
+
+    /// Its topic's id and its index.
+    pub fn id(&self) -> TopicIdPartition {
+        self.id
+    }
+
+    /// Its topic's name and its index.
+    pub fn name(&self) -> &TopicPartition {
+        &self.name
+    }
+
+    /// The directory that holds it.
+    pub fn log_dir(&self) -> LogDirId {
+        self.log_dir
+    }
+
+    /// Bytes on disk.
+    pub fn size(&self) -> u64 {
+        self.log.size()
+    }
+
+    /// The log itself, for views and checkers.
+    pub fn log(&self) -> &Log<S> {
+        &self.log
+    }
+
+    /// Its leader epoch.
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// The first offset kept.
+    pub fn log_start_offset(&self) -> i64 {
+        self.log.log_start_offset()
+    }
+
+    /// The first offset that consumers may not read.
+    pub fn high_watermark(&self) -> i64 {
+        self.log.high_watermark()
+    }
+
+    /// How long its files outlive it, in ms.
+    pub fn file_delete_delay_ms(&self) -> i64 {
+        self.config.file_delete_delay_ms
+    }
+
+    /// For the checkpoint files.
+    pub fn offsets(&self) -> PartitionOffsets {
+        PartitionOffsets {
+            partition: self.name.clone(),
+            log_dir: self.log_dir,
+            recovery_point: self.log.recovery_point(),
+            high_watermark: self.log.high_watermark(),
+            log_start_offset: self.log.log_start_offset(),
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            log_start_offset: self.log.log_start_offset(),
+            high_watermark: self.log.high_watermark(),
+            last_stable_offset: self.log.last_stable_offset(),
+        }
+    }
+
+    /// Leads from now on with the epoch of the metadata; all in-sync replicas are here.
+    pub fn become_leader(&mut self, cx: &mut Cx<'_, S>, registration: &PartitionRegistration) {
+        self.isr = registration.isr.len();
+        if registration.leader_epoch > self.leader_epoch {
+            self.leader_epoch = registration.leader_epoch;
+            let end = self.log.log_end_offset();
+            if let Err(error) = self.log.assign_epoch_start_offset(cx.store, self.leader_epoch, end) {
+                return self.fail(error.to_string());
+            }
+        }
+        self.advance_high_watermark(cx);
+    }
+
+    /// The only in-sync replica is the leader itself: what is appended is committed.
+    fn advance_high_watermark(&mut self, cx: &mut Cx<'_, S>) {
+        let end = self.log.log_end_offset();
+        if self.isr <= 1
+            && let Some(high_watermark) = self.log.maybe_increment_high_watermark(end)
+        {
+            let partition = &self.name;
+            cx.traces.emit(|| TraceEvent::HighWatermarkAdvanced { partition: partition.clone(), high_watermark });
+        }
+    }
+
+    /// Acts on another configuration from now on.
+    pub fn reconfigure(&mut self, broker: &BrokerConfig, config: &TopicConfig) {
+        self.log.set_config(log_config(broker, config));
+        self.rules = rules(config);
+        self.config = Arc::new(config.clone());
+    }
+
+    /// Storage failed, or the log cannot be understood: it answers `KAFKA_STORAGE_ERROR` from now on.
+    pub fn fail(&mut self, reason: String) {
+        self.failure.get_or_insert(reason);
+    }
+
+    /// Why it does not serve, when it does not.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    fn serving(&self) -> Result<(), ErrorCode> {
+        if self.failure.is_some() { Err(ErrorCode::KafkaStorageError) } else { Ok(()) }
+    }
+
+    /// Compares what a client believes with the leader epoch (KIP-320); −1 believes nothing.
+    fn check_epoch(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
+        match current_leader_epoch {
+            -1 => Ok(()),
+            epoch if epoch < self.leader_epoch => Err(ErrorCode::FencedLeaderEpoch),
+            epoch if epoch > self.leader_epoch => Err(ErrorCode::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// A failed log operation: what clients are told, and whether the partition goes on.
+    fn log_error(&mut self, error: &LogError) -> ErrorCode {
+        match error {
+            LogError::Store(_) | LogError::Corrupt { .. } => {
+                self.fail(error.to_string());
+                ErrorCode::KafkaStorageError
+            }
+            LogError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            LogError::InvalidRecords(_) => ErrorCode::CorruptMessage,
+            LogError::LargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
+            LogError::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
+            LogError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            LogError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+            LogError::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
+            LogError::InvalidTxnState { .. } => ErrorCode::InvalidTxnState,
+        }
+    }
+
+    /// Where an epoch ended: (epoch, end offset).
+    pub fn epoch_end(&self, current_leader_epoch: i32, leader_epoch: i32) -> Result<(i32, i64), ErrorCode> {
+        self.serving()?;
+        self.check_epoch(current_leader_epoch)?;
+        Ok(self.log.end_offset_for_epoch(leader_epoch))
+    }
+
+    /// Deletes what lies below `offset` (−1: below the high watermark); answers the log start offset.
+    pub fn delete_records(&mut self, cx: &mut Cx<'_, S>, offset: i64) -> Result<i64, ErrorCode> {
+        self.serving()?;
+        if !self.config.cleanup_policy.delete {
+            return Err(ErrorCode::PolicyViolation);
+        }
+        let offset = if offset == -1 { self.log.high_watermark() } else { offset };
+        if offset < 0 {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        let moved = self.log.increment_log_start_offset(cx.store, offset);
+        match moved {
+            Ok(true) => self.log_start_moved(cx),
+            Ok(false) => {}
+            Err(error) => return Err(self.log_error(&error)),
+        }
+        Ok(self.log.log_start_offset())
+    }
+
+    fn log_start_moved(&self, cx: &mut Cx<'_, S>) {
+        let (partition, log_start_offset) = (&self.name, self.log.log_start_offset());
+        cx.traces.emit(|| TraceEvent::LogStartOffsetAdvanced { partition: partition.clone(), log_start_offset });
+    }
+
+    /// Deletes segments that retention no longer covers, forgets producers that were silent for long.
+    pub fn retain(&mut self, cx: &mut Cx<'_, S>) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.log.remove_expired_producers(cx.now.wall);
+        match self.log.delete_old_segments(cx.store, cx.now) {
+            Ok(0) => {}
+            Ok(_) => self.log_start_moved(cx),
+            Err(error) => self.fail(error.to_string()),
+        }
+    }
+
+    /// The idempotent producers whose sequences are remembered.
+    pub fn producers(&self) -> Vec<ActiveProducer> {
+        let active = |(producer_id, entry): (i64, &crate::log::ProducerEntry)| ActiveProducer {
+            producer_id,
+            producer_epoch: entry.producer_epoch,
+            last_sequence: entry.last_sequence(),
+            last_timestamp: entry.last_timestamp,
+            coordinator_epoch: entry.coordinator_epoch,
+            current_txn_start_offset: entry.current_txn_first_offset.unwrap_or(-1),
+        };
+        self.log.producers().producers().map(active).collect()
+    }
+
+    /// When [`Partition::tick`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.log.deadline()
+    }
+
+    /// Removes files whose time has come.
+    pub fn tick(&mut self, cx: &mut Cx<'_, S>) {
+        if let Err(error) = self.log.tick(cx.store, cx.now) {
+            self.fail(error.to_string());
+        }
+    }
+
+    /// What has to be synced now, with the offset and generation to report in [`Partition::synced`].
+    pub fn to_sync(&mut self, store: &mut S, now: Now) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
+        let scope = self.log.flush_due(now.monotonic)?;
+        self.plan(store, now, scope)
+    }
+
+    fn plan(&mut self, store: &mut S, now: Now, scope: FlushScope) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
+        match self.log.plan_flush(store, now, scope) {
+            Ok(plan) if plan.is_empty() => None,
+            Ok(plan) => {
+                let reached = (plan.up_to, plan.generation());
+                let files = plan.files.into_iter().map(SyncTarget::File);
+                Some((files.chain(plan.directories.into_iter().map(SyncTarget::Directory)).collect(), reached))
+            }
+            Err(error) => {
+                self.fail(error.to_string());
+                None
+            }
+        }
+    }
+
+    /// A sync ended well.
+    pub fn synced(&mut self, (up_to, generation): (i64, u32)) {
+        self.log.flushed_up_to(up_to, generation);
+    }
+
+    /// Before a clean stop: what memory holds back goes to the files, which are returned to be synced.
+    pub fn close(&mut self, cx: &mut Cx<'_, S>) -> Vec<SyncTarget<S>> {
+        if self.failure.is_some() {
+            return Vec::new();
+        }
+        match self.log.close(cx.store, cx.now) {
+            Ok(plan) => {
+                let files = plan.files.into_iter().map(SyncTarget::File);
+                files.chain(plan.directories.into_iter().map(SyncTarget::Directory)).collect()
+            }
+            Err(error) => {
+                self.fail(error.to_string());
+                Vec::new()
+            }
+        }
+    }
+
+    /// The files synced by [`Partition::close`] are on the disk.
+    pub fn closed(&mut self) {
+        let generation = self.log.generation();
+        self.log.flushed_up_to(self.log.log_end_offset(), generation);
+    }
+
+    /// Renames the directory so that a new topic of this name has no trouble with it; answers its new path.
+    pub fn rename_for_deletion(&mut self, cx: &mut Cx<'_, S>, unique: Uuid) -> Result<String, String> {
+        let parent = self.log.dir().rsplit_once('/').map_or(".", |(parent, _)| parent);
+        let name = file_names::delete_dir(&self.name.topic, self.name.partition, unique);
+        let path = format!("{parent}/{name}");
+        self.log.rename_dir(cx.store, &path).map_err(|error| error.to_string())?;
+        Ok(path)
+    }
+
+    /// Replays data records from `from` up to `end`, whole batches, at least one, about `bytes_max` in all; answers where to go on.
+    pub fn for_each_record(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        from: i64,
+        end: i64,
+        bytes_max: u64,
+        mut each: impl FnMut(ReplayAt, Option<&[u8]>, Option<&[u8]>) -> Result<(), String>,
+    ) -> Result<i64, String> {
+        if from >= end {
+            return Ok(end);
+        }
+        let read = self.log.read(cx.store, from, bytes_max, FetchIsolation::LogEnd, true, None);
+        let read = read.map_err(|error| error.to_string())?;
+        let Some(slice) = read.records else { return Ok(end) };
+        let bytes = cx.store.read_slice(&slice).map_err(|error| error.to_string())?;
+        let mut next = from;
+        for batch in crate::record::batches(&bytes) {
+            let batch = batch.map_err(|error| error.to_string())?;
+            let header = *batch.header();
+            next = header.next_offset();
+            if header.is_control() {
+                continue;
+            }
+            for record in batch.records(cx.compressors).map_err(|error| error.to_string())? {
+                let record = record.map_err(|error| error.to_string())?;
+                if record.offset < from {
+                    continue;
+                }
+                let at = ReplayAt {
+                    offset: record.offset,
+                    timestamp: record.timestamp,
+                    producer_id: header.producer_id,
+                    producer_epoch: header.producer_epoch,
+                };
+                each(at, record.key.as_deref(), record.value.as_deref())?;
+            }
+        }
+        Ok(next)
+    }
+}
+
+/// A log's share of the configuration.
+fn log_config(broker: &BrokerConfig, config: &TopicConfig) -> LogConfig {
+    LogConfig { producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms), ..LogConfig::from(config) }
+}
+
+/// A batch's share of the configuration.
+fn rules(config: &TopicConfig) -> BatchRules {
+    use crate::config::{CompressionType as Configured, TimestampType as Stamp};
+    let compression = |kind, level| Some(Compression { kind, level });
+    BatchRules {
+        batch_bytes_max: usize::try_from(config.max_message_bytes).unwrap_or(0),
+        compression: match config.compression_type {
+            Configured::Producer => None,
+            Configured::Uncompressed => compression(CompressionType::None, None),
+            Configured::Gzip => compression(CompressionType::Gzip, Some(config.compression_gzip_level)),
+            Configured::Snappy => compression(CompressionType::Snappy, None),
+            Configured::Lz4 => compression(CompressionType::Lz4, Some(config.compression_lz4_level)),
+            Configured::Zstd => compression(CompressionType::Zstd, Some(config.compression_zstd_level)),
+        },
+        timestamp_type: match config.message_timestamp_type {
+            Stamp::CreateTime => TimestampType::CreateTime,
+            Stamp::LogAppendTime => TimestampType::LogAppendTime,
+        },
+        timestamp_before_max_ms: config.message_timestamp_before_max_ms,
+        timestamp_after_max_ms: config.message_timestamp_after_max_ms,
+        is_compacted: config.cleanup_policy.compact,
+    }
+}

@@ -1,0 +1,143 @@
+//! Reading from a partition as its leader.
+
+use ottla_protocol::ErrorCode;
+
+use super::Partition;
+use crate::broker::data::{
+    Fetched, Isolation, ListOffsetsPart, ListedOffset, ReadError, Readable, WatchPart,
+};
+use crate::log::{FetchIsolation, LATEST_TIMESTAMP, LogError, LogStore};
+use crate::machine::Cx;
+
+impl From<Isolation> for FetchIsolation {
+    fn from(isolation: Isolation) -> Self {
+        match isolation {
+            Isolation::ReadUncommitted => Self::HighWatermark,
+            Isolation::ReadCommitted => Self::TxnCommitted,
+        }
+    }
+}
+
+impl<S: LogStore> Partition<S> {
+    /// How many bytes a fetch would find.
+    pub fn readable(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        part: &WatchPart,
+        isolation: Isolation,
+    ) -> Result<Readable, ReadError> {
+        self.may_read(part)?;
+        if self.diverging(part).is_some() {
+            return Ok(Readable { bytes: 0, at_once: true, bounds: self.bounds() });
+        }
+        let bounds = self.bounds();
+        self.check_range(part.fetch_offset)?;
+        let bound = self.log.upper_bound(cx.store, isolation.into());
+        let bound = bound.map_err(|error| self.read_error(&error))?;
+        if part.fetch_offset >= bound.offset {
+            return Ok(Readable { bytes: 0, at_once: false, bounds });
+        }
+        let from = match self.hint.as_ref().and_then(|hint| hint.position_of(part.fetch_offset)) {
+            Some(at) => at,
+            None => self.log.offset_metadata(cx.store, part.fetch_offset).map_err(|error| self.read_error(&error))?.at,
+        };
+        // An older segment is full: nothing more will come to it.
+        let at_once = from.segment_base_offset < bound.at.segment_base_offset;
+        Ok(Readable { bytes: self.log.bytes_between(from, bound.at), at_once, bounds })
+    }
+
+    /// Reads whole batches, up to the lesser of the two limits; with `first_batch_whole` one batch at least.
+    pub fn read(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        part: &WatchPart,
+        isolation: Isolation,
+        bytes_left: u64,
+        first_batch_whole: bool,
+    ) -> Result<Fetched<S>, ReadError> {
+        self.may_read(part)?;
+        if let Some(diverging) = self.diverging(part) {
+            let bounds = self.bounds();
+            return Ok(Fetched { bounds, records: None, aborted: None, diverging: Some(diverging) });
+        }
+        self.check_range(part.fetch_offset)?;
+        let limit = part.max_bytes.min(bytes_left);
+        let read = self.log.read(
+            cx.store,
+            part.fetch_offset,
+            limit,
+            isolation.into(),
+            first_batch_whole,
+            self.hint.as_ref(),
+        );
+        let read = read.map_err(|error| self.read_error(&error))?;
+        if read.next.is_some() {
+            self.hint = read.next;
+        }
+        let aborted = (isolation == Isolation::ReadCommitted).then(|| {
+            let entry = |aborted: &crate::log::AbortedTxn| (aborted.producer_id, aborted.first_offset);
+            read.aborted_transactions.iter().map(entry).collect()
+        });
+        let size = u32::try_from(read.size).unwrap_or(u32::MAX);
+        Ok(Fetched {
+            bounds: self.bounds(),
+            records: read.records.map(|slice| (slice, size)),
+            aborted,
+            diverging: None,
+        })
+    }
+
+    /// An offset by time.
+    pub fn list_offset(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        part: &ListOffsetsPart,
+        isolation: Isolation,
+    ) -> Result<ListedOffset, ErrorCode> {
+        self.serving()?;
+        self.check_epoch(part.current_leader_epoch)?;
+        let visible = match isolation {
+            Isolation::ReadUncommitted => self.log.high_watermark(),
+            Isolation::ReadCommitted => self.log.last_stable_offset(),
+        };
+        if part.timestamp == LATEST_TIMESTAMP {
+            let leader_epoch = self.leader_epoch;
+            return Ok(ListedOffset { offset: visible, timestamp: -1, leader_epoch });
+        }
+        let found = self.log.fetch_offset_by_timestamp(cx.store, cx.compressors, part.timestamp);
+        match found.map_err(|error| self.log_error(&error))? {
+            // What was found by time and is not visible yet is not there.
+            Some(found) if part.timestamp < 0 || found.offset < visible => Ok(ListedOffset {
+                offset: found.offset,
+                timestamp: found.timestamp,
+                leader_epoch: found.leader_epoch.unwrap_or(-1),
+            }),
+            _ => Ok(ListedOffset { offset: -1, timestamp: -1, leader_epoch: -1 }),
+        }
+    }
+
+    fn may_read(&self, part: &WatchPart) -> Result<(), ReadError> {
+        self.serving()?;
+        Ok(self.check_epoch(part.current_leader_epoch)?)
+    }
+
+    fn check_range(&self, offset: i64) -> Result<(), ReadError> {
+        if (self.log.log_start_offset()..=self.log.log_end_offset()).contains(&offset) {
+            return Ok(());
+        }
+        Err(ReadError { code: ErrorCode::OffsetOutOfRange, bounds: Some(self.bounds()) })
+    }
+
+    /// Where the reader's log and this one part, if they do (KIP-595).
+    fn diverging(&self, part: &WatchPart) -> Option<(i32, i64)> {
+        if part.last_fetched_epoch < 0 {
+            return None;
+        }
+        let (epoch, end_offset) = self.log.end_offset_for_epoch(part.last_fetched_epoch);
+        (epoch < part.last_fetched_epoch || end_offset < part.fetch_offset).then_some((epoch, end_offset))
+    }
+
+    fn read_error(&mut self, error: &LogError) -> ReadError {
+        ReadError { code: self.log_error(error), bounds: Some(self.bounds()) }
+    }
+}
