@@ -5,11 +5,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod broker;
 pub mod config;
+pub mod controller;
 pub mod coordinator;
 pub mod ids;
 pub mod log;
+pub mod machine;
 pub mod metadata;
+pub mod partition;
 pub mod record;
 pub mod rng;
 pub mod time;

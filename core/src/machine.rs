@@ -71,6 +71,8 @@ pub enum Effect<S: LogStore> {
     },
     /// Tell every shard, the log directories and every connection, present and (the newest only) future.
     Publish(Arc<Published>),
+    /// A clean stop has ended: everything is on the disk.
+    Stopped,
     /// The node cannot go on: a broken invariant, or metadata that cannot be replayed.
     Halt {
         /// State, position and reason, for the log.

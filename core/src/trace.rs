@@ -27,7 +27,7 @@ pub enum TraceEvent {
     /// A segment was begun.
     SegmentRolled { partition: TopicPartition, base_offset: i64 },
     /// A log was opened after an unclean stop, and this was cut from it.
-    LogRecovered { partition: TopicPartition, log_end_offset: i64, truncated_bytes: u64 },
+    LogRecovered { partition: TopicPartition, log_end_offset: i64, truncated_bytes: u64, reason: String },
     /// A log directory or partition stopped serving.
     StorageFailed { path: String, reason: String },
     /// A classic or consumer group changed state.

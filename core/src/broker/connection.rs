@@ -106,7 +106,7 @@ impl<S: LogStore> Connection<S> {
 
     /// Whether the next frame of the backlog may start now.
     fn may_start(&self, frame: &Bytes) -> bool {
-        let produce = |api: i16| api == ApiKey::Produce.code();
+        let produce = |api: i16| api == ApiKey::Produce.key();
         let next = frame.get(..2).and_then(|key| key.try_into().ok()).map(i16::from_be_bytes);
         self.in_flight.is_empty()
             || (self.in_flight.len() < PRODUCES_MAX
@@ -129,7 +129,7 @@ impl<S: LogStore> Connection<S> {
         let (request, outcome) = match request::parse(frame, id, &self.context) {
             Parsed::Refused(reason) => return self.close(cx, reason),
             Parsed::UnsupportedApiVersions(request) => {
-                let outcome = handlers::api_versions::refuse_version(&request, &self.published);
+                let outcome = handlers::api_versions::refuse_version(&request);
                 (request, outcome)
             }
             Parsed::Request(request, body) => {

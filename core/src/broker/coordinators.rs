@@ -57,11 +57,25 @@ impl<S: LogStore> Append<GroupRecord> for OffsetsLog<'_, '_, S> {
     }
 }
 
+/// What groups obey of the broker's configuration.
+fn group_config(config: &BrokerConfig) -> GroupConfig {
+    GroupConfig {
+        min_session_timeout_ms: config.group_min_session_timeout_ms,
+        max_session_timeout_ms: config.group_max_session_timeout_ms,
+        initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
+        max_size: config.group_max_size,
+        offset_metadata_max_bytes: config.offset_metadata_max_bytes,
+        offsets_retention_ms: i64::from(config.offsets_retention_minutes) * 60_000,
+        offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,
+        ..GroupConfig::default()
+    }
+}
+
 impl GroupCoordinators {
     /// None yet.
     pub fn new(config: &BrokerConfig) -> Self {
         Self {
-            config: GroupConfig::from(config),
+            config: group_config(config),
             by_partition: BTreeMap::new(),
             ready: Vec::new(),
             grown: Vec::new(),
@@ -109,7 +123,7 @@ impl GroupCoordinators {
             Err(reason) => {
                 let path = partition.name().to_string();
                 partition.fail(reason.clone());
-                self.by_partition.remove(&index);
+                self.unload(index);
                 cx.traces.emit(|| TraceEvent::StorageFailed { path, reason });
                 return;
             }
@@ -173,19 +187,12 @@ impl GroupCoordinators {
         }
     }
 
-    /// A topic is gone, and with it what was committed for it.
-    pub fn topic_deleted<S: LogStore>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
-        topic: &Str,
-    ) {
-        let now = cx.now;
-        for (id, phase) in self.by_partition.values_mut() {
-            let (Phase::Active(runtime), Some(partition)) = (phase, partitions.get_mut(id)) else { continue };
-            let decision = GroupCoordinator::topic_deleted(runtime.tip(), topic);
-            let mut log = OffsetsLog { partition, cx, grown: &mut self.grown };
-            runtime.carry_out(now, &mut log, decision);
+    /// Topics are gone, and with them what was committed for them.
+    pub fn topics_deleted<'a>(&mut self, now: Instant, topics: impl Iterator<Item = &'a Str> + Clone) {
+        for (_, phase) in self.by_partition.values_mut() {
+            if let Phase::Active(runtime) = phase {
+                runtime.coordinator_mut().topics_deleted(now, topics.clone().cloned());
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::log::LogStore;
 #[derive(Clone, Debug)]
 pub enum DataRequest {
     /// Append a batch to each partition.
-    Produce { version: i16, parts: Vec<ProducePart> },
+    Produce { version: i16, acks: i16, parts: Vec<ProducePart> },
     /// Say what is readable now, and again whenever that grows, until `Unwatch` or `Read`.
     Watch { parts: Vec<WatchPart>, isolation: Isolation },
     /// Stop watching.

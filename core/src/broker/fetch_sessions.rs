@@ -181,17 +181,18 @@ fn same(a: &Wanted, b: &Wanted, by_id: bool) -> bool {
 }
 
 fn wanted(topics: &[FetchTopic]) -> Vec<Wanted> {
-    let of_topic = |topic: &FetchTopic| {
-        let (name, topic_id) = (topic.topic.detached(), topic.topic_id);
-        topic.partitions.iter().map(move |partition| Wanted {
+    let mut wanted = Vec::new();
+    for topic in topics {
+        let name = topic.topic.detached();
+        wanted.extend(topic.partitions.iter().map(|partition| Wanted {
             topic: name.clone(),
-            topic_id,
+            topic_id: topic.topic_id,
             partition: partition.partition,
             fetch_offset: partition.fetch_offset,
             current_leader_epoch: partition.current_leader_epoch,
             last_fetched_epoch: partition.last_fetched_epoch,
             max_bytes: partition.partition_max_bytes,
-        })
-    };
-    topics.iter().flat_map(of_topic).collect::<Vec<_>>()
+        }));
+    }
+    wanted
 }

@@ -55,6 +55,8 @@ pub enum ShardEvent {
     ConnectionClosed(ConnectionId),
     /// New metadata was committed.
     Metadata(Arc<Published>),
+    /// Bring everything to the disk and stop.
+    Stop,
     /// A sync that this shard asked for ended.
     Synced { token: u64, outcome: SyncOutcome },
     /// A deadline passed.

@@ -14,12 +14,16 @@ use crate::coordinator::Token;
 use crate::ids::{ShardId, TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
 use crate::log::log_dirs::{Checkpoints, LogDirsEvent, PartitionOffsets};
-use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, Waiter};
-use crate::metadata::{MetadataImage, OFFSETS_TOPIC, PartitionRegistration, Published};
+use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
+use super::cluster_view::OFFSETS_TOPIC;
+use crate::metadata::{MetadataImage, PartitionRegistration, Published};
 use crate::partition::Partition;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
+
+/// The resource type of broker configurations in metadata.
+const BROKER_CONFIG: i8 = 4;
 
 /// The machine of one shard.
 #[derive(Clone, Debug)]
@@ -34,10 +38,11 @@ pub struct Shard<S: LogStore> {
     watches: Watches,
     /// When the directories of deleted partitions go.
     doomed: Vec<(Instant, String)>,
-    /// Syncs under way: which partition, and up to which offset it will be durable.
-    syncs: BTreeMap<u64, (TopicIdPartition, i64)>,
+    /// Syncs under way: which partition, and the offset and generation up to which it will be durable.
+    syncs: BTreeMap<u64, (TopicIdPartition, (i64, u32))>,
     next_sync: u64,
     chores: Chores,
+    stopping: bool,
     rng: Rng,
 }
 
@@ -75,6 +80,7 @@ impl<S: LogStore> Shard<S> {
             syncs: BTreeMap::new(),
             next_sync: 0,
             chores,
+            stopping: false,
             rng,
         }
     }
@@ -89,15 +95,6 @@ impl<S: LogStore> Shard<S> {
         &self.coordinators
     }
 
-    /// Writes out what a clean stop needs: indexes, producer snapshots. The files to sync are returned.
-    pub fn close(&mut self, cx: &mut Cx<'_, S>) -> Vec<crate::machine::SyncTarget<S>> {
-        let mut targets = Vec::new();
-        for partition in self.partitions.values_mut() {
-            targets.extend(partition.close(cx));
-        }
-        targets
-    }
-
     /// Where every partition stands, for the checkpoint files.
     pub fn offsets(&self) -> Vec<PartitionOffsets> {
         self.partitions.values().map(Partition::offsets).collect()
@@ -105,12 +102,12 @@ impl<S: LogStore> Shard<S> {
 
     fn data(&mut self, cx: &mut Cx<'_, S>, token: Token, request: DataRequest) {
         let response = match request {
-            DataRequest::Produce { version, parts } => {
+            DataRequest::Produce { version, acks, parts } => {
                 let mut grown = Vec::with_capacity(parts.len());
                 let mut answers = Vec::with_capacity(parts.len());
                 for part in parts {
                     let answer = match self.partitions.get_mut(&part.partition) {
-                        Some(partition) => partition.produce(cx, version, &part.records),
+                        Some(partition) => partition.produce(cx, version, acks, &part.records),
                         None => Err(super::data::ProduceError::of(ErrorCode::NotLeaderOrFollower)),
                     };
                     if answer.is_ok() {
@@ -218,39 +215,66 @@ impl<S: LogStore> Shard<S> {
             self.reply(cx, token, DataResponse::Watched(vec![(part.index, seen)]));
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return };
-        if let Some((targets, offset)) = partition.to_sync(cx.now) {
-            let token = self.next_sync;
-            self.next_sync += 1;
-            self.syncs.insert(token, (id, offset));
-            cx.effects.push(Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::Shard(self.id), token } });
+        if let Some((targets, reached)) = partition.to_sync(cx.store, cx.now) {
+            self.sync(cx, id, targets, reached);
+        }
+    }
+
+    fn sync(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, targets: Vec<SyncTarget<S>>, reached: (i64, u32)) {
+        let token = self.next_sync;
+        self.next_sync += 1;
+        self.syncs.insert(token, (id, reached));
+        cx.effects.push(Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::Shard(self.id), token } });
+    }
+
+    /// A clean stop: everything goes to the disk, then the keeper of the directories is told where each partition ended.
+    fn stop(&mut self, cx: &mut Cx<'_, S>) {
+        self.stopping = true;
+        let plans: Vec<_> = self
+            .partitions
+            .iter_mut()
+            .filter_map(|(id, partition)| partition.close(cx).map(|(targets, reached)| (*id, targets, reached)))
+            .collect();
+        for (id, targets, reached) in plans {
+            self.sync(cx, id, targets, reached);
+        }
+        self.stopped_when_synced(cx);
+    }
+
+    fn stopped_when_synced(&mut self, cx: &mut Cx<'_, S>) {
+        if self.stopping && self.syncs.is_empty() {
+            let clean = self.partitions.values().all(|partition| partition.failure().is_none());
+            let event = LogDirsEvent::Stopped { shard: self.id, offsets: self.offsets(), clean };
+            cx.effects.tell(Message::LogDirs(event));
         }
     }
 
     fn synced(&mut self, cx: &mut Cx<'_, S>, token: u64, outcome: &SyncOutcome) {
-        let Some((id, offset)) = self.syncs.remove(&token) else { return };
-        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let Some((id, reached)) = self.syncs.remove(&token) else { return };
+        let Some(partition) = self.partitions.get_mut(&id) else { return self.stopped_when_synced(cx) };
         match outcome {
-            SyncOutcome::Done => partition.synced(offset),
+            SyncOutcome::Done => partition.synced(reached),
             SyncOutcome::Failed(reason) => {
                 let path = partition.name().to_string();
                 partition.fail(reason.clone());
                 cx.traces.emit(|| TraceEvent::StorageFailed { path, reason: reason.clone() });
             }
         }
+        self.stopped_when_synced(cx);
     }
 
     fn metadata(&mut self, cx: &mut Cx<'_, S>, published: Arc<Published>) {
         let image = &published.image;
         let delta = &published.delta;
-        for (topic_id, name) in &delta.topics_deleted {
+        for topic_id in delta.topics_deleted.keys() {
             let first = TopicIdPartition { topic_id: *topic_id, partition: i32::MIN };
             let last = TopicIdPartition { topic_id: *topic_id, partition: i32::MAX };
             let gone: Vec<_> = self.partitions.range(first..=last).map(|(id, _)| *id).collect();
             for id in gone {
                 self.remove(cx, id);
             }
-            self.coordinators.topic_deleted(cx, &mut self.partitions, name);
         }
+        self.coordinators.topics_deleted(cx.now.monotonic, delta.topics_deleted.values());
         for (topic_id, changed) in &delta.partitions_changed {
             let Some(topic) = image.topic_by_id(*topic_id) else { continue };
             for partition in changed {
@@ -263,11 +287,12 @@ impl<S: LogStore> Shard<S> {
                 self.place(cx, image, id, name, registration);
             }
         }
+        let brokers_reconfigured = delta.configs_changed.iter().any(|resource| resource.kind == BROKER_CONFIG);
         for partition in self.partitions.values_mut() {
-            let name = &partition.name().topic;
-            if delta.topic_configs_changed(name) || delta.broker_configs_changed() {
+            let name = &partition.name().topic.clone();
+            if delta.topic_configs_changed(name) || brokers_reconfigured {
                 let config = topic_config(&self.config, image, name);
-                partition.reconfigure(&config);
+                partition.reconfigure(&self.config, &config);
             }
         }
         self.published = published;
@@ -310,7 +335,7 @@ impl<S: LogStore> Shard<S> {
     }
 
     fn remove(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
-        let Some(partition) = self.partitions.remove(&id) else { return };
+        let Some(mut partition) = self.partitions.remove(&id) else { return };
         for (token, part, _) in self.watches.of(id) {
             let gone = Err(ErrorCode::UnknownTopicOrPartition.into());
             self.reply(cx, token, DataResponse::Watched(vec![(part.index, gone)]));
@@ -375,6 +400,9 @@ impl<S: LogStore> Machine<S> for Shard<S> {
     type Event = ShardEvent;
 
     fn handle(&mut self, cx: &mut Cx<'_, S>, event: ShardEvent) {
+        if self.stopping && !matches!(event, ShardEvent::Synced { .. }) {
+            return;
+        }
         match event {
             ShardEvent::Data { token, request } => self.data(cx, token, request),
             ShardEvent::Group { token, partition, request } => {
@@ -384,11 +412,15 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             ShardEvent::ConnectionClosed(connection) => self.watches.remove_connection(connection),
             ShardEvent::Metadata(published) => self.metadata(cx, published),
             ShardEvent::Synced { token, outcome } => self.synced(cx, token, &outcome),
+            ShardEvent::Stop => self.stop(cx),
             ShardEvent::Tick => self.tick(cx),
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
+        if self.stopping {
+            return None;
+        }
         let doomed = self.doomed.iter().map(|(at, _)| *at).min();
         let files = self.partitions.values().filter_map(Partition::deadline).min();
         [Some(self.chores.retention), Some(self.chores.checkpoint), doomed, files, self.coordinators.deadline()]

@@ -12,7 +12,7 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::ReplayAt;
 use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
 use crate::log::log_dirs::{Checkpoints, PartitionOffsets};
-use crate::log::{FetchIsolation, FlushScope, Log, LogConfig, LogError, LogStore, ReadHint, file_names};
+use crate::log::{FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, OpenLog, ReadHint, file_names, partition_metadata};
 use crate::machine::{Cx, SyncTarget};
 use crate::metadata::PartitionRegistration;
 use crate::record::{BatchRules, Compression, CompressionType, TimestampType};
@@ -47,18 +47,32 @@ impl<S: LogStore> Partition<S> {
         checkpoints: &Checkpoints,
     ) -> Result<Self, String> {
         let log_config = log_config(broker, config);
-        let (log_dir, log, report) = checkpoints
-            .open_log(cx.store, cx.now, cx.compressors, &broker.log_dirs, id, &name, log_config)
-            .map_err(|error| format!("{name}: {error}"))?;
-        if report.truncated_bytes > 0 {
+        let sentence = |error: LogError| format!("{name}: {error}");
+        let start = checkpoints.of(&name);
+        let parent = broker.log_dirs.get(usize::from(start.log_dir.0)).ok_or("there is no log directory")?;
+        let options = OpenLog {
+            dir: format!("{parent}/{}", file_names::partition_dir(&name.topic, name.partition)),
+            config: log_config,
+            log_start_offset: start.log_start_offset,
+            recovery_point: start.recovery_point,
+            high_watermark: start.high_watermark,
+            clean_shutdown: checkpoints.is_clean(start.log_dir),
+        };
+        let (log, report) = Log::open(cx.store, cx.now, options).map_err(sentence)?;
+        match partition_metadata::read(cx.store, log.dir()).map_err(sentence)? {
+            None => partition_metadata::write(cx.store, log.dir(), id.topic_id).map_err(sentence)?,
+            Some(topic_id) if topic_id == id.topic_id => {}
+            Some(other) => return Err(format!("{name}: its directory belongs to a topic with id {other}")),
+        }
+        if let Some(truncation) = report.truncation {
             let (partition, log_end_offset) = (name.clone(), log.log_end_offset());
-            let truncated_bytes = report.truncated_bytes;
-            cx.traces.emit(|| TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes });
+            let (truncated_bytes, reason) = (truncation.bytes, truncation.reason);
+            cx.traces.emit(|| TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes, reason });
         }
         Ok(Self {
             id,
-            name,
-            log_dir,
+            name: name.clone(),
+            log_dir: start.log_dir,
             log,
             rules: rules(config),
             config: Arc::new(config.clone()),
@@ -252,7 +266,7 @@ impl<S: LogStore> Partition<S> {
 
     /// The idempotent producers whose sequences are remembered.
     pub fn producers(&self) -> Vec<ActiveProducer> {
-        let active = |(producer_id, entry): (i64, &crate::log::ProducerEntry)| ActiveProducer {
+        let active = |(producer_id, entry): (i64, &crate::log::producer_state::ProducerEntry)| ActiveProducer {
             producer_id,
             producer_epoch: entry.producer_epoch,
             last_sequence: entry.last_sequence(),
@@ -278,11 +292,12 @@ impl<S: LogStore> Partition<S> {
     /// What has to be synced now, with the offset and generation to report in [`Partition::synced`].
     pub fn to_sync(&mut self, store: &mut S, now: Now) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
         let scope = self.log.flush_due(now.monotonic)?;
-        self.plan(store, now, scope)
+        let plan = self.log.plan_flush(store, now, scope);
+        self.planned(plan)
     }
 
-    fn plan(&mut self, store: &mut S, now: Now, scope: FlushScope) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
-        match self.log.plan_flush(store, now, scope) {
+    fn planned(&mut self, plan: Result<FlushPlan<S::File>, LogError>) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
+        match plan {
             Ok(plan) if plan.is_empty() => None,
             Ok(plan) => {
                 let reached = (plan.up_to, plan.generation());
@@ -301,27 +316,13 @@ impl<S: LogStore> Partition<S> {
         self.log.flushed_up_to(up_to, generation);
     }
 
-    /// Before a clean stop: what memory holds back goes to the files, which are returned to be synced.
-    pub fn close(&mut self, cx: &mut Cx<'_, S>) -> Vec<SyncTarget<S>> {
+    /// Before a clean stop: what memory holds back goes to the files, which are then to be synced.
+    pub fn close(&mut self, cx: &mut Cx<'_, S>) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
         if self.failure.is_some() {
-            return Vec::new();
+            return None;
         }
-        match self.log.close(cx.store, cx.now) {
-            Ok(plan) => {
-                let files = plan.files.into_iter().map(SyncTarget::File);
-                files.chain(plan.directories.into_iter().map(SyncTarget::Directory)).collect()
-            }
-            Err(error) => {
-                self.fail(error.to_string());
-                Vec::new()
-            }
-        }
-    }
-
-    /// The files synced by [`Partition::close`] are on the disk.
-    pub fn closed(&mut self) {
-        let generation = self.log.generation();
-        self.log.flushed_up_to(self.log.log_end_offset(), generation);
+        let plan = self.log.close(cx.store, cx.now);
+        self.planned(plan)
     }
 
     /// Renames the directory so that a new topic of this name has no trouble with it; answers its new path.
@@ -377,7 +378,23 @@ impl<S: LogStore> Partition<S> {
 
 /// A log's share of the configuration.
 fn log_config(broker: &BrokerConfig, config: &TopicConfig) -> LogConfig {
-    LogConfig { producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms), ..LogConfig::from(config) }
+    let bytes = |value: i32| u64::try_from(value).unwrap_or(0);
+    LogConfig {
+        segment_bytes: bytes(config.segment_bytes),
+        segment_ms: config.segment_ms_max(),
+        segment_jitter_ms: config.segment_jitter_ms,
+        segment_index_bytes: bytes(config.segment_index_bytes),
+        index_interval_bytes: bytes(config.index_interval_bytes),
+        retention_ms: config.retention_ms,
+        retention_bytes: config.retention_bytes,
+        delete: config.cleanup_policy.delete,
+        compact: config.cleanup_policy.compact,
+        file_delete_delay_ms: config.file_delete_delay_ms,
+        flush_messages: config.flush_messages,
+        flush_ms: config.flush_ms,
+        max_message_bytes: config.max_message_bytes,
+        producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
+    }
 }
 
 /// A batch's share of the configuration.

@@ -79,7 +79,7 @@ impl<S: LogStore> Partition<S> {
             message: Some(Str::from(error.to_string())),
             records: records
                 .iter()
-                .map(|record| (record.batch_index, Some(Str::from(record.to_string()))))
+                .map(|record| (record.batch_index, Some(Str::from(record.reason.to_string()))))
                 .collect(),
             log_start_offset: -1,
         }

@@ -6,7 +6,8 @@ use super::Partition;
 use crate::broker::data::{
     Fetched, Isolation, ListOffsetsPart, ListedOffset, ReadError, Readable, WatchPart,
 };
-use crate::log::{FetchIsolation, LATEST_TIMESTAMP, LogError, LogStore};
+use crate::log::list_offsets::LATEST_TIMESTAMP;
+use crate::log::{FetchIsolation, LogError, LogStore};
 use crate::machine::Cx;
 
 impl From<Isolation> for FetchIsolation {
@@ -37,10 +38,8 @@ impl<S: LogStore> Partition<S> {
         if part.fetch_offset >= bound.offset {
             return Ok(Readable { bytes: 0, at_once: false, bounds });
         }
-        let from = match self.hint.as_ref().and_then(|hint| hint.position_of(part.fetch_offset)) {
-            Some(at) => at,
-            None => self.log.offset_metadata(cx.store, part.fetch_offset).map_err(|error| self.read_error(&error))?.at,
-        };
+        let from = self.log.offset_metadata(cx.store, part.fetch_offset);
+        let from = from.map_err(|error| self.read_error(&error))?.at;
         // An older segment is full: nothing more will come to it.
         let at_once = from.segment_base_offset < bound.at.segment_base_offset;
         Ok(Readable { bytes: self.log.bytes_between(from, bound.at), at_once, bounds })

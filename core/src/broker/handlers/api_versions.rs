@@ -11,7 +11,8 @@ use super::{Env, Handled, Outcome};
 use crate::broker::api::{SUPPORTED, Supported};
 use crate::broker::request::Request;
 use crate::log::LogStore;
-use crate::metadata::{Published, SUPPORTED_FEATURES};
+use crate::metadata::{MetadataVersion, Published};
+use crate::metadata::features::{METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES};
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: ApiVersionsRequest = request.decode(body)?;
@@ -29,8 +30,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
 }
 
 /// The answer to a version that is not spoken: version 0, an error, and the versions that are.
-pub fn refuse_version<S: LogStore>(request: &Request, published: &Published) -> Handled<S> {
-    let _ = published;
+pub fn refuse_version<S: LogStore>(request: &Request) -> Handled<S> {
     let only = SUPPORTED.iter().filter(|api| api.key == request.api).map(entry).collect();
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
@@ -47,24 +47,24 @@ fn entry(api: &Supported) -> ApiVersion {
 fn describe(published: &Published, version: i16) -> ApiVersionsResponse {
     // Up to version 3 a feature whose range starts at 0 cannot be told (KIP-1022).
     let tellable = |min: i16| version >= 4 || min > 0;
+    let metadata_version =
+        (METADATA_VERSION, MetadataVersion::MINIMUM.level(), MetadataVersion::LATEST.level());
+    let supported = SUPPORTED_FEATURES.into_iter().chain([metadata_version]);
     ApiVersionsResponse {
         api_keys: SUPPORTED.iter().map(entry).collect(),
-        supported_features: SUPPORTED_FEATURES
-            .iter()
-            .filter(|feature| tellable(feature.min))
-            .map(|feature| SupportedFeatureKey {
-                name: feature.name.into(),
-                min_version: feature.min,
-                max_version: feature.max,
-            })
+        supported_features: supported
+            .filter(|(_, min, _)| tellable(*min))
+            .map(|(name, min_version, max_version)| SupportedFeatureKey { name: name.into(), min_version, max_version })
             .collect(),
         finalized_features_epoch: published.offset,
         finalized_features: published
             .image
             .features()
+            .iter()
+            .into_iter()
             .filter(|(_, level)| *level > 0)
             .map(|(name, level)| FinalizedFeatureKey {
-                name: name.into(),
+                name,
                 max_version_level: level,
                 min_version_level: level,
             })

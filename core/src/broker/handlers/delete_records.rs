@@ -13,7 +13,7 @@ use crate::broker::fan_out::{FanOut, Places, led_here};
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
 use crate::log::LogStore;
-use crate::metadata::is_internal;
+use crate::broker::cluster_view::is_internal;
 
 /// The answer so far.
 #[derive(Clone, Debug)]

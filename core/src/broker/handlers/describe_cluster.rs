@@ -7,6 +7,7 @@ use ottla_protocol::messages::describe_cluster_response::{DescribeClusterBroker,
 
 use super::{Env, Handled, Outcome};
 use crate::broker::authorizer::CLUSTER_OPERATIONS;
+use crate::broker::cluster_view;
 use crate::broker::request::Request;
 use crate::log::LogStore;
 
@@ -32,19 +33,19 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         return Ok(Outcome::Reply(request.respond(&response, [])));
     }
     let brokers = image.brokers().filter(|broker| asked.include_fenced_brokers || !broker.fenced).filter_map(|broker| {
-        let (host, port) = image.broker_endpoint(broker.broker_id, &request.context.listener)?;
+        let endpoint = broker.endpoint(&request.context.listener)?;
         Some(DescribeClusterBroker {
-            broker_id: broker.broker_id,
-            host,
-            port: i32::from(port),
+            broker_id: broker.id,
+            host: endpoint.host.clone(),
+            port: i32::from(endpoint.port),
             rack: broker.rack.clone(),
             is_fenced: broker.fenced,
         })
     });
     let response = DescribeClusterResponse {
         endpoint_type: BROKERS,
-        cluster_id: env.published.cluster_id.clone(),
-        controller_id: image.random_alive_broker().unwrap_or(-1),
+        cluster_id: image.cluster_id.clone(),
+        controller_id: cluster_view::controller_id(image),
         brokers: brokers.collect(),
         cluster_authorized_operations: if asked.include_cluster_authorized_operations {
             CLUSTER_OPERATIONS

@@ -12,7 +12,8 @@ use super::{Env, Handled, Outcome};
 use crate::broker::authorizer::TOPIC_OPERATIONS;
 use crate::broker::request::Request;
 use crate::log::LogStore;
-use crate::metadata::{PartitionRegistration, is_internal, valid_topic_name};
+use crate::broker::cluster_view::{self, is_internal, is_valid_topic_name};
+use crate::metadata::PartitionRegistration;
 
 /// `max.request.partition.size.limit` bounds what a client may ask for.
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
@@ -40,9 +41,10 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             break;
         }
         let Some(topic) = image.topic(&name) else {
-            let error = match valid_topic_name(&name) {
-                Ok(()) => ErrorCode::UnknownTopicOrPartition,
-                Err(_) => ErrorCode::InvalidTopicException,
+            let error = if is_valid_topic_name(&name) {
+                ErrorCode::UnknownTopicOrPartition
+            } else {
+                ErrorCode::InvalidTopicException
             };
             response.topics.push(DescribeTopicPartitionsResponseTopic {
                 error_code: error.code(),
@@ -55,7 +57,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         let first = cursor.filter(|cursor| cursor.topic_name == name).map_or(0, |cursor| cursor.partition_index);
         let mut wanted = topic.partitions.range(first..);
         let described = |index: i32, partition: &PartitionRegistration| {
-            let led = image.broker_endpoint(partition.leader, &request.context.listener).is_some();
+            let led = cluster_view::endpoint(image, partition.leader, &request.context.listener).is_some();
             DescribeTopicPartitionsResponsePartition {
                 error_code: if led { 0 } else { ErrorCode::LeaderNotAvailable.code() },
                 partition_index: index,
@@ -65,7 +67,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
                 isr_nodes: partition.isr.clone(),
                 eligible_leader_replicas: Some(partition.elr.clone()),
                 last_known_elr: Some(partition.last_known_elr.clone()),
-                offline_replicas: image.offline_replicas(partition),
+                offline_replicas: cluster_view::offline_replicas(image, partition),
             }
         };
         let partitions: Vec<_> =

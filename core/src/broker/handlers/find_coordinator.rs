@@ -7,9 +7,9 @@ use ottla_protocol::{ErrorCode, Str};
 
 use super::{Env, Handled, Outcome, metadata};
 use crate::broker::request::Request;
-use crate::coordinator::group::partition_of;
+use crate::coordinator::group::partition_for;
 use crate::log::LogStore;
-use crate::metadata::OFFSETS_TOPIC;
+use crate::broker::cluster_view::{self, OFFSETS_TOPIC};
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
@@ -56,14 +56,14 @@ fn find<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, key_type: i8, 
         return refuse(ErrorCode::CoordinatorNotAvailable, None);
     };
     let count = i32::try_from(topic.partitions.size()).unwrap_or(i32::MAX);
-    let leader = topic.partitions.get(&partition_of(key, count)).map(|partition| partition.leader);
-    let endpoint = leader.and_then(|leader| env.image().broker_endpoint(leader, &request.context.listener));
+    let leader = topic.partitions.get(&partition_for(key, count)).map(|partition| partition.leader);
+    let endpoint = leader.and_then(|leader| cluster_view::endpoint(env.image(), leader, &request.context.listener));
     match (leader, endpoint) {
         (Some(leader), Some((host, port))) => Coordinator {
             key: key.clone(),
             node_id: leader,
             host,
-            port: i32::from(port),
+            port,
             error_code: 0,
             error_message: Some(Str::default()),
         },

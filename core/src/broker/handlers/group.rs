@@ -16,10 +16,10 @@ use super::{Env, Handled, Outcome, Pending, group_offsets};
 use crate::broker::authorizer::GROUP_OPERATIONS;
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
-use crate::coordinator::group::{GroupRequest, GroupResponse, offset_fetch, partition_of};
+use crate::coordinator::group::{GroupRequest, GroupResponse, offset_fetch, partition_for};
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
-use crate::metadata::OFFSETS_TOPIC;
+use crate::broker::cluster_view::OFFSETS_TOPIC;
 
 /// What is known of an answer so far.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ fn by_coordinator<S: LogStore>(env: &Env<'_, '_, S>, groups: Vec<Str>) -> (BTree
     let count = coordinators(env);
     let mut parts: BTreeMap<i32, Vec<Str>> = BTreeMap::new();
     for group in groups {
-        parts.entry(partition_of(&group, count.max(1))).or_default().push(group);
+        parts.entry(partition_for(&group, count.max(1))).or_default().push(group);
     }
     (parts, count)
 }
@@ -138,7 +138,7 @@ pub(super) fn ask<S: LogStore>(
 
 /// The coordinator's partition of a group.
 pub(super) fn coordinator_of<S: LogStore>(env: &Env<'_, '_, S>, group: &str) -> i32 {
-    partition_of(group, coordinators(env).max(1))
+    partition_for(group, coordinators(env).max(1))
 }
 
 fn whole<S: LogStore>(

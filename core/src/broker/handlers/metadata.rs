@@ -1,7 +1,7 @@
 //! Metadata: brokers, topics and who leads what; creates topics on demand where that is configured.
 
 use bytes::Bytes;
-use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use ottla_protocol::messages::metadata_request::MetadataRequest;
 use ottla_protocol::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -12,10 +12,12 @@ use super::{Env, Handled, Outcome};
 use crate::broker::Message;
 use crate::broker::authorizer::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use crate::broker::request::Request;
+use crate::config::BrokerConfig;
 use crate::controller::{ControllerEvent, ControllerRequest};
 use crate::coordinator::Token;
 use crate::log::LogStore;
-use crate::metadata::{MetadataImage, OFFSETS_TOPIC, TopicImage, is_internal, valid_topic_name};
+use crate::broker::cluster_view::{self, OFFSETS_TOPIC, is_internal, is_valid_topic_name};
+use crate::metadata::{MetadataImage, TopicImage};
 
 /// The number of a request whose answer nobody waits for.
 const NOBODY: u64 = u64::MAX;
@@ -29,7 +31,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     };
     let mut missing: Vec<Str> = Vec::new();
     let topics = match asked.topics {
-        _ if all => env.image().topics().map(|topic| describe(env.image(), topic, request)).collect(),
+        _ if all => env.image().topics_by_name().map(|topic| describe(env.image(), topic, request)).collect(),
         None => Vec::new(),
         Some(topics) => {
             let by_id = version >= 10 && topics.iter().any(|topic| topic.topic_id != Uuid::ZERO);
@@ -61,7 +63,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
                 answers.push(match env.image().topic(&name) {
                     Some(found) => describe(env.image(), found, request),
                     None => {
-                        let error = if valid_topic_name(&name).is_ok() {
+                        let error = if is_valid_topic_name(&name) {
                             missing.push(name.detached());
                             ErrorCode::UnknownTopicOrPartition
                         } else {
@@ -79,14 +81,14 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         auto_create(env, request, &missing);
     }
     let image = env.image();
-    let brokers = image.brokers().filter(|broker| !broker.fenced).filter_map(|broker| {
-        let (host, port) = image.broker_endpoint(broker.broker_id, &request.context.listener)?;
-        Some(MetadataResponseBroker { node_id: broker.broker_id, host, port: i32::from(port), rack: broker.rack.clone() })
+    let brokers = image.unfenced_brokers().filter_map(|broker| {
+        let (host, port) = cluster_view::endpoint(image, broker.id, &request.context.listener)?;
+        Some(MetadataResponseBroker { node_id: broker.id, host, port, rack: broker.rack.clone() })
     });
     let response = MetadataResponse {
         brokers: brokers.collect(),
-        cluster_id: Some(env.published.cluster_id.clone()),
-        controller_id: image.random_alive_broker().unwrap_or(-1),
+        cluster_id: Some(image.cluster_id.clone()),
+        controller_id: cluster_view::controller_id(image),
         topics,
         cluster_authorized_operations: if asked.include_cluster_authorized_operations {
             CLUSTER_OPERATIONS
@@ -106,8 +108,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
 
 fn describe(image: &MetadataImage, topic: &TopicImage, request: &Request) -> MetadataResponseTopic {
     let partitions = topic.partitions.iter().map(|(index, partition)| {
-        let led = image.broker_endpoint(partition.leader, &request.context.listener).is_some();
-        let offline = image.offline_replicas(partition);
+        let led = cluster_view::endpoint(image, partition.leader, &request.context.listener).is_some();
+        let offline = cluster_view::offline_replicas(image, partition);
         MetadataResponsePartition {
             error_code: if led { 0 } else { ErrorCode::LeaderNotAvailable.code() },
             partition_index: *index,
@@ -133,6 +135,16 @@ fn absent(name: Option<Str>, topic_id: Uuid, error: ErrorCode) -> MetadataRespon
     MetadataResponseTopic { error_code: error.code(), name, topic_id, is_internal, ..Default::default() }
 }
 
+/// What the offsets topic is created with.
+fn offsets_topic_configs(broker: &BrokerConfig) -> Vec<CreatableTopicConfig> {
+    let config = |name: &str, value: String| CreatableTopicConfig { name: name.into(), value: Some(value.into()) };
+    vec![
+        config("cleanup.policy", "compact".into()),
+        config("compression.type", "producer".into()),
+        config("segment.bytes", broker.offsets_topic_segment_bytes.to_string()),
+    ]
+}
+
 /// Asks the controller for topics that somebody needs; the client asks again.
 pub fn auto_create<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, names: &[Str]) {
     let config = env.config;
@@ -142,7 +154,7 @@ pub fn auto_create<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, nam
             name: name.clone(),
             num_partitions: if offsets { config.offsets_topic_num_partitions } else { -1 },
             replication_factor: if offsets { config.offsets_topic_replication_factor } else { -1 },
-            configs: if offsets { config.offsets_topic_configs() } else { Vec::new() },
+            configs: if offsets { offsets_topic_configs(config) } else { Vec::new() },
             ..CreatableTopic::default()
         }
     });

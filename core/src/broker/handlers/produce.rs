@@ -64,9 +64,9 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         return finish(request, &join);
     }
     let token = env.token(request);
-    let version = request.version;
+    let (version, acks) = (request.version, join.acks);
     for (shard, parts) in fan_out.into_parts() {
-        let request = DataRequest::Produce { version, parts };
+        let request = DataRequest::Produce { version, acks, parts };
         env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
     }
     Ok(Outcome::Wait(Box::new(Pending::Produce(join))))

@@ -1,0 +1,44 @@
+//! The cluster as clients of one listener see it.
+
+use ottla_protocol::Str;
+
+use crate::metadata::topics::DIRECTORY_LOST;
+use crate::metadata::{MetadataImage, PartitionRegistration};
+
+/// Groups and their offsets.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// Topics that clients do not write to.
+const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
+/// Longest name of a topic, in characters.
+const TOPIC_NAME_MAX: usize = 249;
+
+/// Whether a topic belongs to the brokers.
+pub fn is_internal(topic: &str) -> bool {
+    INTERNAL_TOPICS.contains(&topic)
+}
+
+/// Whether a topic may have this name.
+pub fn is_valid_topic_name(name: &str) -> bool {
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+    !name.is_empty() && name != "." && name != ".." && name.len() <= TOPIC_NAME_MAX && name.chars().all(legal)
+}
+
+/// Where clients of a listener find a broker that is alive.
+pub fn endpoint(image: &MetadataImage, broker: i32, listener: &str) -> Option<(Str, i32)> {
+    let broker = image.broker(broker).filter(|broker| !broker.fenced)?;
+    let endpoint = broker.endpoint(listener)?;
+    Some((endpoint.host.clone(), i32::from(endpoint.port)))
+}
+
+/// The broker that clients are told is the controller: any that is alive, for it forwards (KIP-590).
+pub fn controller_id(image: &MetadataImage) -> i32 {
+    image.unfenced_brokers().next().map_or(-1, |broker| broker.id)
+}
+
+/// Replicas that do not serve: their broker is fenced or their log directory is lost.
+pub fn offline_replicas(image: &MetadataImage, partition: &PartitionRegistration) -> Vec<i32> {
+    let is_offline = |id: &i32| {
+        image.broker(*id).is_none_or(|broker| broker.fenced) || partition.directory(*id) == Some(DIRECTORY_LOST)
+    };
+    partition.replicas.iter().copied().filter(|id| is_offline(id)).collect()
+}
