@@ -38,7 +38,8 @@ pub fn controller_id(image: &MetadataImage) -> i32 {
 /// Replicas that do not serve: their broker is fenced or their log directory is lost.
 pub fn offline_replicas(image: &MetadataImage, partition: &PartitionRegistration) -> Vec<i32> {
     let is_offline = |id: &i32| {
-        image.broker(*id).is_none_or(|broker| broker.fenced) || partition.directory(*id) == Some(DIRECTORY_LOST)
+        image.broker(*id).is_none_or(|broker| broker.fenced)
+            || partition.directory(*id) == Some(DIRECTORY_LOST)
     };
     partition.replicas.iter().copied().filter(|id| is_offline(id)).collect()
 }

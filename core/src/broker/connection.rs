@@ -69,7 +69,13 @@ pub struct Peer {
 
 impl<S: LogStore> Connection<S> {
     /// A connection that was just accepted.
-    pub fn new(peer: Peer, config: Arc<BrokerConfig>, published: Arc<Published>, shards: u16, seed: u64) -> Self {
+    pub fn new(
+        peer: Peer,
+        config: Arc<BrokerConfig>,
+        published: Arc<Published>,
+        shards: u16,
+        seed: u64,
+    ) -> Self {
         let context = RequestContext {
             principal: "User:ANONYMOUS".into(),
             listener: peer.listener,
@@ -81,7 +87,10 @@ impl<S: LogStore> Connection<S> {
             context,
             published,
             shards,
-            sessions: FetchSessions::new(config.max_incremental_fetch_session_cache_slots, Rng::from_seed(seed)),
+            sessions: FetchSessions::new(
+                config.max_incremental_fetch_session_cache_slots,
+                Rng::from_seed(seed),
+            ),
             config,
             next_request: 0,
             in_flight: VecDeque::new(),
@@ -162,7 +171,9 @@ impl<S: LogStore> Connection<S> {
 
     /// Lets a waiting request see an event; `request` is its number.
     fn resume(&mut self, cx: &mut Cx<'_, S>, request: u64, event: handlers::Resume<S>) {
-        let Some(position) = self.in_flight.iter().position(|other| other.request.id == request) else { return };
+        let Some(position) = self.in_flight.iter().position(|other| other.request.id == request) else {
+            return;
+        };
         let Some(in_flight) = self.in_flight.get_mut(position) else { return };
         let State::Waiting(pending) = std::mem::replace(&mut in_flight.state, State::Silent) else { return };
         let asked = in_flight.request.clone();

@@ -8,12 +8,12 @@ use crate::config::BrokerConfig;
 use crate::coordinator::group::{
     GroupConfig, GroupCoordinator, GroupRecord, GroupRequest, GroupResponse, GroupState,
 };
-use crate::coordinator::{Append, Appended, Coordinator as _, ReplayAt, Runtime, Token};
+use crate::coordinator::{Append, Appended, Coordinator as _, Runtime, Token};
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
 use crate::machine::Cx;
 use crate::partition::Partition;
-use crate::record::{BatchBuilder, BatchOptions, Compression};
+use crate::record::{BatchBuilder, BatchOptions};
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use crate::trace::TraceEvent;
@@ -33,7 +33,12 @@ pub struct GroupCoordinators {
 #[derive(Clone, Debug)]
 enum Phase {
     /// The log is being replayed up to where it ended.
-    Loading { state: GroupState, next_offset: i64, end_offset: i64, rng: Rng },
+    Loading {
+        state: GroupState,
+        next_offset: i64,
+        end_offset: i64,
+        rng: Rng,
+    },
     Active(Box<Runtime<GroupCoordinator>>),
 }
 
@@ -91,7 +96,13 @@ impl GroupCoordinators {
     }
 
     /// This shard leads the partition now: replays its log, a step at a time.
-    pub fn load<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, index: i32, partition: &mut Partition<S>, rng: Rng) {
+    pub fn load<S: LogStore>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        index: i32,
+        partition: &mut Partition<S>,
+        rng: Rng,
+    ) {
         if self.by_partition.contains_key(&index) {
             return;
         }
@@ -113,11 +124,13 @@ impl GroupCoordinators {
     fn load_step<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, index: i32, partition: &mut Partition<S>) {
         let Some((_, phase)) = self.by_partition.get_mut(&index) else { return };
         let Phase::Loading { state, next_offset, end_offset, rng } = phase else { return };
-        let replayed = partition.for_each_record(cx, *next_offset, *end_offset, LOAD_STEP_BYTES, |at, key, value| {
-            let record = GroupRecord::decode(key.unwrap_or_default(), value).map_err(|error| error.to_string())?;
-            GroupCoordinator::replay(state, at, &record);
-            Ok(())
-        });
+        let replayed =
+            partition.for_each_record(cx, *next_offset, *end_offset, LOAD_STEP_BYTES, |at, key, value| {
+                let record =
+                    GroupRecord::decode(key.unwrap_or_default(), value).map_err(|error| error.to_string())?;
+                GroupCoordinator::replay(state, at, &record);
+                Ok(())
+            });
         match replayed {
             Ok(next) => *next_offset = next,
             Err(reason) => {

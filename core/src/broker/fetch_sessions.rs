@@ -80,7 +80,12 @@ impl FetchSessions {
     }
 
     /// What a request asks for, with what its session remembers.
-    pub fn resolve(&mut self, now: Instant, request: &FetchRequest, version: i16) -> Result<Resolved, ErrorCode> {
+    pub fn resolve(
+        &mut self,
+        now: Instant,
+        request: &FetchRequest,
+        version: i16,
+    ) -> Result<Resolved, ErrorCode> {
         let by_id = version >= 13;
         if request.session_epoch == FINAL_EPOCH || request.session_epoch == INITIAL_EPOCH {
             // A full fetch closes the session that it names.
@@ -118,7 +123,13 @@ impl FetchSessions {
     /// Whether partition number `index` belongs into the answer; remembers what it will say.
     ///
     /// Partitions with records or errors always do and go to the end of the order, so that all get their turn.
-    pub fn answers(&mut self, resolved: &Resolved, index: usize, bounds: Option<Bounds>, has_news: bool) -> bool {
+    pub fn answers(
+        &mut self,
+        resolved: &Resolved,
+        index: usize,
+        bounds: Option<Bounds>,
+        has_news: bool,
+    ) -> bool {
         let Some(session) = self.sessions.get_mut(&resolved.session_id) else { return true };
         let Some(cached) = session.partitions.get_mut(index) else { return true };
         let said = bounds.map(|bounds| (bounds, false));
@@ -153,7 +164,8 @@ impl FetchSessions {
                 break id;
             }
         };
-        let partitions = wanted.iter().map(|wanted| Cached { wanted: wanted.clone(), answered: None }).collect();
+        let partitions =
+            wanted.iter().map(|wanted| Cached { wanted: wanted.clone(), answered: None }).collect();
         self.sessions.insert(id, Session { epoch: 1, by_id, partitions, last_used: now });
         id
     }
@@ -169,7 +181,8 @@ impl Session {
         }
         for topic in &request.forgotten_topics_data {
             self.partitions.retain(|Cached { wanted, .. }| {
-                let named = if by_id { wanted.topic_id == topic.topic_id } else { wanted.topic == topic.topic };
+                let named =
+                    if by_id { wanted.topic_id == topic.topic_id } else { wanted.topic == topic.topic };
                 !(named && topic.partitions.contains(&wanted.partition))
             });
         }

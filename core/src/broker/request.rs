@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use ottla_protocol::{
-    ApiKey, Decoder, Encoder, Message as _, Piece, Request as RequestMessage, RequestHeader,
-    Response as ResponseMessage, encode_response,
+    ApiKey, Decoder, Encoder, Piece, Request as RequestMessage, RequestHeader, Response as ResponseMessage,
+    encode_response,
 };
 
 use super::RequestContext;
@@ -66,7 +66,11 @@ impl Request {
     }
 
     /// The response as a frame; `slices` fill the holes that [`ottla_protocol::Records::Slice`] left, in order.
-    pub fn respond<M: ResponseMessage, L>(&self, response: &M, slices: impl IntoIterator<Item = L>) -> Frame<L> {
+    pub fn respond<M: ResponseMessage, L>(
+        &self,
+        response: &M,
+        slices: impl IntoIterator<Item = L>,
+    ) -> Frame<L> {
         let mut output = Encoder::new();
         if let Err(error) = encode_response(&mut output, self.version, self.correlation_id, response) {
             panic!("a response of ours does not encode: {} v{}: {error}", self.api.name(), self.version);

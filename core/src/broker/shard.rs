@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_protocol::ErrorCode;
 
+use super::cluster_view::OFFSETS_TOPIC;
 use super::coordinators::GroupCoordinators;
 use super::data::{DataRequest, DataResponse, DescribedLog, WatchPart};
 use super::watches::{Watch, Watches};
@@ -15,7 +16,6 @@ use crate::ids::{ShardId, TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
 use crate::log::log_dirs::{Checkpoints, LogDirsEvent, PartitionOffsets};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
-use super::cluster_view::OFFSETS_TOPIC;
 use crate::metadata::{MetadataImage, PartitionRegistration, Published};
 use crate::partition::Partition;
 use crate::rng::Rng;
@@ -122,7 +122,8 @@ impl<S: LogStore> Shard<S> {
                 return;
             }
             DataRequest::Watch { parts, isolation } => {
-                let seen = parts.iter().map(|part| (part.index, self.readable(cx, part, isolation))).collect();
+                let seen =
+                    parts.iter().map(|part| (part.index, self.readable(cx, part, isolation))).collect();
                 self.watches.add(token, Watch { parts, isolation });
                 DataResponse::Watched(seen)
             }
@@ -145,10 +146,11 @@ impl<S: LogStore> Shard<S> {
                 DataResponse::Read(read)
             }
             DataRequest::ListOffsets { parts, isolation } => {
-                let found = |part: &super::data::ListOffsetsPart| match self.partitions.get_mut(&part.partition) {
-                    Some(partition) => partition.list_offset(cx, part, isolation),
-                    None => Err(ErrorCode::NotLeaderOrFollower),
-                };
+                let found =
+                    |part: &super::data::ListOffsetsPart| match self.partitions.get_mut(&part.partition) {
+                        Some(partition) => partition.list_offset(cx, part, isolation),
+                        None => Err(ErrorCode::NotLeaderOrFollower),
+                    };
                 let mut found = found;
                 DataResponse::Offsets(parts.iter().map(|part| (part.index, found(part))).collect())
             }
@@ -220,11 +222,18 @@ impl<S: LogStore> Shard<S> {
         }
     }
 
-    fn sync(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, targets: Vec<SyncTarget<S>>, reached: (i64, u32)) {
+    fn sync(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        id: TopicIdPartition,
+        targets: Vec<SyncTarget<S>>,
+        reached: (i64, u32),
+    ) {
         let token = self.next_sync;
         self.next_sync += 1;
         self.syncs.insert(token, (id, reached));
-        cx.effects.push(Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::Shard(self.id), token } });
+        cx.effects
+            .push(Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::Shard(self.id), token } });
     }
 
     /// A clean stop: everything goes to the disk, then the keeper of the directories is told where each partition ended.
@@ -233,7 +242,9 @@ impl<S: LogStore> Shard<S> {
         let plans: Vec<_> = self
             .partitions
             .iter_mut()
-            .filter_map(|(id, partition)| partition.close(cx).map(|(targets, reached)| (*id, targets, reached)))
+            .filter_map(|(id, partition)| {
+                partition.close(cx).map(|(targets, reached)| (*id, targets, reached))
+            })
             .collect();
         for (id, targets, reached) in plans {
             self.sync(cx, id, targets, reached);
@@ -287,7 +298,8 @@ impl<S: LogStore> Shard<S> {
                 self.place(cx, image, id, name, registration);
             }
         }
-        let brokers_reconfigured = delta.configs_changed.iter().any(|resource| resource.kind == BROKER_CONFIG);
+        let brokers_reconfigured =
+            delta.configs_changed.iter().any(|resource| resource.kind == BROKER_CONFIG);
         for partition in self.partitions.values_mut() {
             let name = &partition.name().topic.clone();
             if delta.topic_configs_changed(name) || brokers_reconfigured {
@@ -372,7 +384,8 @@ impl<S: LogStore> Shard<S> {
         }
         if self.chores.checkpoint <= now {
             self.chores.checkpoint = now.plus_ms(self.config.replica_high_watermark_checkpoint_interval_ms);
-            cx.effects.tell(Message::LogDirs(LogDirsEvent::Offsets { shard: self.id, offsets: self.offsets() }));
+            cx.effects
+                .tell(Message::LogDirs(LogDirsEvent::Offsets { shard: self.id, offsets: self.offsets() }));
         }
         self.coordinators.tick(cx, &mut self.partitions);
         self.send_group_replies(cx);
@@ -423,9 +436,15 @@ impl<S: LogStore> Machine<S> for Shard<S> {
         }
         let doomed = self.doomed.iter().map(|(at, _)| *at).min();
         let files = self.partitions.values().filter_map(Partition::deadline).min();
-        [Some(self.chores.retention), Some(self.chores.checkpoint), doomed, files, self.coordinators.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            Some(self.chores.retention),
+            Some(self.chores.checkpoint),
+            doomed,
+            files,
+            self.coordinators.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }

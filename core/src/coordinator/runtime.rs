@@ -108,7 +108,7 @@ impl<C: Coordinator> Runtime<C> {
         if decision.records.is_empty() {
             match self.state.last_pending() {
                 Some(offset) if !decision.replies.is_empty() => {
-                    self.parked.push_back((offset, decision.replies))
+                    self.parked.push_back((offset, decision.replies));
                 }
                 _ => self.ready.extend(decision.replies),
             }

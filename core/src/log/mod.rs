@@ -17,6 +17,7 @@ pub mod leader_epochs;
 pub mod list_offsets;
 #[allow(clippy::module_inception)]
 mod log;
+pub mod log_dirs;
 pub mod memory;
 pub mod offset_index;
 pub mod partition_metadata;

@@ -12,7 +12,10 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::ReplayAt;
 use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
 use crate::log::log_dirs::{Checkpoints, PartitionOffsets};
-use crate::log::{FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, OpenLog, ReadHint, file_names, partition_metadata};
+use crate::log::{
+    FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, OpenLog, ReadHint, file_names,
+    partition_metadata,
+};
 use crate::machine::{Cx, SyncTarget};
 use crate::metadata::PartitionRegistration;
 use crate::record::{BatchRules, Compression, CompressionType, TimestampType};
@@ -67,7 +70,12 @@ impl<S: LogStore> Partition<S> {
         if let Some(truncation) = report.truncation {
             let (partition, log_end_offset) = (name.clone(), log.log_end_offset());
             let (truncated_bytes, reason) = (truncation.bytes, truncation.reason);
-            cx.traces.emit(|| TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes, reason });
+            cx.traces.emit(|| TraceEvent::LogRecovered {
+                partition,
+                log_end_offset,
+                truncated_bytes,
+                reason,
+            });
         }
         Ok(Self {
             id,
@@ -167,7 +175,8 @@ impl<S: LogStore> Partition<S> {
             && let Some(high_watermark) = self.log.maybe_increment_high_watermark(end)
         {
             let partition = &self.name;
-            cx.traces.emit(|| TraceEvent::HighWatermarkAdvanced { partition: partition.clone(), high_watermark });
+            cx.traces
+                .emit(|| TraceEvent::HighWatermarkAdvanced { partition: partition.clone(), high_watermark });
         }
     }
 
@@ -248,7 +257,8 @@ impl<S: LogStore> Partition<S> {
 
     fn log_start_moved(&self, cx: &mut Cx<'_, S>) {
         let (partition, log_start_offset) = (&self.name, self.log.log_start_offset());
-        cx.traces.emit(|| TraceEvent::LogStartOffsetAdvanced { partition: partition.clone(), log_start_offset });
+        cx.traces
+            .emit(|| TraceEvent::LogStartOffsetAdvanced { partition: partition.clone(), log_start_offset });
     }
 
     /// Deletes segments that retention no longer covers, forgets producers that were silent for long.
@@ -266,14 +276,15 @@ impl<S: LogStore> Partition<S> {
 
     /// The idempotent producers whose sequences are remembered.
     pub fn producers(&self) -> Vec<ActiveProducer> {
-        let active = |(producer_id, entry): (i64, &crate::log::producer_state::ProducerEntry)| ActiveProducer {
-            producer_id,
-            producer_epoch: entry.producer_epoch,
-            last_sequence: entry.last_sequence(),
-            last_timestamp: entry.last_timestamp,
-            coordinator_epoch: entry.coordinator_epoch,
-            current_txn_start_offset: entry.current_txn_first_offset.unwrap_or(-1),
-        };
+        let active =
+            |(producer_id, entry): (i64, &crate::log::producer_state::ProducerEntry)| ActiveProducer {
+                producer_id,
+                producer_epoch: entry.producer_epoch,
+                last_sequence: entry.last_sequence(),
+                last_timestamp: entry.last_timestamp,
+                coordinator_epoch: entry.coordinator_epoch,
+                current_txn_start_offset: entry.current_txn_first_offset.unwrap_or(-1),
+            };
         self.log.producers().producers().map(active).collect()
     }
 
@@ -296,13 +307,19 @@ impl<S: LogStore> Partition<S> {
         self.planned(plan)
     }
 
-    fn planned(&mut self, plan: Result<FlushPlan<S::File>, LogError>) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
+    fn planned(
+        &mut self,
+        plan: Result<FlushPlan<S::File>, LogError>,
+    ) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
         match plan {
             Ok(plan) if plan.is_empty() => None,
             Ok(plan) => {
                 let reached = (plan.up_to, plan.generation());
                 let files = plan.files.into_iter().map(SyncTarget::File);
-                Some((files.chain(plan.directories.into_iter().map(SyncTarget::Directory)).collect(), reached))
+                Some((
+                    files.chain(plan.directories.into_iter().map(SyncTarget::Directory)).collect(),
+                    reached,
+                ))
             }
             Err(error) => {
                 self.fail(error.to_string());

@@ -11,8 +11,8 @@ use super::{Env, Handled, Outcome};
 use crate::broker::api::{SUPPORTED, Supported};
 use crate::broker::request::Request;
 use crate::log::LogStore;
-use crate::metadata::{MetadataVersion, Published};
 use crate::metadata::features::{METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES};
+use crate::metadata::{MetadataVersion, Published};
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: ApiVersionsRequest = request.decode(body)?;
@@ -21,9 +21,12 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             && text.ends_with(|last: char| last.is_ascii_alphanumeric())
             && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '.' || letter == '-')
     };
-    if request.version >= 3 && !(named(&asked.client_software_name) && named(&asked.client_software_version)) {
-        let response =
-            ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..ApiVersionsResponse::default() };
+    if request.version >= 3 && !(named(&asked.client_software_name) && named(&asked.client_software_version))
+    {
+        let response = ApiVersionsResponse {
+            error_code: ErrorCode::InvalidRequest.code(),
+            ..ApiVersionsResponse::default()
+        };
         return Ok(Outcome::Reply(request.respond(&response, [])));
     }
     Ok(Outcome::Reply(request.respond(&describe(env.published, request.version), [])))
@@ -54,7 +57,11 @@ fn describe(published: &Published, version: i16) -> ApiVersionsResponse {
         api_keys: SUPPORTED.iter().map(entry).collect(),
         supported_features: supported
             .filter(|(_, min, _)| tellable(*min))
-            .map(|(name, min_version, max_version)| SupportedFeatureKey { name: name.into(), min_version, max_version })
+            .map(|(name, min_version, max_version)| SupportedFeatureKey {
+                name: name.into(),
+                min_version,
+                max_version,
+            })
             .collect(),
         finalized_features_epoch: published.offset,
         finalized_features: published

@@ -8,12 +8,12 @@ use ottla_protocol::messages::delete_records_response::{
 };
 
 use super::{Env, Handled, Outcome, Pending};
+use crate::broker::cluster_view::is_internal;
 use crate::broker::data::{DataRequest, DeleteRecordsPart};
 use crate::broker::fan_out::{FanOut, Places, led_here};
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
 use crate::log::LogStore;
-use crate::broker::cluster_view::is_internal;
 
 /// The answer so far.
 #[derive(Clone, Debug)]
@@ -37,7 +37,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
                 error_code: 0,
             };
             let found = led_here(env.image(), env.config, &topic.name, asked.partition_index);
-            let allowed = if is_internal(&topic.name) { Err(ErrorCode::InvalidTopicException) } else { Ok(()) };
+            let allowed =
+                if is_internal(&topic.name) { Err(ErrorCode::InvalidTopicException) } else { Ok(()) };
             match found.and_then(|partition| allowed.map(|()| partition)) {
                 Ok(partition) => {
                     fan_out.add(partition, DeleteRecordsPart { index, partition, offset: asked.offset });

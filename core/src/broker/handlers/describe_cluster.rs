@@ -32,16 +32,18 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         };
         return Ok(Outcome::Reply(request.respond(&response, [])));
     }
-    let brokers = image.brokers().filter(|broker| asked.include_fenced_brokers || !broker.fenced).filter_map(|broker| {
-        let endpoint = broker.endpoint(&request.context.listener)?;
-        Some(DescribeClusterBroker {
-            broker_id: broker.id,
-            host: endpoint.host.clone(),
-            port: i32::from(endpoint.port),
-            rack: broker.rack.clone(),
-            is_fenced: broker.fenced,
-        })
-    });
+    let brokers = image.brokers().filter(|broker| asked.include_fenced_brokers || !broker.fenced).filter_map(
+        |broker| {
+            let endpoint = broker.endpoint(&request.context.listener)?;
+            Some(DescribeClusterBroker {
+                broker_id: broker.id,
+                host: endpoint.host.clone(),
+                port: i32::from(endpoint.port),
+                rack: broker.rack.clone(),
+                is_fenced: broker.fenced,
+            })
+        },
+    );
     let response = DescribeClusterResponse {
         endpoint_type: BROKERS,
         cluster_id: image.cluster_id.clone(),

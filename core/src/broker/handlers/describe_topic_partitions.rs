@@ -10,9 +10,9 @@ use ottla_protocol::{ErrorCode, Str};
 
 use super::{Env, Handled, Outcome};
 use crate::broker::authorizer::TOPIC_OPERATIONS;
+use crate::broker::cluster_view::{self, is_internal, is_valid_topic_name};
 use crate::broker::request::Request;
 use crate::log::LogStore;
-use crate::broker::cluster_view::{self, is_internal, is_valid_topic_name};
 use crate::metadata::PartitionRegistration;
 
 /// `max.request.partition.size.limit` bounds what a client may ask for.
@@ -54,7 +54,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             });
             continue;
         };
-        let first = cursor.filter(|cursor| cursor.topic_name == name).map_or(0, |cursor| cursor.partition_index);
+        let first =
+            cursor.filter(|cursor| cursor.topic_name == name).map_or(0, |cursor| cursor.partition_index);
         let mut wanted = topic.partitions.range(first..);
         let described = |index: i32, partition: &PartitionRegistration| {
             let led = cluster_view::endpoint(image, partition.leader, &request.context.listener).is_some();

@@ -77,7 +77,11 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let max_bytes = asked.max_bytes.min(env.config.fetch_max_bytes).max(0);
     let mut join = Join {
         resolved,
-        isolation: if asked.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted },
+        isolation: if asked.isolation_level == 1 {
+            Isolation::ReadCommitted
+        } else {
+            Isolation::ReadUncommitted
+        },
         // An error is answered at once.
         min_bytes: if refused { 0 } else { u64::try_from(asked.min_bytes.min(max_bytes)).unwrap_or(0) },
         max_bytes: u64::try_from(max_bytes).unwrap_or(0),
@@ -157,7 +161,8 @@ impl<S: LogStore> Join<S> {
     /// Bytes that a partition can contribute, at most its own limit.
     fn readable(&self, index: usize) -> u64 {
         let seen = self.parts.get(index).and_then(|part| part.seen.as_ref());
-        let limit = self.resolved.wanted.get(index).map_or(0, |wanted| u64::try_from(wanted.max_bytes).unwrap_or(0));
+        let limit =
+            self.resolved.wanted.get(index).map_or(0, |wanted| u64::try_from(wanted.max_bytes).unwrap_or(0));
         match seen {
             Some(Ok(readable)) => readable.bytes.min(limit),
             _ => 0,
@@ -172,7 +177,8 @@ impl<S: LogStore> Join<S> {
             None => false,
         };
         self.parts.iter().any(at_once)
-            || (0..self.parts.len()).map(|index| self.readable(index)).fold(0, u64::saturating_add) >= self.min_bytes
+            || (0..self.parts.len()).map(|index| self.readable(index)).fold(0, u64::saturating_add)
+                >= self.min_bytes
     }
 
     fn start_reading(mut self, env: &mut Env<'_, '_, S>, request: &Request) -> Outcome<S> {
@@ -271,7 +277,11 @@ impl<S: LogStore> Join<S> {
         match &mut self.phase {
             Phase::ReadingAll { unread } => {
                 *unread = unread.saturating_sub(1);
-                if *unread == 0 { self.finish(env, request) } else { Outcome::Wait(Box::new(Pending::Fetch(self))) }
+                if *unread == 0 {
+                    self.finish(env, request)
+                } else {
+                    Outcome::Wait(Box::new(Pending::Fetch(self)))
+                }
             }
             Phase::ReadingInOrder { left, .. } => {
                 *left = left.saturating_sub(bytes);
@@ -337,8 +347,9 @@ fn partition_data<S: LogStore>(
                 high_watermark: bounds.high_watermark,
                 last_stable_offset: bounds.last_stable_offset,
                 log_start_offset: bounds.log_start_offset,
-                diverging_epoch: diverging
-                    .map_or_else(EpochEndOffset::default, |(epoch, end_offset)| EpochEndOffset { epoch, end_offset }),
+                diverging_epoch: diverging.map_or_else(EpochEndOffset::default, |(epoch, end_offset)| {
+                    EpochEndOffset { epoch, end_offset }
+                }),
                 aborted_transactions: aborted,
                 records: if len == 0 { Records::Bytes(Bytes::new()) } else { Records::Slice { len } },
                 ..data

@@ -6,10 +6,10 @@ use ottla_protocol::messages::find_coordinator_response::{Coordinator, FindCoord
 use ottla_protocol::{ErrorCode, Str};
 
 use super::{Env, Handled, Outcome, metadata};
+use crate::broker::cluster_view::{self, OFFSETS_TOPIC};
 use crate::broker::request::Request;
 use crate::coordinator::group::partition_for;
 use crate::log::LogStore;
-use crate::broker::cluster_view::{self, OFFSETS_TOPIC};
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
@@ -25,7 +25,9 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         FindCoordinatorResponse {
             error_code: found.error_code,
             // Kafka names the absence of an error here.
-            error_message: Some(found.error_message.filter(|text| !text.is_empty()).unwrap_or_else(|| "NONE".into())),
+            error_message: Some(
+                found.error_message.filter(|text| !text.is_empty()).unwrap_or_else(|| "NONE".into()),
+            ),
             node_id: found.node_id,
             host: found.host,
             port: found.port,
@@ -57,7 +59,8 @@ fn find<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, key_type: i8, 
     };
     let count = i32::try_from(topic.partitions.size()).unwrap_or(i32::MAX);
     let leader = topic.partitions.get(&partition_for(key, count)).map(|partition| partition.leader);
-    let endpoint = leader.and_then(|leader| cluster_view::endpoint(env.image(), leader, &request.context.listener));
+    let endpoint =
+        leader.and_then(|leader| cluster_view::endpoint(env.image(), leader, &request.context.listener));
     match (leader, endpoint) {
         (Some(leader), Some((host, port))) => Coordinator {
             key: key.clone(),

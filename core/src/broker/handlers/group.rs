@@ -14,12 +14,12 @@ use ottla_protocol::{ApiKey, ErrorCode, Str};
 
 use super::{Env, Handled, Outcome, Pending, group_offsets};
 use crate::broker::authorizer::GROUP_OPERATIONS;
+use crate::broker::cluster_view::OFFSETS_TOPIC;
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
 use crate::coordinator::group::{GroupRequest, GroupResponse, offset_fetch, partition_for};
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
-use crate::broker::cluster_view::OFFSETS_TOPIC;
 
 /// What is known of an answer so far.
 #[derive(Clone, Debug)]
@@ -29,7 +29,12 @@ pub enum Join {
     /// Of an OffsetCommit: what the broker refused itself.
     Commit(group_offsets::CommitJoin),
     /// Of an OffsetFetch.
-    Fetch { asked: Vec<OffsetFetchRequestGroup>, refused: group_offsets::Refused, answers: BTreeMap<Str, OffsetFetchResponseGroup>, waiting: usize },
+    Fetch {
+        asked: Vec<OffsetFetchRequestGroup>,
+        refused: group_offsets::Refused,
+        answers: BTreeMap<Str, OffsetFetchResponseGroup>,
+        waiting: usize,
+    },
     /// Of a DescribeGroups.
     Describe { asked: Vec<Str>, answers: BTreeMap<Str, DescribedGroup>, waiting: usize, operations: bool },
     /// Of a ListGroups.
@@ -130,9 +135,8 @@ pub(super) fn ask<S: LogStore>(
             env.cx.effects.tell(Message::Shard(id.shard(env.shards), event));
             None
         }
-        Some((_, false)) => Some(asked.refusal(ErrorCode::NotCoordinator)),
         // Without an offsets topic there are no groups, and this broker is no coordinator of any.
-        None => Some(asked.refusal(ErrorCode::NotCoordinator)),
+        Some((_, false)) | None => Some(asked.refusal(ErrorCode::NotCoordinator)),
     }
 }
 
@@ -169,7 +173,11 @@ fn ask_all<S: LogStore>(
     join.reply_or_wait(request)
 }
 
-fn fetch_offsets<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, asked: OffsetFetchRequest) -> Outcome<S> {
+fn fetch_offsets<S: LogStore>(
+    env: &mut Env<'_, '_, S>,
+    request: &Request,
+    asked: OffsetFetchRequest,
+) -> Outcome<S> {
     let require_stable = asked.require_stable;
     let mut groups = offset_fetch::groups_of(asked, request.version);
     let refused = group_offsets::resolve_fetch(env, request.version, &mut groups);
@@ -177,7 +185,9 @@ fn fetch_offsets<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, asked
         Join::Fetch { asked: groups.clone(), refused, answers: BTreeMap::new(), waiting: groups.len() };
     for group in groups {
         let partition = coordinator_of(env, &group.group_id);
-        if let Some(refused) = ask(env, request, partition, GroupRequest::OffsetFetch { group, require_stable }) {
+        if let Some(refused) =
+            ask(env, request, partition, GroupRequest::OffsetFetch { group, require_stable })
+        {
             join.take(refused);
         }
     }
@@ -242,7 +252,9 @@ impl Join {
             Self::Fetch { asked, refused, mut answers, waiting: 0 } => {
                 let groups = asked.iter().filter_map(|group| answers.remove(&group.group_id));
                 let groups = refused.put_back(groups.collect());
-                Outcome::Reply(request.respond(&offset_fetch::response_of(groups, &asked, request.version), []))
+                Outcome::Reply(
+                    request.respond(&offset_fetch::response_of(groups, &asked, request.version), []),
+                )
             }
             Self::Describe { asked, mut answers, waiting: 0, operations } => {
                 let mut groups: Vec<DescribedGroup> =
@@ -253,9 +265,9 @@ impl Join {
                 Outcome::Reply(request.respond(&DescribeGroupsResponse { throttle_time_ms: 0, groups }, []))
             }
             Self::List { answer, waiting: 0 } => Outcome::Reply(request.respond(&answer, [])),
-            Self::Delete { answers, waiting: 0 } => {
-                Outcome::Reply(request.respond(&DeleteGroupsResponse { throttle_time_ms: 0, results: answers }, []))
-            }
+            Self::Delete { answers, waiting: 0 } => Outcome::Reply(
+                request.respond(&DeleteGroupsResponse { throttle_time_ms: 0, results: answers }, []),
+            ),
             waiting => Outcome::Wait(Box::new(Pending::Group(waiting))),
         }
     }

@@ -33,7 +33,8 @@ pub fn commit<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let nothing_asked = topics.is_empty();
     for mut topic in topics {
         let by_id = request.version >= TOPIC_ID_VERSION;
-        let found = if by_id { env.image().topic_by_id(topic.topic_id) } else { env.image().topic(&topic.name) };
+        let found =
+            if by_id { env.image().topic_by_id(topic.topic_id) } else { env.image().topic(&topic.name) };
         let Some(image) = found else {
             let error = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
             join.refuse(&topic, &|_| Some(error));
@@ -83,7 +84,10 @@ impl CommitJoin {
         let mut topics = self.refused;
         if let GroupResponse::OffsetCommit(answer) = response {
             for topic in answer.topics {
-                match topics.iter_mut().find(|other| other.name == topic.name && other.topic_id == topic.topic_id) {
+                match topics
+                    .iter_mut()
+                    .find(|other| other.name == topic.name && other.topic_id == topic.topic_id)
+                {
                     Some(other) => other.partitions.extend(topic.partitions),
                     None => topics.push(topic),
                 }

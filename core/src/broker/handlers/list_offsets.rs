@@ -33,7 +33,9 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         let mut answers = Vec::with_capacity(topic.partitions.len());
         for (place, partition) in topic.partitions.iter().enumerate() {
             let index = join.places.add(at, place);
-            let repeated = topic.partitions.iter().filter(|p| p.partition_index == partition.partition_index).count() > 1;
+            let repeated =
+                topic.partitions.iter().filter(|p| p.partition_index == partition.partition_index).count()
+                    > 1;
             let found = if repeated {
                 Err(ErrorCode::InvalidRequest)
             } else {
@@ -65,7 +67,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     if fan_out.is_empty() {
         return Ok(Outcome::Reply(request.respond(&join.response, [])));
     }
-    let isolation = if asked.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
+    let isolation =
+        if asked.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
     let token = env.token(request);
     for (shard, parts) in fan_out.into_parts() {
         let request = DataRequest::ListOffsets { parts, isolation };

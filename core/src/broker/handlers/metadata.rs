@@ -1,7 +1,9 @@
 //! Metadata: brokers, topics and who leads what; creates topics on demand where that is configured.
 
 use bytes::Bytes;
-use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use ottla_protocol::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 use ottla_protocol::messages::metadata_request::MetadataRequest;
 use ottla_protocol::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -11,12 +13,12 @@ use ottla_protocol::{ErrorCode, Str, Uuid};
 use super::{Env, Handled, Outcome};
 use crate::broker::Message;
 use crate::broker::authorizer::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
+use crate::broker::cluster_view::{self, OFFSETS_TOPIC, is_internal, is_valid_topic_name};
 use crate::broker::request::Request;
 use crate::config::BrokerConfig;
 use crate::controller::{ControllerEvent, ControllerRequest};
 use crate::coordinator::Token;
 use crate::log::LogStore;
-use crate::broker::cluster_view::{self, OFFSETS_TOPIC, is_internal, is_valid_topic_name};
 use crate::metadata::{MetadataImage, TopicImage};
 
 /// The number of a request whose answer nobody waits for.
@@ -38,7 +40,10 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             if version >= 10 && topics.iter().any(|topic| topic.topic_id != Uuid::ZERO && version < 12) {
                 return Err(format!("Metadata v{version} names topics by id"));
             }
-            if topics.iter().any(|topic| topic.name.is_none() && (version < 12 || topic.topic_id == Uuid::ZERO)) {
+            if topics
+                .iter()
+                .any(|topic| topic.name.is_none() && (version < 12 || topic.topic_id == Uuid::ZERO))
+            {
                 return Err(format!("Metadata v{version} with a topic without a name"));
             }
             let mut named: Vec<_> = Vec::new();
@@ -137,7 +142,8 @@ fn absent(name: Option<Str>, topic_id: Uuid, error: ErrorCode) -> MetadataRespon
 
 /// What the offsets topic is created with.
 fn offsets_topic_configs(broker: &BrokerConfig) -> Vec<CreatableTopicConfig> {
-    let config = |name: &str, value: String| CreatableTopicConfig { name: name.into(), value: Some(value.into()) };
+    let config =
+        |name: &str, value: String| CreatableTopicConfig { name: name.into(), value: Some(value.into()) };
     vec![
         config("cleanup.policy", "compact".into()),
         config("compression.type", "producer".into()),

@@ -71,7 +71,9 @@ pub fn resume<S: LogStore>(
         let topic = join.response.topics.get_mut(topic);
         let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) else { continue };
         match found {
-            Ok((leader_epoch, end_offset)) => (answer.leader_epoch, answer.end_offset) = (leader_epoch, end_offset),
+            Ok((leader_epoch, end_offset)) => {
+                (answer.leader_epoch, answer.end_offset) = (leader_epoch, end_offset);
+            }
             Err(error) => answer.error_code = error.code(),
         }
     }

@@ -25,12 +25,19 @@ pub struct Join {
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     if request.version < 3 {
-        return Err(format!("Produce v{} is advertised for librdkafka and not served (KAFKA-18659)", request.version));
+        return Err(format!(
+            "Produce v{} is advertised for librdkafka and not served (KAFKA-18659)",
+            request.version
+        ));
     }
     let asked: ProduceRequest = request.decode(body)?;
     let refusal = refuse_whole(&asked);
-    let mut join =
-        Join { response: ProduceResponse::default(), places: Places::default(), waiting: 0, acks: asked.acks };
+    let mut join = Join {
+        response: ProduceResponse::default(),
+        places: Places::default(),
+        waiting: 0,
+        acks: asked.acks,
+    };
     let mut fan_out = FanOut::over(env.shards);
     for (at, topic) in asked.topic_data.into_iter().enumerate() {
         let mut answers = Vec::with_capacity(topic.partition_data.len());
@@ -90,7 +97,10 @@ fn refuse(answer: &mut PartitionProduceResponse, error: ProduceError) {
     answer.record_errors = error
         .records
         .into_iter()
-        .map(|(batch_index, message)| BatchIndexAndErrorMessage { batch_index, batch_index_error_message: message })
+        .map(|(batch_index, message)| BatchIndexAndErrorMessage {
+            batch_index,
+            batch_index_error_message: message,
+        })
         .collect();
 }
 
@@ -131,4 +141,3 @@ fn finish<S: LogStore>(request: &Request, join: &Join) -> Handled<S> {
         None => Ok(Outcome::Silent),
     }
 }
-
