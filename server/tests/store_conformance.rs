@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 
+use ottla_core::log::MemoryStore;
 use ottla_core::log::store::{Entry, LogStore, StoreError};
 use ottla_server::store::FileStore;
 
@@ -10,6 +11,11 @@ fn files() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let root = directory.path().display().to_string();
     conforms(&mut FileStore::new(2), &root);
+}
+
+#[test]
+fn memory() {
+    conforms(&mut MemoryStore::default(), "data");
 }
 
 /// Everything a machine may rely on. `root` exists and is empty, or can be created.
@@ -62,6 +68,8 @@ fn contents<S: LogStore>(store: &mut S, root: &str) {
     assert_eq!(store.read_at(&file, 8, &mut bytes), Ok(0));
     assert_eq!(store.read_at(&file, 1_000, &mut bytes), Ok(0));
 
+    store.truncate(&file, 9).expect("nothing to cut");
+    assert_eq!(store.len(&file), Ok(8));
     store.truncate(&file, 3).expect("truncated");
     assert_eq!(store.len(&other), Ok(3));
     store.append(&file, &[IoSlice::new(b"XY")]).expect("appended behind the cut");

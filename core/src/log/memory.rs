@@ -329,6 +329,9 @@ impl LogStore for MemoryStore {
 
     fn slice(&mut self, file: &Inode, range: Range<u64>) -> Result<MemorySlice, StoreError> {
         let content = self.files.get(&file.0).ok_or(StoreError::NotFound)?.clone();
+        if range.start > range.end || range.end > content.len() {
+            return Err(StoreError::Io(format!("a slice {range:?} of {} bytes", content.len())));
+        }
         Ok(MemorySlice { content, range })
     }
 

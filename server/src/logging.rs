@@ -1,0 +1,31 @@
+//! Logs, to standard error.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging at `level`, or as `RUST_LOG` says, or what an operator wants to know.
+pub fn start(level: Option<&str>) -> Result<(), String> {
+    let directives = level.map(str::to_owned).or_else(|| std::env::var("RUST_LOG").ok());
+    let directives =
+        directives.filter(|directives| !directives.is_empty()).unwrap_or_else(|| "info".to_owned());
+    let filter = EnvFilter::try_new(&directives).map_err(|error| format!("--log {directives}: {error}"))?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    subscriber.try_init().map_err(|error| error.to_string())
+}
+
+/// A panic is a broken invariant of ours: it is logged and ends the process, whatever thread it happened on, before anything
+/// claims that the stop was clean.
+pub fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = std::backtrace::Backtrace::force_capture();
+        tracing::error!("broken invariant: {panic}\n{backtrace}");
+        std::process::exit(EXIT_BROKEN);
+    }));
+}
+
+/// Exit code of a node that could not go on.
+pub const EXIT_BROKEN: i32 = 70;

@@ -1,0 +1,150 @@
+//! The page's server and its WebSockets: who may talk to them, and what they carry.
+
+#[allow(dead_code)]
+mod echo;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use echo::Echo;
+use ottla_server::dispatcher::Dispatcher;
+use ottla_server::http::{self, Web};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+struct Fixture {
+    echo: Arc<Echo>,
+    address: SocketAddr,
+    _stop: oneshot::Sender<()>,
+    _directory: tempfile::TempDir,
+}
+
+async fn fixture() -> Fixture {
+    let directory = tempfile::tempdir().expect("directory");
+    let echo = Echo::new(&directory);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let address = listener.local_addr().expect("address");
+    let web = Web {
+        service: Arc::clone(&echo) as _,
+        node_id: 7,
+        listener: "PLAINTEXT".into(),
+        request_bytes_max: 10_000,
+        own_names: ["kafka.example".to_owned()].into(),
+        dispatcher: Dispatcher::start(tokio::runtime::Handle::current()).expect("thread"),
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(http::serve(listener, web, async move {
+        let _ = stopped.await;
+    }));
+    Fixture { echo, address, _stop: stop, _directory: directory }
+}
+
+impl Fixture {
+    /// Status line and the rest of a response.
+    async fn get(&self, path: &str, host: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(self.address).await.expect("connected");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("written");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.expect("read");
+        let (status, rest) = response.split_once("\r\n").expect("a status line");
+        (status["HTTP/1.1 ".len()..].to_owned(), rest.to_owned())
+    }
+
+    /// The status of an upgrade, or the socket.
+    async fn open(
+        &self,
+        path: &str,
+        host: &str,
+        origin: Option<&str>,
+    ) -> Result<tokio_tungstenite::WebSocketStream<TcpStream>, u16> {
+        let stream = TcpStream::connect(self.address).await.expect("connected");
+        let mut request = format!("ws://{host}{path}").into_client_request().expect("a request");
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", HeaderValue::from_str(origin).expect("a header"));
+        }
+        match client_async(request, stream).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_names_that_nobody_else_can_take_are_answered() {
+    let fixture = fixture().await;
+    for host in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080", "192.0.2.7", "Kafka.Example:80"]
+    {
+        assert_eq!(fixture.get("/ready", host).await.0, "200 OK", "{host}");
+    }
+    for host in ["evil.example", "localhost.evil.example:8080", "", "127.0.0.1.evil.example"] {
+        assert_eq!(fixture.get("/ready", host).await.0, "421 Misdirected Request", "{host}");
+    }
+    assert_eq!(fixture.get("/health", "probe.internal").await.0, "200 OK");
+}
+
+#[tokio::test]
+async fn the_page_says_how_it_is_built() {
+    // The tests' working directory has no dist folder.
+    let fixture = fixture().await;
+    let (status, rest) = fixture.get("/topics", "localhost").await;
+    assert_eq!(status, "200 OK");
+    assert!(rest.contains("text/html") && rest.contains("trunk build"), "{rest}");
+    assert_eq!(fixture.get("/app.js", "localhost").await.0, "404 Not Found");
+}
+
+#[tokio::test]
+async fn origins() {
+    let fixture = fixture().await;
+    for (host, origin) in [
+        ("localhost:8080", None),
+        ("localhost:8080", Some("http://localhost:8080")),
+        ("localhost:8080", Some("http://127.0.0.1:3000")),
+        ("kafka.example", Some("https://kafka.example")),
+    ] {
+        assert!(fixture.open("/kafka/7", host, origin).await.is_ok(), "{host} {origin:?}");
+    }
+    for (host, origin) in [
+        ("localhost:8080", "http://evil.example"),
+        ("localhost:8080", "null"),
+        ("localhost:8080", "http://localhost.evil.example"),
+        ("kafka.example", "http://localhost:8080"),
+        ("kafka.example", "http://kafka.example:81"),
+    ] {
+        assert_eq!(fixture.open("/kafka/7", host, Some(origin)).await.err(), Some(403), "{host} {origin}");
+    }
+    assert_eq!(fixture.open("/kafka/7", "evil.example", None).await.err(), Some(421));
+    assert_eq!(fixture.open("/kafka/8", "localhost", None).await.err(), Some(404));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_frame_per_message_without_a_length() {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    let fixture = fixture().await;
+    let mut socket = fixture.open("/kafka/7", "localhost", None).await.expect("open");
+    let requests = ["hello", "slice 0-100", "slice 3-6000000 7-9", "bye"];
+    for request in requests {
+        socket.send(Message::binary(request.as_bytes())).await.expect("sent");
+    }
+    for request in requests {
+        let expected = if request.starts_with("slice") {
+            fixture.echo.sliced(request)
+        } else {
+            request.as_bytes().to_vec()
+        };
+        let answer = socket.next().await.expect("an answer").expect("an answer").into_data();
+        assert!(answer == expected, "{request}");
+    }
+    socket.send(Message::binary(vec![0; 10_001])).await.expect("sent");
+    assert!(!matches!(socket.next().await, Some(Ok(Message::Binary(_)))), "longer than a request may be");
+
+    let mut socket = fixture.open("/kafka/7", "localhost", None).await.expect("open");
+    socket.send(Message::text("hello")).await.expect("sent");
+    assert!(matches!(socket.next().await, Some(Ok(Message::Close(Some(_))))));
+}
