@@ -19,3 +19,11 @@ pub use connection::{Connection, Peer};
 pub use context::RequestContext;
 pub use messages::{ConnectionEvent, Message, ShardEvent};
 pub use shard::Shard;
+
+/// Shards of a node that does not say (`ottla.shards=0`).
+const SHARDS_DEFAULT: u16 = 8;
+
+/// How many shards a node has.
+pub fn shard_count(config: &crate::config::BrokerConfig) -> u16 {
+    u16::try_from(config.ottla_shards).ok().filter(|count| *count > 0).unwrap_or(SHARDS_DEFAULT)
+}

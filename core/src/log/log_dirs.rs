@@ -1,20 +1,55 @@
-//! What is known of the log directories as a whole.
+//! [`LogDirs`]: the keeper of what belongs to a log directory as a whole.
+//!
+//! It reads the checkpoint files when the node starts, hears from the shards where their partitions stand, writes the checkpoints on
+//! Kafka's schedule, and ends a clean stop with `.kafka_cleanshutdown`. A checkpoint is written beside the old one, synced,
+//! and renamed over it; a directory that refuses a sync is left alone from then on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IoSlice;
 
+use ottla_protocol::Uuid;
+
+use super::checkpoint::{
+    LOG_START_OFFSET_CHECKPOINT, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
+    format_offsets,
+};
+use super::log_dir_files::{self, CLEAN_SHUTDOWN_FILE};
+use super::{LogError, LogStore, StoreError};
+use crate::broker::shard_count;
+use crate::config::BrokerConfig;
 use crate::ids::{LogDirId, ShardId, TopicPartition};
+use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
+use crate::time::Instant;
+use crate::trace::TraceEvent;
 
 /// What the keeper of the log directories is told.
 #[derive(Clone, Debug)]
 pub enum LogDirsEvent {
     /// Where the partitions of a shard stand; for the checkpoint files.
-    Offsets { shard: ShardId, offsets: Vec<PartitionOffsets> },
+    Offsets {
+        /// Whose.
+        shard: ShardId,
+        /// All of them.
+        offsets: Vec<PartitionOffsets>,
+    },
     /// A partition is gone.
     Removed(TopicPartition),
-    /// A shard has brought everything to the disk and serves no more; `clean` unless a partition had failed.
-    Stopped { shard: ShardId, offsets: Vec<PartitionOffsets>, clean: bool },
+    /// A shard has brought everything to the disk and serves no more.
+    Stopped {
+        /// Which.
+        shard: ShardId,
+        /// Where its partitions ended.
+        offsets: Vec<PartitionOffsets>,
+        /// Unless a partition had failed.
+        clean: bool,
+    },
     /// A sync that was asked for ended.
-    Synced { token: u64, outcome: crate::machine::SyncOutcome },
+    Synced {
+        /// The number it was asked for with.
+        token: u64,
+        /// How it ended.
+        outcome: SyncOutcome,
+    },
     /// A deadline passed.
     Tick,
 }
@@ -37,26 +72,384 @@ pub struct PartitionOffsets {
 /// What the files of the log directories said when the node started.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoints {
-    /// By partition that was found.
-    pub partitions: BTreeMap<TopicPartition, PartitionOffsets>,
-    /// By directory: whether the last stop was clean.
-    pub clean_shutdown: Vec<bool>,
+    /// By partition that was found, with the topic id that its directory names.
+    partitions: BTreeMap<TopicPartition, (Option<Uuid>, PartitionOffsets)>,
+    /// By directory: whether the last stop was clean; `None` if the directory is offline.
+    directories: Vec<Option<bool>>,
 }
 
 impl Checkpoints {
-    /// Where a partition is, or should be created.
-    pub fn of(&self, partition: &TopicPartition) -> PartitionOffsets {
-        self.partitions.get(partition).cloned().unwrap_or_else(|| PartitionOffsets {
-            partition: partition.clone(),
-            log_dir: LogDirId(0),
-            recovery_point: 0,
-            high_watermark: 0,
-            log_start_offset: 0,
-        })
+    /// Where a partition is, or should be created: among the directories that are online, spread by name. What was found under the
+    /// name of a topic with another id (deleted and created again) is not this partition's.
+    pub fn of(&self, partition: &TopicPartition, topic_id: Uuid) -> PartitionOffsets {
+        match self.partitions.get(partition) {
+            Some((found, offsets)) if found.is_none_or(|found| found == topic_id) => offsets.clone(),
+            _ => PartitionOffsets {
+                partition: partition.clone(),
+                log_dir: self.place(partition),
+                recovery_point: 0,
+                high_watermark: 0,
+                log_start_offset: 0,
+            },
+        }
     }
 
     /// Whether the last stop of a directory was clean.
     pub fn is_clean(&self, log_dir: LogDirId) -> bool {
-        self.clean_shutdown.get(usize::from(log_dir.0)).copied().unwrap_or(false)
+        self.directories.get(usize::from(log_dir.0)).copied().flatten().unwrap_or(false)
     }
+
+    /// The partitions that were found.
+    pub fn found(&self) -> impl Iterator<Item = (&TopicPartition, Option<Uuid>)> {
+        self.partitions.iter().map(|(partition, (topic_id, _))| (partition, *topic_id))
+    }
+
+    /// Consecutive partitions of a topic go to consecutive directories.
+    fn place(&self, partition: &TopicPartition) -> LogDirId {
+        let online: Vec<u16> =
+            (0..).zip(&self.directories).filter(|(_, clean)| clean.is_some()).map(|(id, _)| id).collect();
+        let hash = partition
+            .topic
+            .bytes()
+            .fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let nth = hash.wrapping_add(u64::from(partition.partition.unsigned_abs()));
+        let nth = nth.checked_rem(online.len() as u64).and_then(|nth| usize::try_from(nth).ok());
+        LogDirId(nth.and_then(|nth| online.get(nth)).copied().unwrap_or(0))
+    }
+}
+
+/// The machine.
+#[derive(Clone, Debug)]
+pub struct LogDirs<S: LogStore> {
+    directories: Vec<Directory>,
+    /// Shards that are still serving.
+    serving: BTreeSet<ShardId>,
+    stop: Stop,
+    /// What is to be done when a sync has ended.
+    pending: BTreeMap<u64, Pending<S>>,
+    next_token: u64,
+    high_watermarks: Schedule,
+    recovery_points: Schedule,
+    log_start_offsets: Schedule,
+    broker_epoch: i64,
+}
+
+#[derive(Clone, Debug)]
+struct Directory {
+    path: String,
+    is_online: bool,
+    offsets: BTreeMap<TopicPartition, PartitionOffsets>,
+}
+
+/// How far a clean stop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Serving; whether all shards that have stopped were clean.
+    Waiting {
+        clean: bool,
+    },
+    /// The checkpoints are being written.
+    Checkpoints {
+        clean: bool,
+    },
+    /// The clean-shutdown files are being written.
+    CleanShutdown,
+    Done,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    due: Instant,
+    interval_ms: i64,
+}
+
+/// Files written beside the ones that they are to replace.
+#[derive(Clone, Debug)]
+struct Pending<S: LogStore> {
+    directory: usize,
+    names: Vec<&'static str>,
+    files: Vec<S::File>,
+    /// The renames have been done, and are being synced.
+    renamed: bool,
+}
+
+impl<S: LogStore> LogDirs<S> {
+    /// Looks at the directories of `log.dirs`. One that storage refuses is offline; all of them, an error.
+    pub fn open(cx: &mut Cx<'_, S>, config: &BrokerConfig) -> Result<(Self, Checkpoints), LogError> {
+        let mut checkpoints = Checkpoints::default();
+        let mut directories = Vec::new();
+        let mut refused = None;
+        for (id, path) in (0..).zip(&config.log_dirs) {
+            let mut directory = Directory { path: path.clone(), is_online: true, offsets: BTreeMap::new() };
+            match log_dir_files::open(cx.store, path) {
+                Ok(contents) => {
+                    checkpoints.directories.push(Some(contents.clean_shutdown));
+                    for reason in &contents.broken {
+                        let (path, reason) = (path.clone(), reason.clone());
+                        cx.traces.emit(|| TraceEvent::StorageFailed { path, reason });
+                    }
+                    for found in &contents.partitions {
+                        let offsets = offsets_of(&contents, found, LogDirId(id));
+                        let partition = offsets.partition.clone();
+                        checkpoints.partitions.insert(partition.clone(), (found.topic_id, offsets.clone()));
+                        directory.offsets.insert(partition, offsets);
+                    }
+                }
+                Err(error) => {
+                    checkpoints.directories.push(None);
+                    directory.is_online = false;
+                    let (path, reason) = (path.clone(), error.to_string());
+                    cx.traces.emit(|| TraceEvent::StorageFailed { path, reason });
+                    refused = Some(error);
+                }
+            }
+            directories.push(directory);
+        }
+        if !directories.iter().any(|directory| directory.is_online) {
+            return Err(refused.unwrap_or(LogError::Store(StoreError::NotFound)));
+        }
+        let schedule =
+            |interval_ms: i64| Schedule { due: cx.now.monotonic.plus_ms(interval_ms), interval_ms };
+        let log_dirs = Self {
+            directories,
+            serving: (0..shard_count(config)).map(ShardId).collect(),
+            stop: Stop::Waiting { clean: true },
+            pending: BTreeMap::new(),
+            next_token: 0,
+            high_watermarks: schedule(config.replica_high_watermark_checkpoint_interval_ms),
+            recovery_points: schedule(i64::from(config.log_flush_offset_checkpoint_interval_ms)),
+            log_start_offsets: schedule(i64::from(config.log_flush_start_offset_checkpoint_interval_ms)),
+            broker_epoch: -1,
+        };
+        Ok((log_dirs, checkpoints))
+    }
+
+    /// For the clean-shutdown file, once the broker is registered.
+    pub fn set_broker_epoch(&mut self, broker_epoch: i64) {
+        self.broker_epoch = broker_epoch;
+    }
+
+    /// The directories that do not serve.
+    pub fn offline(&self) -> impl Iterator<Item = &str> {
+        self.directories
+            .iter()
+            .filter(|directory| !directory.is_online)
+            .map(|directory| directory.path.as_str())
+    }
+
+    fn hear(&mut self, offsets: Vec<PartitionOffsets>) {
+        for offsets in offsets {
+            if let Some(directory) = self.directories.get_mut(usize::from(offsets.log_dir.0)) {
+                directory.offsets.insert(offsets.partition.clone(), offsets);
+            }
+        }
+    }
+
+    fn tick(&mut self, cx: &mut Cx<'_, S>) {
+        let now = cx.now.monotonic;
+        let schedules = [
+            (&mut self.high_watermarks, REPLICATION_OFFSET_CHECKPOINT),
+            (&mut self.recovery_points, RECOVERY_POINT_CHECKPOINT),
+            (&mut self.log_start_offsets, LOG_START_OFFSET_CHECKPOINT),
+        ];
+        let mut names = Vec::new();
+        for (schedule, name) in schedules {
+            if schedule.due <= now {
+                schedule.due = now.plus_ms(schedule.interval_ms.max(1));
+                names.push(name);
+            }
+        }
+        self.checkpoint(cx, &names);
+    }
+
+    /// Begins to write checkpoint files of all directories.
+    fn checkpoint(&mut self, cx: &mut Cx<'_, S>, names: &[&'static str]) {
+        for index in 0..self.directories.len() {
+            let Some(directory) = self.directories.get(index).filter(|directory| directory.is_online) else {
+                continue;
+            };
+            let busy: BTreeSet<_> = self
+                .pending
+                .values()
+                .filter(|pending| pending.directory == index)
+                .flat_map(|pending| pending.names.iter().copied())
+                .collect();
+            let texts: Vec<_> = names
+                .iter()
+                .filter(|name| !busy.contains(*name) || matches!(self.stop, Stop::Checkpoints { .. }))
+                .map(|name| (*name, directory.text(name)))
+                .collect();
+            self.write(cx, index, texts);
+        }
+    }
+
+    /// Writes files beside the ones that they replace, and has them synced.
+    fn write(&mut self, cx: &mut Cx<'_, S>, index: usize, texts: Vec<(&'static str, String)>) {
+        let Some(directory) = self.directories.get(index).filter(|_| !texts.is_empty()) else { return };
+        let path = directory.path.clone();
+        let mut pending = Pending { directory: index, names: Vec::new(), files: Vec::new(), renamed: false };
+        // A write that is still on its way loses its file to this one, which says the same and more.
+        for (name, text) in texts {
+            match write_beside(cx.store, &format!("{path}/{name}"), &text) {
+                Ok(file) => {
+                    pending.names.push(name);
+                    pending.files.push(file);
+                }
+                Err(error) => return self.fail(cx, index, &error.to_string()),
+            }
+        }
+        let targets = pending.files.iter().cloned().map(SyncTarget::File).collect();
+        self.sync(cx, targets, pending);
+    }
+
+    fn sync(&mut self, cx: &mut Cx<'_, S>, targets: Vec<SyncTarget<S>>, pending: Pending<S>) {
+        let token = self.next_token;
+        self.next_token = token.wrapping_add(1);
+        self.pending.insert(token, pending);
+        cx.effects.push(Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::LogDirs, token } });
+    }
+
+    fn synced(&mut self, cx: &mut Cx<'_, S>, token: u64, outcome: SyncOutcome) {
+        let Some(mut pending) = self.pending.remove(&token) else { return };
+        let index = pending.directory;
+        if let SyncOutcome::Failed(reason) = outcome {
+            self.fail(cx, index, &reason);
+        } else if !pending.renamed
+            && let Some(directory) = self.directories.get(index).filter(|directory| directory.is_online)
+        {
+            let path = directory.path.clone();
+            for name in &pending.names {
+                match cx.store.rename(&format!("{path}/{name}.tmp"), &format!("{path}/{name}")) {
+                    // A newer write has taken the file along.
+                    Ok(()) | Err(StoreError::NotFound) => {}
+                    Err(error) => {
+                        self.fail(cx, index, &error.to_string());
+                        return self.proceed(cx);
+                    }
+                }
+            }
+            pending.renamed = true;
+            self.sync(cx, vec![SyncTarget::Directory(path)], pending);
+        }
+        self.proceed(cx);
+    }
+
+    fn fail(&mut self, cx: &mut Cx<'_, S>, index: usize, reason: &str) {
+        if let Some(directory) = self.directories.get_mut(index) {
+            directory.is_online = false;
+            let (path, reason) = (directory.path.clone(), reason.to_owned());
+            cx.traces.emit(|| TraceEvent::StorageFailed { path, reason });
+        }
+    }
+
+    fn stopped(&mut self, cx: &mut Cx<'_, S>, shard: ShardId, clean: bool) {
+        self.serving.remove(&shard);
+        let Stop::Waiting { clean: so_far } = self.stop else { return };
+        self.stop = Stop::Waiting { clean: so_far && clean };
+        self.proceed(cx);
+    }
+
+    /// The next step of a clean stop, once the one before is on the disk.
+    fn proceed(&mut self, cx: &mut Cx<'_, S>) {
+        while self.pending.is_empty() && self.serving.is_empty() {
+            match self.stop {
+                Stop::Waiting { clean } => {
+                    self.stop = Stop::Checkpoints { clean };
+                    let all = [
+                        RECOVERY_POINT_CHECKPOINT,
+                        REPLICATION_OFFSET_CHECKPOINT,
+                        LOG_START_OFFSET_CHECKPOINT,
+                    ];
+                    self.checkpoint(cx, &all);
+                }
+                Stop::Checkpoints { clean: true } => {
+                    self.stop = Stop::CleanShutdown;
+                    for index in 0..self.directories.len() {
+                        if self.directories.get(index).is_some_and(|directory| directory.is_online) {
+                            let text = log_dir_files::clean_shutdown_text(self.broker_epoch);
+                            self.write(cx, index, vec![(CLEAN_SHUTDOWN_FILE, text)]);
+                        }
+                    }
+                }
+                Stop::Checkpoints { clean: false } | Stop::CleanShutdown => {
+                    self.stop = Stop::Done;
+                    cx.effects.push(Effect::Stopped);
+                }
+                Stop::Done => return,
+            }
+        }
+    }
+}
+
+impl Directory {
+    fn text(&self, name: &str) -> String {
+        let value = |offsets: &PartitionOffsets| match name {
+            RECOVERY_POINT_CHECKPOINT => Some(offsets.recovery_point),
+            REPLICATION_OFFSET_CHECKPOINT => Some(offsets.high_watermark),
+            _ => (offsets.log_start_offset > 0).then_some(offsets.log_start_offset),
+        };
+        let offsets: OffsetCheckpoint = self
+            .offsets
+            .values()
+            .filter_map(|offsets| {
+                let partition = &offsets.partition;
+                Some(((partition.topic.to_string(), partition.partition), value(offsets)?))
+            })
+            .collect();
+        format_offsets(&offsets)
+    }
+}
+
+impl<S: LogStore> Machine<S> for LogDirs<S> {
+    type Event = LogDirsEvent;
+
+    fn handle(&mut self, cx: &mut Cx<'_, S>, event: LogDirsEvent) {
+        match event {
+            LogDirsEvent::Offsets { offsets, .. } => self.hear(offsets),
+            LogDirsEvent::Removed(partition) => {
+                for directory in &mut self.directories {
+                    directory.offsets.remove(&partition);
+                }
+            }
+            LogDirsEvent::Stopped { shard, offsets, clean } => {
+                self.hear(offsets);
+                self.stopped(cx, shard, clean);
+            }
+            LogDirsEvent::Synced { token, outcome } => self.synced(cx, token, outcome),
+            LogDirsEvent::Tick => self.tick(cx),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let schedules = [self.high_watermarks, self.recovery_points, self.log_start_offsets];
+        matches!(self.stop, Stop::Waiting { .. })
+            .then(|| schedules.map(|schedule| schedule.due).into_iter().min())?
+    }
+}
+
+fn offsets_of(
+    contents: &log_dir_files::LogDirContents,
+    found: &log_dir_files::FoundPartition,
+    log_dir: LogDirId,
+) -> PartitionOffsets {
+    let key = (found.topic.clone(), found.partition);
+    let of = |offsets: &OffsetCheckpoint| offsets.get(&key).copied().unwrap_or(0);
+    PartitionOffsets {
+        partition: TopicPartition { topic: found.topic.as_str().into(), partition: found.partition },
+        log_dir,
+        recovery_point: of(&contents.recovery_points),
+        high_watermark: of(&contents.high_watermarks),
+        log_start_offset: of(&contents.log_start_offsets),
+    }
+}
+
+fn write_beside<S: LogStore>(store: &mut S, path: &str, text: &str) -> Result<S::File, StoreError> {
+    let path = format!("{path}.tmp");
+    match store.remove(&path) {
+        Ok(()) | Err(StoreError::NotFound) => {}
+        Err(error) => return Err(error),
+    }
+    let file = store.create(&path)?;
+    store.append(&file, &[IoSlice::new(text.as_bytes())])?;
+    Ok(file)
 }

@@ -17,8 +17,10 @@ pub mod leader_epochs;
 pub mod list_offsets;
 #[allow(clippy::module_inception)]
 mod log;
+pub mod log_dir_files;
 pub mod log_dirs;
 pub mod memory;
+pub mod meta_properties;
 pub mod offset_index;
 pub mod partition_metadata;
 pub mod producer_snapshot;

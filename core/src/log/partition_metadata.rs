@@ -29,6 +29,6 @@ pub fn read<S: LogStore>(store: &mut S, dir: &str) -> Result<Option<Uuid>, LogEr
 
 /// Writes the topic id.
 pub fn write<S: LogStore>(store: &mut S, dir: &str, topic_id: Uuid) -> Result<(), LogError> {
-    let text = format!("version: 0\ntopic_id: {topic_id}\n");
+    let text = format!("version: 0\ntopic_id: {topic_id}");
     Ok(store.write_replacing(&format!("{dir}/{PARTITION_METADATA}"), text.as_bytes())?)
 }

@@ -35,7 +35,8 @@ pub struct OpenLog {
     pub recovery_point: i64,
     /// From `replication-offset-checkpoint`; 0 without an entry.
     pub high_watermark: i64,
-    /// `.kafka_cleanshutdown` was in the log directory.
+    /// `.kafka_cleanshutdown` was in the log directory. It is believed of a log that ends at its recovery point: a power
+    /// loss can bring the file back.
     pub clean_shutdown: bool,
 }
 
@@ -94,7 +95,7 @@ impl<S: LogStore> Recovery<S> {
     /// Opens the files. Reads index ends, the leader epochs and a producer snapshot, and no records.
     ///
     /// Errors: [`LogError::Store`].
-    pub fn start(store: &mut S, now: Now, options: OpenLog) -> Result<Self, LogError> {
+    pub fn start(store: &mut S, now: Now, mut options: OpenLog) -> Result<Self, LogError> {
         let dir = options.dir.clone();
         store.create_dir(&dir)?;
         let entries = remove_leftovers(store, &dir)?;
@@ -108,6 +109,8 @@ impl<S: LogStore> Recovery<S> {
             segments.push(segment);
             whole.push(!sound || epochs_broken);
         }
+        options.clean_shutdown =
+            options.clean_shutdown && ends_at_recovery_point(store, &mut segments, &options)?;
         let mut report = RecoveryReport::default();
         let first_unflushed =
             segments.partition_point(|segment| segment.base_offset <= options.recovery_point).max(1);
@@ -384,6 +387,20 @@ fn load_producers<S: LogStore>(
         offset > end || offset <= start || (Some(offset) != newest && bases.binary_search(&offset).is_err())
     })?;
     log.load_snapshot(store, now, end)
+}
+
+/// Whether the log is as a clean stop leaves it.
+fn ends_at_recovery_point<S: LogStore>(
+    store: &mut S,
+    segments: &mut [Segment<S::File>],
+    options: &OpenLog,
+) -> Result<bool, LogError> {
+    let Some(last) = segments.last_mut() else { return Ok(true) };
+    match last.load_tail(store) {
+        Ok(end) => Ok(end == options.recovery_point),
+        Err(LogError::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn load_epochs<S: LogStore>(store: &mut S, dir: &str) -> Result<(LeaderEpochs, bool), LogError> {

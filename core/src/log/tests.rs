@@ -5,6 +5,7 @@ use super::*;
 use crate::record::{Batch, BatchBuilder, BatchOptions, Compressors};
 use crate::time::{Instant, Now};
 
+mod log_dirs;
 mod model;
 
 pub(super) const DIR: &str = "data/t-0";

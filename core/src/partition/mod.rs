@@ -51,7 +51,7 @@ impl<S: LogStore> Partition<S> {
     ) -> Result<Self, String> {
         let log_config = log_config(broker, config);
         let sentence = |error: LogError| format!("{name}: {error}");
-        let start = checkpoints.of(&name);
+        let start = checkpoints.of(&name, id.topic_id);
         let parent = broker.log_dirs.get(usize::from(start.log_dir.0)).ok_or("there is no log directory")?;
         let options = OpenLog {
             dir: format!("{parent}/{}", file_names::partition_dir(&name.topic, name.partition)),

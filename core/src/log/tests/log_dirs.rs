@@ -1,0 +1,139 @@
+//! The keeper of the log directories: checkpoints on schedule, and a clean stop.
+
+use crate::config::BrokerConfig;
+use crate::ids::{LogDirId, ShardId, TopicPartition};
+use crate::log::log_dirs::{LogDirs, LogDirsEvent, PartitionOffsets};
+use crate::log::{LogStore as _, MemoryStore};
+use crate::machine::{Cx, Effect, Effects, Machine as _, SyncOutcome};
+use crate::record::Compressors;
+use crate::time::Now;
+use crate::trace::Traces;
+use ottla_protocol::Uuid;
+
+use super::now;
+
+struct World {
+    store: MemoryStore,
+    effects: Effects<MemoryStore>,
+    config: BrokerConfig,
+}
+
+impl World {
+    fn new(log_dirs: &[&str]) -> Self {
+        let config = BrokerConfig {
+            log_dirs: log_dirs.iter().map(ToString::to_string).collect(),
+            ottla_shards: 2,
+            ..BrokerConfig::default()
+        };
+        Self { store: MemoryStore::new(), effects: Effects::default(), config }
+    }
+
+    fn with<T>(&mut self, now: Now, run: impl FnOnce(&mut Cx<'_, MemoryStore>) -> T) -> T {
+        let (compressors, mut traces) = (Compressors::default(), Traces::default());
+        run(&mut Cx {
+            now,
+            store: &mut self.store,
+            compressors: &compressors,
+            effects: &mut self.effects,
+            traces: &mut traces,
+        })
+    }
+
+    /// Carries out syncs until nothing is asked for. True if the stop has ended.
+    fn settle(&mut self, log_dirs: &mut LogDirs<MemoryStore>, outcome: &SyncOutcome) -> bool {
+        let mut stopped = false;
+        loop {
+            let effects: Vec<_> = self.effects.drain().collect();
+            if effects.is_empty() {
+                return stopped;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Sync { then, .. } => {
+                        let event = LogDirsEvent::Synced { token: then.token, outcome: outcome.clone() };
+                        self.with(now(0), |cx| log_dirs.handle(cx, event));
+                    }
+                    Effect::Stopped => stopped = true,
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+
+    fn text(&mut self, path: &str) -> String {
+        self.store
+            .read(path)
+            .map_or_else(|error| error.to_string(), |bytes| String::from_utf8(bytes).unwrap())
+    }
+}
+
+fn offsets(partition: i32) -> PartitionOffsets {
+    PartitionOffsets {
+        partition: TopicPartition { topic: "t".into(), partition },
+        log_dir: LogDirId(0),
+        recovery_point: 10,
+        high_watermark: 20,
+        log_start_offset: i64::from(partition),
+    }
+}
+
+#[test]
+fn checkpoints_follow_their_schedules() {
+    let mut world = World::new(&["d"]);
+    let config = world.config.clone();
+    let (mut dirs, _) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
+    let told = LogDirsEvent::Offsets { shard: ShardId(0), offsets: vec![offsets(0), offsets(1)] };
+    world.with(now(0), |cx| dirs.handle(cx, told));
+    assert_eq!(dirs.deadline(), Some(now(5_000).monotonic));
+    world.with(now(5_000), |cx| dirs.handle(cx, LogDirsEvent::Tick));
+    world.settle(&mut dirs, &SyncOutcome::Done);
+    assert_eq!(world.text("d/replication-offset-checkpoint"), "0\n2\nt 0 20\nt 1 20\n");
+    assert_eq!(world.text("d/recovery-point-offset-checkpoint"), "no such file or directory");
+    world.with(now(60_000), |cx| {
+        dirs.handle(cx, LogDirsEvent::Removed(offsets(0).partition));
+        dirs.handle(cx, LogDirsEvent::Tick);
+    });
+    world.settle(&mut dirs, &SyncOutcome::Done);
+    assert_eq!(world.text("d/recovery-point-offset-checkpoint"), "0\n1\nt 1 10\n");
+    assert_eq!(world.text("d/log-start-offset-checkpoint"), "0\n1\nt 1 1\n");
+}
+
+#[test]
+fn a_clean_stop_is_remembered_once() {
+    let mut world = World::new(&["d", "e"]);
+    let config = world.config.clone();
+    let (mut dirs, found) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
+    assert!(!found.is_clean(LogDirId(0)));
+    world.store.create_dir("d/t-1").unwrap();
+    for shard in 0..2 {
+        assert!(!world.settle(&mut dirs, &SyncOutcome::Done));
+        let offsets = vec![offsets(i32::from(shard))];
+        let event = LogDirsEvent::Stopped { shard: ShardId(shard), offsets, clean: true };
+        world.with(now(0), |cx| dirs.handle(cx, event));
+    }
+    assert!(world.settle(&mut dirs, &SyncOutcome::Done));
+    for dir in ["d", "e"] {
+        assert_eq!(world.text(&format!("{dir}/.kafka_cleanshutdown")), r#"{"version":0,"brokerEpoch":-1}"#);
+    }
+    let (_, found) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
+    assert!(found.is_clean(LogDirId(0)) && found.is_clean(LogDirId(1)));
+    let topic_id = Uuid([1; 16]);
+    assert_eq!(found.of(&offsets(1).partition, topic_id), offsets(1));
+    assert_eq!(found.of(&offsets(0).partition, topic_id).recovery_point, 0);
+    let (_, found) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
+    assert!(!found.is_clean(LogDirId(0)));
+}
+
+#[test]
+fn a_refused_sync_is_never_a_clean_stop() {
+    let mut world = World::new(&["d"]);
+    let config = world.config.clone();
+    let (mut dirs, _) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
+    for shard in 0..2 {
+        let event = LogDirsEvent::Stopped { shard: ShardId(shard), offsets: Vec::new(), clean: true };
+        world.with(now(0), |cx| dirs.handle(cx, event));
+    }
+    assert!(world.settle(&mut dirs, &SyncOutcome::Failed("device".to_owned())));
+    assert_eq!(dirs.offline().collect::<Vec<_>>(), ["d"]);
+    assert_eq!(world.text("d/.kafka_cleanshutdown"), "no such file or directory");
+}
