@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::batch::{
+use super::compression::{Compression, CompressionType, Compressors};
+use super::header::{
     ATTRIBUTES_OFFSET, Attributes, BATCH_HEADER_SIZE, BatchHeader, LOG_OVERHEAD, MAGIC_V2,
     NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
     crc32c,
 };
-use super::compression::{Compression, CompressionType, Compressors};
 use super::varint::{
     length_i32, nullable_bytes_len, put_nullable_bytes, put_varint, put_varlong, varint_len, varlong_len,
 };
@@ -165,6 +165,15 @@ impl BatchBuilder {
             BatchOptions { producer_id, producer_epoch, base_sequence, is_transactional, ..self.options };
     }
 
+    /// Lets the batch end at this offset though its last records are gone.
+    ///
+    /// # Panics
+    /// If a record of the batch is past it.
+    pub fn set_last_offset(&mut self, last_offset: i64) {
+        assert!(last_offset >= self.last_offset, "last offset {last_offset} after {}", self.last_offset);
+        self.last_offset = last_offset;
+    }
+
     /// Output over input bytes that the producer has seen on this topic with this codec.
     pub fn set_estimated_compression_ratio(&mut self, ratio: f32) {
         self.compression_ratio = ratio;
@@ -245,11 +254,9 @@ impl BatchBuilder {
     }
 }
 
-/// A batch without records, which compaction leaves behind to keep a producer's last sequence and epoch. The last
-/// offset is `base_offset + last_offset_delta`.
-pub fn empty_batch(header: BatchHeader) -> Bytes {
-    let attributes = header.attributes.with_compression(CompressionType::None);
-    seal(BatchHeader { attributes, records_count: 0, ..header }, vec![0; BATCH_HEADER_SIZE])
+/// A batch of its header alone.
+pub(super) fn empty_batch(header: &BatchHeader) -> Bytes {
+    seal(*header, vec![0; BATCH_HEADER_SIZE])
 }
 
 /// The most bytes that a batch of this one record can take, before compression.

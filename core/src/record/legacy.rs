@@ -17,8 +17,8 @@
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
 
-use super::batch::{LOG_OVERHEAD, MAGIC_V0, MAGIC_V1, NO_TIMESTAMP, TimestampType};
 use super::compression::{CompressionType, Compressors, DecompressError, lz4_with_valid_header};
+use super::header::{LOG_OVERHEAD, MAGIC_V0, MAGIC_V1, NO_TIMESTAMP, TimestampType};
 use super::records::RecordError;
 use super::validate::ValidationError;
 use super::varint::Cursor;

@@ -34,6 +34,8 @@ mod batch;
 mod builder;
 pub mod compression;
 mod control;
+mod filter;
+mod header;
 pub mod legacy;
 mod records;
 mod stamp;
@@ -42,15 +44,16 @@ mod tests;
 mod validate;
 mod varint;
 
-pub use batch::{
-    Attributes, BATCH_HEADER_SIZE, Batch, BatchError, BatchHeader, BatchView, BatchViews, Batches,
-    LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V0, MAGIC_V1, MAGIC_V2, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH,
-    NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, TimestampType, batch_views, batches, decrement_sequence,
-    increment_sequence,
-};
-pub use builder::{BatchBuilder, BatchOptions, HeaderRef, empty_batch, estimate_size_upper_bound};
+pub use batch::{Batch, BatchError, BatchView, BatchViews, Batches, batch_views, batches};
+pub use builder::{BatchBuilder, BatchOptions, HeaderRef, estimate_size_upper_bound};
 pub use compression::{Compression, CompressionType, Compressors};
 pub use control::{ControlRecordType, EndTxnMarker};
+pub use filter::{DeleteHorizon, FilteredBatch};
+pub use header::{
+    Attributes, BATCH_HEADER_SIZE, BatchHeader, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V0, MAGIC_V1, MAGIC_V2,
+    NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
+    decrement_sequence, increment_sequence,
+};
 pub use records::{Header, Record, RecordError, RecordView, RecordViews, Records, record_views};
 pub use validate::{
     AppendOrigin, BatchRules, REJECTED_RECORDS_MAX, RejectedRecord, RejectionReason, ValidatedBatch,

@@ -3,7 +3,7 @@
 
 use crc_fast::{CrcAlgorithm, checksum_combine};
 
-use super::batch::{ATTRIBUTES_OFFSET, BATCH_HEADER_SIZE, BatchHeader, TimestampType, crc32c};
+use super::header::{ATTRIBUTES_OFFSET, BATCH_HEADER_SIZE, BatchHeader, TimestampType, crc32c};
 
 impl BatchHeader {
     /// The bytes of the header with the offset and the epoch that the leader assigns. Both are outside the checksum.

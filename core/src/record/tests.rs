@@ -168,6 +168,30 @@ fn control_batches_are_kafkas() {
 }
 
 #[test]
+fn compaction_leaves_what_kafkas_leaves() {
+    let batch = Batch::read(&fixture("v2-none")).unwrap();
+    let compressors = Compressors::default();
+    let horizon = DeleteHorizon { new_ms: Some(T + 150_000), ..DeleteHorizon::default() };
+    let filtered = |horizon, offsets: &[i64]| {
+        batch.filter(horizon, &compressors, |record| offsets.contains(&record.offset(&batch))).unwrap()
+    };
+    let some = filtered(horizon, &[1235, 1236]);
+    assert_eq!(some, FilteredBatch::Rewritten(fixture("filter-some")));
+    let all = [1234, 1235, 1236, 1237];
+    assert_eq!(filtered(horizon, &all), FilteredBatch::Rewritten(fixture("filter-all")));
+    assert_eq!(filtered(DeleteHorizon::default(), &all), FilteredBatch::Unchanged);
+    assert_eq!(filtered(horizon, &[]), FilteredBatch::Empty(fixture("filter-none-left")));
+    // A horizon that is set stays as it is.
+    let again = Batch::read(&fixture("filter-some")).unwrap();
+    let later = DeleteHorizon { new_ms: Some(T + 999_000), ..DeleteHorizon::default() };
+    let kept = again.filter(later, &compressors, |record| record.value.is_none()).unwrap();
+    let FilteredBatch::Rewritten(kept) = kept else { panic!("{kept:?}") };
+    let kept = Batch::read(&kept).unwrap();
+    assert_eq!((kept.delete_horizon_ms(), kept.last_offset()), (Some(T + 150_000), 1237));
+    assert_eq!(records(&kept)[0].timestamp, T - 10);
+}
+
+#[test]
 fn legacy_sets_are_read() {
     for magic in [0, 1] {
         for kind in

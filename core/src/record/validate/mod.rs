@@ -11,11 +11,10 @@ use bytes::Bytes;
 
 pub use error::{REJECTED_RECORDS_MAX, RejectedRecord, RejectionReason, ValidationError};
 
-use super::batch::{
-    BATCH_HEADER_SIZE, Batch, BatchHeader, MAGIC_V2, NO_TIMESTAMP, TimestampType, log_entry_size,
-};
+use super::batch::Batch;
 use super::builder::{BatchBuilder, BatchOptions};
 use super::compression::{Compression, CompressionType, Compressors};
+use super::header::{BATCH_HEADER_SIZE, BatchHeader, MAGIC_V2, NO_TIMESTAMP, TimestampType, log_entry_size};
 use super::legacy;
 use super::records::{RecordError, record_views, uncompressed_body};
 
