@@ -1,8 +1,13 @@
 //! Kafka's clients without IO: producer, consumer and admin client as machines over links that a shell opens for them.
 //!
 //! [`Network`] owns the links: it opens one for each broker when there is something to say, asks it for its API versions
-//! first, and matches responses to requests. Everything above it is told of answers and asks for more.
+//! first, and matches responses to requests. [`Session`] adds what is known of the cluster. Everything above it is told of
+//! answers and asks for more.
 
+pub mod cluster;
 pub mod network;
+pub mod session;
 
+pub use cluster::Cluster;
 pub use network::{Failure, LinkEffect, LinkEvent, LinkId, Network, Reply, RequestId, Target};
+pub use session::{Destination, Session, SessionConfig, Topics};
