@@ -133,6 +133,7 @@ fn emit_schema(out: &mut String, message: &Message, structure: &Struct) {
         .collect();
     tags.sort_unstable();
     assert!(tags.windows(2).all(|pair| pair[0].0 != pair[1].0), "{}: a tag twice", structure.name);
+    assert!(tags.len() <= 64, "{}: too many tags", structure.name);
     let tags: Vec<usize> = tags.into_iter().map(|(_, at)| at).collect();
     let _ = writeln!(out, "], tags: &{tags:?} }};");
     let _ = message;
@@ -166,6 +167,11 @@ fn emit_spec(out: &mut String, message: &Message) {
 /// Structures do not recurse, so that the stack a frame can take is bounded by the tables.
 fn check_depth(message: &Message, structure: &Struct, depth: usize) {
     assert!(depth < 12, "{}.{} nests too deep", message.name, structure.name);
+    for field in &structure.fields {
+        let can_be_null =
+            field.array || field.is_struct() || ["string", "bytes", "records"].contains(&&*field.base);
+        assert!(can_be_null || !field.nullable(), "{}.{} is a nullable number", structure.name, field.name);
+    }
     for field in structure.fields.iter().filter(|field| field.is_struct()) {
         let mut below = message.structs.iter().filter(|below| below.name == field.base);
         let Some(found) = below.next() else { panic!("{}: no structure {}", message.name, field.base) };

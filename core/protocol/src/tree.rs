@@ -1,6 +1,6 @@
 //! A frame as a tree of named byte ranges, for those who look at bytes.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use bytes::Bytes;
 
@@ -111,15 +111,17 @@ impl Builder {
         self.done
     }
 
-    fn open(&mut self, name: impl FnOnce() -> String, at: usize) {
+    #[cold]
+    fn open(&mut self, name: fmt::Arguments<'_>, at: usize) {
         if self.count >= NODES_MAX {
             self.skipped += 1;
         } else {
             self.count += 1;
-            self.open.push(Node { name: name(), range: at..at, ..Node::default() });
+            self.open.push(Node { name: name.to_string(), range: at..at, ..Node::default() });
         }
     }
 
+    #[cold]
     fn close(&mut self, at: usize) {
         if self.skipped > 0 {
             self.skipped -= 1;
@@ -129,53 +131,60 @@ impl Builder {
         }
     }
 
-    fn value(&mut self, value: impl FnOnce() -> String) {
+    #[cold]
+    fn value(&mut self, value: fmt::Arguments<'_>) {
         if self.skipped > 0 {
             return;
         }
         if let Some(node) = self.open.last_mut() {
-            node.value = value();
+            node.value = value.to_string();
         }
     }
 }
 
+/// Who reads without watching pays one comparison a field; the rest is out of its way.
 impl Trace {
+    #[inline]
     pub(crate) fn open(&mut self, name: &str, at: usize) {
         if let Self::Tree(builder) = self {
-            builder.open(|| name.to_owned(), at);
+            builder.open(format_args!("{name}"), at);
         }
     }
 
+    #[inline]
     pub(crate) fn open_element(&mut self, index: usize, at: usize) {
         if let Self::Tree(builder) = self {
-            builder.open(|| format!("[{index}]"), at);
+            builder.open(format_args!("[{index}]"), at);
         }
     }
 
+    #[inline]
     pub(crate) fn close(&mut self, at: usize) {
         if let Self::Tree(builder) = self {
             builder.close(at);
         }
     }
 
-    pub(crate) fn value(&mut self, value: impl FnOnce() -> String) {
+    #[inline]
+    pub(crate) fn value(&mut self, value: fmt::Arguments<'_>) {
         if let Self::Tree(builder) = self {
             builder.value(value);
         }
     }
 
+    #[inline]
     pub(crate) fn tag_count(&mut self, from: usize, to: usize, count: u32) {
         if let Self::Tree(builder) = self {
-            builder.open(|| "tagged fields".to_owned(), from);
-            builder.value(|| count.to_string());
+            builder.open(format_args!("tagged fields"), from);
+            builder.value(format_args!("{count}"));
             builder.close(to);
         }
     }
 
     pub(crate) fn unknown_tag(&mut self, from: usize, to: usize, tag: u32, size: usize) {
         if let Self::Tree(builder) = self {
-            builder.open(|| format!("tag {tag}"), from);
-            builder.value(|| format!("{size} bytes"));
+            builder.open(format_args!("tag {tag}"), from);
+            builder.value(format_args!("{size} bytes"));
             builder.close(to);
         }
     }

@@ -23,10 +23,12 @@ impl Decoder {
     }
 
     /// Bytes read so far.
+    #[inline]
     pub fn position(&self) -> usize {
         self.at
     }
 
+    #[inline]
     pub fn remaining(&self) -> usize {
         self.end.saturating_sub(self.at)
     }
@@ -59,6 +61,7 @@ impl Decoder {
         self.end = end;
     }
 
+    #[inline]
     fn advance(&mut self, count: usize) -> Result<usize, DecodeError> {
         let remaining = self.remaining();
         if count > remaining {
@@ -69,6 +72,7 @@ impl Decoder {
         Ok(from)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let from = self.advance(N)?;
         let bytes = self.frame.get(from..self.at).and_then(|bytes| bytes.first_chunk());
@@ -77,10 +81,12 @@ impl Decoder {
             .ok_or_else(|| self.error(DecodeErrorKind::Truncated { needed: N as u64, remaining: 0 }))
     }
 
+    #[inline]
     pub fn i8(&mut self) -> Result<i8, DecodeError> {
         self.array().map(i8::from_be_bytes)
     }
 
+    #[inline]
     pub fn i16(&mut self) -> Result<i16, DecodeError> {
         self.array().map(i16::from_be_bytes)
     }
@@ -89,6 +95,7 @@ impl Decoder {
         self.array().map(u16::from_be_bytes)
     }
 
+    #[inline]
     pub fn i32(&mut self) -> Result<i32, DecodeError> {
         self.array().map(i32::from_be_bytes)
     }
@@ -97,6 +104,7 @@ impl Decoder {
         self.array().map(u32::from_be_bytes)
     }
 
+    #[inline]
     pub fn i64(&mut self) -> Result<i64, DecodeError> {
         self.array().map(i64::from_be_bytes)
     }
@@ -110,8 +118,10 @@ impl Decoder {
     }
 
     /// An unsigned variable-length integer (KIP-482), five bytes at most.
+    #[inline]
     pub fn varint(&mut self) -> Result<u32, DecodeError> {
         let mut value = 0_u32;
+        // One byte most of the time: it leaves from the loop's first round.
         for shift in [0, 7, 14, 21, 28] {
             let [byte] = self.array()?;
             value |= u32::from(byte & 0x7f).wrapping_shl(shift);

@@ -1,6 +1,6 @@
 //! A growing frame, with holes for slices of logs.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{EncodeError, EncodeErrorKind};
 use crate::Uuid;
@@ -12,7 +12,7 @@ const COPY_MAX: usize = 1024;
 /// copied.
 #[derive(Debug, Default)]
 pub struct Encoder {
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     /// Pieces that stand before the byte at this position of the buffer.
     inserts: Vec<(usize, Piece)>,
     inserted: usize,
@@ -42,11 +42,11 @@ impl Encoder {
     }
 
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { buffer: BytesMut::with_capacity(bytes), ..Self::default() }
+        Self { buffer: Vec::with_capacity(bytes), ..Self::default() }
     }
 
     /// Goes on writing at the end of this buffer.
-    pub fn from_buffer(buffer: BytesMut) -> Self {
+    pub fn from_buffer(buffer: Vec<u8>) -> Self {
         Self { buffer, ..Self::default() }
     }
 
@@ -67,21 +67,21 @@ impl Encoder {
     /// The frame as one run of bytes; an error when it holds slices of a log.
     pub fn into_bytes(self) -> Result<Bytes, EncodeError> {
         if self.inserts.is_empty() {
-            return Ok(self.buffer.freeze());
+            return Ok(Bytes::from(self.buffer));
         }
-        let mut whole = BytesMut::with_capacity(self.len());
+        let mut whole = Vec::with_capacity(self.len());
         for piece in self.into_pieces() {
             match piece {
                 Piece::Bytes(bytes) => whole.extend_from_slice(&bytes),
                 Piece::Slice { .. } => return Err(EncodeError::new(EncodeErrorKind::HasSlices)),
             }
         }
-        Ok(whole.freeze())
+        Ok(Bytes::from(whole))
     }
 
     /// The frame as runs, to be sent one after the other.
     pub fn into_pieces(self) -> Vec<Piece> {
-        let mut buffer = self.buffer.freeze();
+        let mut buffer = Bytes::from(self.buffer);
         let mut pieces = Vec::with_capacity(self.inserts.len() * 2 + 1);
         let mut taken = 0;
         for (at, piece) in self.inserts {
@@ -113,11 +113,12 @@ impl Encoder {
         Ok(())
     }
 
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
         if self.counting {
             self.inserted += bytes.len();
         } else {
-            self.buffer.put_slice(bytes);
+            self.buffer.extend_from_slice(bytes);
         }
     }
 
@@ -165,6 +166,9 @@ impl Encoder {
 
     /// An unsigned variable-length integer (KIP-482).
     pub fn put_varint(&mut self, mut value: u32) {
+        if value < 0x80 {
+            return self.put(&[value as u8]);
+        }
         let mut bytes = [0_u8; 5];
         let mut count = 0;
         for byte in &mut bytes {

@@ -131,7 +131,7 @@ impl Reader<'_> {
                     return Err(self.decoder.error(DecodeErrorKind::StringTooLong(length)));
                 }
                 let text = self.decoder.str(length)?;
-                self.trace.value(|| format!("{:?}", &*text));
+                self.trace.value(format_args!("{text:?}"));
                 if let Mut::Str(slot) = slot {
                     *slot = text;
                 }
@@ -141,7 +141,7 @@ impl Reader<'_> {
                     return Ok(());
                 };
                 let bytes = self.decoder.bytes(length)?;
-                self.trace.value(|| format!("{length} bytes"));
+                self.trace.value(format_args!("{length} bytes"));
                 if let Mut::Bytes(slot) = slot {
                     *slot = bytes;
                 }
@@ -151,7 +151,7 @@ impl Reader<'_> {
                     return Ok(());
                 };
                 let bytes = self.decoder.bytes(length)?;
-                self.trace.value(|| format!("{length} bytes of records"));
+                self.trace.value(format_args!("{length} bytes of records"));
                 if let Mut::Records(slot) = slot {
                     *slot = Records::Bytes(bytes);
                 }
@@ -170,7 +170,8 @@ impl Reader<'_> {
                 let target = if let Mut::Struct(slot) = present(slot) { Some(slot) } else { None };
                 self.structure(schema, target)?;
             }
-            _ => self.number(kind, present(slot))?,
+            // No number is nullable.
+            _ => self.number(kind, slot)?,
         }
         Ok(())
     }
@@ -189,7 +190,7 @@ impl Reader<'_> {
                 .decoder
                 .error(DecodeErrorKind::TooManyElements { count: count as u64, remaining }));
         }
-        self.trace.value(|| format!("{count} elements"));
+        self.trace.value(format_args!("{count} elements"));
         let mut list = if let Mut::List(list) = slot { Some(list) } else { None };
         if let Some(list) = list.as_deref_mut() {
             list.restart(count);
@@ -208,7 +209,7 @@ impl Reader<'_> {
         macro_rules! number {
             ($variant:ident, $value:expr) => {{
                 let value = $value;
-                self.trace.value(|| value.to_string());
+                self.trace.value(format_args!("{value}"));
                 if let Mut::$variant(slot) = slot {
                     *slot = value;
                 }
@@ -248,7 +249,7 @@ impl Reader<'_> {
     }
 
     fn null(&mut self, slot: Mut<'_>) {
-        self.trace.value(|| "null".to_owned());
+        self.trace.value(format_args!("null"));
         match slot {
             Mut::Optional(slot) => slot.clear(),
             Mut::Records(slot) => *slot = Records::Null,

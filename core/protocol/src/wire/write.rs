@@ -43,16 +43,21 @@ impl Writer<'_> {
 
     fn tagged_fields(&mut self, schema: &'static Schema, value: &dyn Struct) -> Result<(), EncodeError> {
         let version = self.version;
-        let written = || {
-            schema.tags.iter().filter_map(|at| {
-                let field = schema.fields.get(*at)?;
-                let held = value.get(*at);
-                let skip = !field.is_tagged_at(version) || is_default(field.default, held);
-                (!skip).then_some((field, held))
-            })
-        };
-        self.encoder.put_varint(written().count() as u32);
-        for (field, held) in written() {
+        // One bit for each of the schema's tags: build.rs sees to it that they are few.
+        let mut present = 0_u64;
+        for (bit, at) in schema.tags.iter().enumerate() {
+            let Some(field) = schema.fields.get(*at) else { continue };
+            if field.is_tagged_at(version) && !is_default(field.default, value.get(*at)) {
+                present |= 1 << bit;
+            }
+        }
+        self.encoder.put_varint(present.count_ones());
+        if present == 0 {
+            return Ok(());
+        }
+        for (bit, at) in schema.tags.iter().enumerate() {
+            let Some(field) = schema.fields.get(*at).filter(|_| present & 1 << bit != 0) else { continue };
+            let held = value.get(*at);
             let mut counter = Encoder::counter();
             Writer { encoder: &mut counter, version, flexible: true }.field(field, held)?;
             self.encoder.put_varint(field.tag as u32);
