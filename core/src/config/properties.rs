@@ -35,7 +35,8 @@ pub fn parse_properties(text: &str) -> Result<Vec<Property>, PropertiesError> {
     let mut lines = natural_lines(text).zip(1u32..);
     while let Some((first, line)) = lines.next() {
         let first = first.trim_start_matches(BLANK);
-        if first.is_empty() || first.starts_with(['#', '!']) {
+        // A backslash alone continues nothing: what follows is a fresh line, which may be a comment.
+        if matches!(first, "" | "\\") || first.starts_with(['#', '!']) {
             continue;
         }
         let mut logical = first.to_owned();

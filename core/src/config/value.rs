@@ -152,12 +152,7 @@ impl ConfigKey {
                     self.name
                 ),
             )),
-            Bounds::QuorumVoters if !elements.iter().all(|e| is_quorum_voter(e)) => {
-                Err(ConfigError::Rule(format!(
-                    "Invalid configuration value for {}. Each entry should be in the form `{{id}}@{{host}}:{{port}}`.",
-                    self.name
-                )))
-            }
+            Bounds::QuorumVoters => elements.iter().try_for_each(|entry| self.check_voter(entry)),
             Bounds::BootstrapServers => match elements.iter().find(|e| !is_host_and_port(e)) {
                 Some(entry) => Err(ConfigError::Rule(format!(
                     "Failed to parse host name from {entry} for the configuration {}. Each entry should be in the \
@@ -168,6 +163,27 @@ impl ConfigKey {
             },
             _ => Ok(()),
         }
+    }
+
+    /// `{id}@{host}:{port}`
+    fn check_voter(&self, entry: &str) -> Result<(), ConfigError> {
+        let form = format!(
+            "configuration {}. Each entry should be in the form `{{id}}@{{host}}:{{port}}`.",
+            self.name
+        );
+        let Some((id, address)) = entry.split_once('@').filter(|(_, address)| !address.contains('@')) else {
+            let form = form.replacen("configuration ", "", 1);
+            return Err(ConfigError::Rule(format!("Invalid configuration value for {form}")));
+        };
+        if id.parse::<i32>().is_err() {
+            return Err(ConfigError::Rule(format!("Failed to parse voter ID as an integer from {id}")));
+        }
+        if !is_host_and_port(address) {
+            return Err(ConfigError::Rule(format!(
+                "Failed to parse host name from entry {entry} for the {form}"
+            )));
+        }
+        Ok(())
     }
 
     fn check_non_empty(&self, elements: &[String], valid: &str) -> Result<(), ConfigError> {
@@ -245,18 +261,25 @@ fn java_double(number: f64) -> String {
 
 fn is_throttled_replicas(elements: &[String]) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    elements == ["*"]
-        || elements
-            .iter()
-            .all(|e| e.split_once(':').is_some_and(|(partition, broker)| number(partition) && number(broker)))
+    let pair = |element: &String| {
+        element.split_once(':').is_some_and(|(partition, broker)| number(partition) && number(broker))
+    };
+    // Kafka lets empty elements pass.
+    elements == ["*"] || elements.iter().all(|e| e.is_empty() || pair(e))
 }
 
-fn is_quorum_voter(entry: &str) -> bool {
-    entry.split_once('@').is_some_and(|(id, address)| id.parse::<i32>().is_ok() && is_host_and_port(address))
-}
-
+/// `host:port`, as lenient as Kafka: a scheme before it and an empty host pass.
 fn is_host_and_port(entry: &str) -> bool {
-    entry.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'%' | b'.' | b'_');
+    let address = match entry.split_once("://") {
+        Some((scheme, address)) if scheme.bytes().all(name) => address,
+        _ => entry,
+    };
+    address.rsplit_once(':').is_some_and(|(host, port)| {
+        let host = host.strip_prefix('[').unwrap_or(host);
+        let host = host.strip_suffix(']').unwrap_or(host);
+        host.bytes().all(|b| name(b) || b == b':') && port.parse::<u16>().is_ok()
+    })
 }
 
 fn is_share_offset_reset(text: &str) -> bool {

@@ -6,9 +6,9 @@ keys! { CLIENT_METRICS_KEYS: ClientMetrics, internal = false;
     /// How often a client pushes its metrics.
     "interval.ms" Int = "300000", Any, Medium, Entity, Ignored(TELEMETRY);
     /// Which clients are meant, as `selector=regular expression`.
-    "match" List = "", Any, Medium, Entity, Ignored(TELEMETRY);
+    "match" List = "", Distinct, Medium, Entity, Ignored(TELEMETRY);
     /// Beginnings of the names of metrics that are wanted; empty for none, `*` for all.
-    "metrics" List = "", Any, Medium, Entity, Ignored(TELEMETRY);
+    "metrics" List = "", Distinct, Medium, Entity, Ignored(TELEMETRY);
 }
 
 keys! { GROUP_KEYS: Group, internal = false;
