@@ -126,6 +126,14 @@ impl<F: Clone, const N: usize> IndexFile<F, N> {
         Ok(low.saturating_add(u32::try_from(found).unwrap_or(u32::MAX)))
     }
 
+    /// Drops all entries, and a torn one.
+    pub fn clear<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<(), StoreError> {
+        store.truncate(&self.file, 0)?;
+        self.written = 0;
+        self.tail = Vec::new();
+        Ok(())
+    }
+
     /// Keeps the first `entries` only.
     pub fn truncate<S: LogStore<File = F>>(&mut self, store: &mut S, entries: u32) -> Result<(), StoreError> {
         if entries >= self.written {

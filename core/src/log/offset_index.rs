@@ -115,6 +115,13 @@ impl<F: Clone> OffsetIndex<F> {
         Ok((after.saturating_sub(1), self.before(store, after)?))
     }
 
+    /// Drops all entries, whatever the file holds.
+    pub fn clear<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<(), StoreError> {
+        self.entries.clear(store)?;
+        self.last_offset = self.base_offset;
+        Ok(())
+    }
+
     /// Drops the entries from `offset` on.
     pub fn truncate_to<S: LogStore<File = F>>(
         &mut self,

@@ -457,8 +457,12 @@ fn has_index_files(entries: &[Entry], base_offset: i64) -> bool {
         && whole(file_names::TIME_INDEX_SUFFIX, TIME_INDEX_ENTRY_SIZE)
 }
 
-/// Whether the last entry of the offset index can be right: it names the batch that is there.
+/// Whether the last entries of the indexes can be right: that of the offset index names the batch that is there.
 fn index_is_possible<S: LogStore>(store: &mut S, segment: &Segment<S::File>) -> Result<bool, LogError> {
+    let newest = segment.time_index.last();
+    if segment.time_index.entries() > 0 && (newest.timestamp < 0 || !segment.fits(newest.offset)) {
+        return Ok(false);
+    }
     let Some(last) = segment.offset_index.last(store)? else { return Ok(true) };
     match segment.batch_at(store, last.position) {
         Ok(Some(batch)) => Ok(batch.header.last_offset() == last.offset),

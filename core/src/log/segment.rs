@@ -342,8 +342,8 @@ impl<F: Clone> Segment<F> {
 
     /// Empties the indexes, for them to be rebuilt.
     pub(super) fn reset_indexes<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<(), StoreError> {
-        self.offset_index.truncate_to(store, i64::MIN)?;
-        self.time_index.truncate_to(store, i64::MIN)?;
+        self.offset_index.clear(store)?;
+        self.time_index.clear(store)?;
         self.newest = self.time_index.last();
         self.bytes_since_last_index_entry = 0;
         self.rolling_based_timestamp = None;

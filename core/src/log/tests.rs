@@ -5,8 +5,12 @@ use super::*;
 use crate::record::{Batch, BatchBuilder, BatchOptions, Compressors};
 use crate::time::{Instant, Now};
 
+mod crash;
 mod log_dirs;
 mod model;
+mod producers;
+mod recovery;
+mod retention;
 
 pub(super) const DIR: &str = "data/t-0";
 

@@ -107,6 +107,13 @@ impl<F: Clone> TimeIndex<F> {
         Ok(found.unwrap_or(TimestampOffset { timestamp: -1, offset: self.base_offset }))
     }
 
+    /// Drops all entries, whatever the file holds.
+    pub fn clear<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<(), StoreError> {
+        self.entries.clear(store)?;
+        self.last = TimestampOffset { timestamp: -1, offset: self.base_offset };
+        Ok(())
+    }
+
     /// Drops the entries from `offset` on.
     pub fn truncate_to<S: LogStore<File = F>>(
         &mut self,

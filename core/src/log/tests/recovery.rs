@@ -1,0 +1,163 @@
+//! Opening a log that was not closed, or not by us.
+
+use super::*;
+use crate::log::file_names::with_offset;
+
+fn reopen(
+    store: &mut MemoryStore,
+    recovery_point: i64,
+    clean_shutdown: bool,
+) -> Result<(Log<MemoryStore>, RecoveryReport), LogError> {
+    Log::open(store, now(0), OpenLog { recovery_point, clean_shutdown, ..options(small()) })
+}
+
+fn ten_batches() -> (MemoryStore, Log<MemoryStore>) {
+    let (mut store, mut log) = fresh(small());
+    for n in 0..10 {
+        append(&mut log, &mut store, &batch(2, 100, 1_000 + n), 0);
+    }
+    (store, log)
+}
+
+fn overwrite(store: &mut MemoryStore, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = store.read(path).unwrap();
+    change(&mut bytes);
+    store.write_replacing(path, &bytes).unwrap();
+}
+
+fn indexes(store: &mut MemoryStore, base_offset: i64) -> [Vec<u8>; 2] {
+    [".index", ".timeindex"]
+        .map(|suffix| store.read(&format!("{DIR}/{}", with_offset(base_offset, suffix))).unwrap())
+}
+
+#[test]
+fn a_tail_torn_at_any_byte_is_cut_to_whole_batches() {
+    let (store, log) = ten_batches();
+    let last = log.segments().last().unwrap();
+    let path = format!("{DIR}/{}", with_offset(last.base_offset, ".log"));
+    let batch_size = batch(2, 100, 0).size_in_bytes() as u64;
+    for len in 0..last.size() {
+        let mut store = store.clone();
+        overwrite(&mut store, &path, |bytes| bytes.truncate(len as usize));
+        let (log, report) = reopen(&mut store, last.base_offset, false).unwrap();
+        let whole = len / batch_size;
+        assert_eq!(log.log_end_offset(), last.base_offset + whole as i64 * 2);
+        match report.truncation {
+            None => assert_eq!(len % batch_size, 0),
+            Some(cut) => assert_eq!((cut.position, cut.bytes), (whole * batch_size, len % batch_size)),
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_ends_the_log_or_refuses_it() {
+    let (store, log) = ten_batches();
+    let second = log.segments()[1].base_offset;
+    let path = format!("{DIR}/{}", with_offset(second, ".log"));
+    for at in [0, 9, 16, 30, 70, 150] {
+        let mut store = store.clone();
+        overwrite(&mut store, &path, |bytes| bytes[at] ^= 0x55);
+        // Not known to be on the disk: cut, with all that follows.
+        let (log, report) = reopen(&mut store.clone(), second, false).unwrap();
+        assert_eq!(log.log_end_offset(), second, "byte {at}");
+        assert_eq!(log.segments().len(), 2);
+        let cut = report.truncation.unwrap();
+        assert_eq!((cut.path.as_str(), cut.position), (path.as_str(), 0));
+        // Known to be on the disk: an error that says where.
+        match reopen(&mut store, second + 1, false) {
+            Err(LogError::Corrupt { path: found, position: 0, .. }) => assert_eq!(found, path),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn indexes_are_rebuilt_as_they_were() {
+    let (mut store, mut log) = ten_batches();
+    let plan = log.close(&mut store, now(0)).unwrap();
+    log.flushed(&plan);
+    let bases: Vec<_> = log.segments().iter().map(|segment| segment.base_offset).collect();
+    assert!(bases.len() > 2);
+    let [first, .., last] = bases[..] else { unreachable!() };
+    let before: Vec<_> = bases.iter().map(|base| indexes(&mut store, *base)).collect();
+    assert!(before[0].iter().all(|index| !index.is_empty()));
+    for base in &bases {
+        for suffix in [".index", ".timeindex"] {
+            let path = format!("{DIR}/{}", with_offset(*base, suffix));
+            let damage: [fn(&mut Vec<u8>); 2] = [|bytes| bytes.push(0), |bytes| bytes.extend([0xff; 24])];
+            for damage in damage {
+                let mut store = store.clone();
+                overwrite(&mut store, &path, damage);
+                let (mut log, report) = reopen(&mut store, log.log_end_offset(), true).unwrap();
+                assert_eq!(report.truncation, None);
+                log.close(&mut store, now(0)).unwrap();
+                // With a broken index at its end the log does not count as cleanly closed.
+                assert!(report.rebuilt_indexes == [*base] || (*base == last && report.scanned_bytes > 0));
+                let after: Vec<_> = bases.iter().map(|base| indexes(&mut store, *base)).collect();
+                assert_eq!(after, before);
+            }
+        }
+    }
+    store.remove(&format!("{DIR}/{}", with_offset(first, ".index"))).unwrap();
+    store.remove(&format!("{DIR}/{}", with_offset(last, ".timeindex"))).unwrap();
+    let (mut log, report) = reopen(&mut store, log.log_end_offset(), true).unwrap();
+    assert_eq!(report.rebuilt_indexes, [first, last]);
+    log.close(&mut store, now(0)).unwrap();
+    let after: Vec<_> = bases.iter().map(|base| indexes(&mut store, *base)).collect();
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_clean_log_is_not_scanned() {
+    let (mut store, mut log) = ten_batches();
+    let plan = log.close(&mut store, now(0)).unwrap();
+    log.flushed(&plan);
+    let (opened, report) = reopen(&mut store, 20, true).unwrap();
+    assert_eq!(report, RecoveryReport { log_end_offset: 20, ..RecoveryReport::default() });
+    assert_eq!(opened.leader_epochs(), log.leader_epochs());
+    assert_eq!(opened.producers(), log.producers());
+    // The clean-shutdown file came back after a power loss: the log does not end where its recovery point is.
+    let (_, report) = reopen(&mut store, 10, true).unwrap();
+    assert!(report.scanned_bytes > 0);
+}
+
+#[test]
+fn leader_epochs_are_rebuilt_from_the_batches() {
+    let (mut store, mut log) = fresh(small());
+    for n in 0..9 {
+        let batch = batch(2, 100, n);
+        let body = batch.body();
+        let batches = [AppendBatch { header: *batch.header(), body: &body }];
+        log.append_as_leader(&mut store, now(0), (n / 3) as i32 * 2, AppendOrigin::Client, &batches).unwrap();
+    }
+    let epochs: Vec<_> =
+        log.leader_epochs().entries().iter().map(|entry| (entry.epoch, entry.start_offset)).collect();
+    assert_eq!(epochs, [(0, 0), (2, 6), (4, 12)]);
+    let path = format!("{DIR}/leader-epoch-checkpoint");
+    assert_eq!(store.read(&path).unwrap(), b"0\n3\n0 0\n2 6\n4 12\n");
+    for text in ["", "0\n1\n0 0\n", "rubbish"] {
+        store.write_replacing(&path, text.as_bytes()).unwrap();
+        let (opened, _) = reopen(&mut store, 0, false).unwrap();
+        assert_eq!(opened.leader_epochs(), log.leader_epochs());
+    }
+}
+
+#[test]
+fn leftovers_are_removed() {
+    let (mut store, _) = ten_batches();
+    for name in ["00000000000000000099.index", "00000000000000000000.log.deleted", "x.cleaned", "y.tmp"] {
+        store.create(&format!("{DIR}/{name}")).unwrap();
+    }
+    reopen(&mut store, 0, false).unwrap();
+    let names: Vec<_> = store.list(DIR).unwrap().into_iter().map(|entry| entry.name).collect();
+    assert!(names.iter().all(|name| !name.contains("99.") && !name.contains(".deleted")), "{names:?}");
+    assert!(names.iter().all(|name| !name.ends_with(".cleaned") && !name.ends_with(".tmp")), "{names:?}");
+}
+
+#[test]
+fn a_log_that_ends_before_its_start_offset_begins_anew() {
+    let (mut store, _) = ten_batches();
+    let options = OpenLog { log_start_offset: 50, recovery_point: 50, ..options(small()) };
+    let (log, _) = Log::open(&mut store, now(0), options).unwrap();
+    assert_eq!((log.log_start_offset(), log.log_end_offset(), log.high_watermark()), (50, 50, 50));
+}
