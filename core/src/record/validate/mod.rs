@@ -23,6 +23,9 @@ const PRODUCE_VERSION_BATCHES: i16 = 3;
 /// The first Produce version that may carry zstd (KIP-110).
 const PRODUCE_VERSION_ZSTD: i16 = 7;
 
+/// A legacy message becomes smaller in a batch by no more than this factor.
+const LEGACY_SHRINK_MAX: usize = 4;
+
 /// The topic's configuration, as far as batches are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchRules {
@@ -265,7 +268,7 @@ impl Validation<'_> {
     fn convert(&self, records: &Bytes) -> Result<ValidatedBatch, ValidationError> {
         let rules = self.rules;
         let size_in_bytes = records.len();
-        if size_in_bytes > rules.batch_bytes_max.saturating_add(BATCH_HEADER_SIZE) {
+        if size_in_bytes > rules.batch_bytes_max.saturating_mul(LEGACY_SHRINK_MAX) {
             return Err(ValidationError::TooLarge { size_in_bytes, batch_bytes_max: rules.batch_bytes_max });
         }
         let set = legacy::message_set(records, self.compressors)
