@@ -1,8 +1,6 @@
 //! What the leader writes into a batch that it appends: offset, epoch and, under LogAppendTime, the time. The header is
 //! stamped in a copy on the stack and appended with the untouched body.
 
-use crc_fast::{CrcAlgorithm, checksum_combine};
-
 use super::header::{ATTRIBUTES_OFFSET, BATCH_HEADER_SIZE, BatchHeader, TimestampType, crc32c};
 
 impl BatchHeader {
@@ -23,14 +21,51 @@ impl BatchHeader {
         }
         let difference = header_crc(self) ^ header_crc(&changed);
         let body_len = self.size_in_bytes().saturating_sub(BATCH_HEADER_SIZE) as u64;
-        let crc = checksum_combine(CrcAlgorithm::Crc32Iscsi, difference.into(), self.crc.into(), body_len);
-        Self { crc: crc as u32, ..changed }
+        Self { crc: self.crc ^ followed_by_zeros(difference, body_len), ..changed }
     }
 }
 
 /// Checksum of the part of the header that the batch's checksum covers.
 fn header_crc(header: &BatchHeader) -> u32 {
     crc32c(&header.to_array()[ATTRIBUTES_OFFSET..])
+}
+
+/// CRC-32C's polynomial, the bits in the order in which the checksum has them: the highest power is the lowest bit.
+const POLYNOMIAL: u32 = 0x82f6_3b78;
+/// The polynomial 1.
+const ONE: u32 = 1 << 31;
+
+/// `x` to the powers 8, 16, 32 …, modulo the polynomial: 1, 2, 4 … bytes.
+const BYTE_POWERS: [u32; 64] = {
+    let mut powers = [0; 64];
+    let mut power = ONE >> 8;
+    let mut index = 0;
+    while index < powers.len() {
+        powers[index] = power;
+        power = multiply(power, power);
+        index += 1;
+    }
+    powers
+};
+
+/// What a difference between two checksums becomes when both are continued over the same bytes.
+fn followed_by_zeros(difference: u32, bytes: u64) -> u32 {
+    let powers = BYTE_POWERS.iter().enumerate().filter(|(index, _)| bytes >> index & 1 != 0);
+    powers.fold(difference, |product, (_, &power)| multiply(power, product))
+}
+
+/// The product of two polynomials over GF(2), modulo CRC-32C's.
+const fn multiply(left: u32, mut right: u32) -> u32 {
+    let mut product = 0;
+    let mut bit = ONE;
+    while bit != 0 {
+        if left & bit != 0 {
+            product ^= right;
+        }
+        right = (right >> 1) ^ (POLYNOMIAL & (right & 1).wrapping_neg());
+        bit >>= 1;
+    }
+    product
 }
 
 #[cfg(test)]
