@@ -4,6 +4,7 @@ import org.apache.kafka.coordinator.group.GroupConfig;
 import org.apache.kafka.server.config.AbstractKafkaConfig;
 import org.apache.kafka.server.config.ConfigSynonym;
 import org.apache.kafka.server.config.DynamicBrokerConfig;
+import org.apache.kafka.server.config.QuotaConfig;
 import org.apache.kafka.server.config.ServerTopicConfigSynonyms;
 import org.apache.kafka.server.metrics.ClientMetricsConfigs;
 import org.apache.kafka.storage.internals.log.LogConfig;
@@ -22,6 +23,12 @@ public class ConfigFacts {
             List<String> synonyms = DynamicBrokerConfig.brokerConfigSynonyms(key.name, false);
             line("broker", key, modes.getOrDefault(key.name, "read-only"), String.join(",", synonyms));
         }
+        for (ConfigDef.ConfigKey key : QuotaConfig.brokerQuotaConfigs().configKeys().values())
+            line("broker", key, modes.getOrDefault(key.name, "read-only"), true, key.name);
+        for (ConfigDef.ConfigKey key : QuotaConfig.userAndClientQuotaConfigs().configKeys().values())
+            line("client-quota", key, "client-quota", "");
+        for (ConfigDef.ConfigKey key : QuotaConfig.ipConfigs().configKeys().values())
+            line("ip-quota", key, "ip-quota", "");
         for (ConfigDef.ConfigKey key : LogConfig.configKeys().values()) {
             List<String> synonyms = new ArrayList<>();
             for (ConfigSynonym s : ServerTopicConfigSynonyms.ALL_TOPIC_CONFIG_SYNONYMS.getOrDefault(key.name, List.of()))
@@ -35,12 +42,16 @@ public class ConfigFacts {
     }
 
     private static void line(String scope, ConfigDef.ConfigKey key, String mode, String synonyms) {
+        line(scope, key, mode, key.internalConfig, synonyms);
+    }
+
+    private static void line(String scope, ConfigDef.ConfigKey key, String mode, boolean internal, String synonyms) {
         String value = !key.hasDefault() ? "<none>"
             : key.defaultValue == null ? "<null>"
             : ConfigDef.convertToString(key.defaultValue, key.type);
         String validator = key.validator == null ? "" : key.validator.toString();
         System.out.println(String.join("\t", scope, key.name, key.type.name(), escape(value), key.importance.name(),
-            escape(validator), mode, key.internalConfig ? "internal" : "public", synonyms));
+            escape(validator), mode, internal ? "internal" : "public", synonyms));
     }
 
     private static String escape(String text) {

@@ -16,7 +16,8 @@ fn the_table_is_kafkas() {
     let facts = run(java).ok();
     let theirs: BTreeMap<&str, &str> = facts.lines().filter_map(split_key).collect();
     assert!(theirs.len() > 400, "{} keys", theirs.len());
-    let scopes = [Scope::Broker, Scope::Topic, Scope::Group, Scope::ClientMetrics];
+    let scopes =
+        [Scope::Broker, Scope::Topic, Scope::Group, Scope::ClientMetrics, Scope::ClientQuota, Scope::IpQuota];
     let ours: BTreeMap<String, String> = scopes
         .into_iter()
         .flat_map(keys)
@@ -60,7 +61,7 @@ fn row(key: &ConfigKey) -> String {
         Scope::Broker => broker_synonyms(key.name),
         Scope::Topic => topic_synonyms(key.name).iter().map(|(name, _)| *name).collect(),
         Scope::Group => group_synonym(key.name).into_iter().collect(),
-        Scope::ClientMetrics => Vec::new(),
+        Scope::ClientMetrics | Scope::ClientQuota | Scope::IpQuota => Vec::new(),
     };
     let visibility = if key.internal { "internal" } else { "public" };
     [key.config_type.name(), &default, importance, &bounds(key), mode, visibility, &synonyms.join(",")]
@@ -93,5 +94,7 @@ const fn scope(scope: Scope) -> &'static str {
         Scope::Topic => "topic",
         Scope::Group => "group",
         Scope::ClientMetrics => "client-metrics",
+        Scope::ClientQuota => "client-quota",
+        Scope::IpQuota => "ip-quota",
     }
 }

@@ -7,11 +7,12 @@ use super::fields::config_struct;
 use super::listener::{Listener, SecurityProtocol, parse_listeners, parse_protocol_map};
 use super::rules;
 use super::settings::{Origin, Resolved, Setting, Settings, StartError};
+use super::topic::TopicConfig;
 use super::value::Value;
 
 config_struct! {
     /// What a broker obeys. Times are milliseconds and sizes bytes unless the name says otherwise.
-    BrokerConfig {
+    BrokerConfig: Settings as settings {
         auto_create_topics_enable: bool = "auto.create.topics.enable",
         broker_heartbeat_interval_ms: i32 = "broker.heartbeat.interval.ms",
         broker_rack: Option<String> = "broker.rack",
@@ -99,8 +100,10 @@ config_struct! {
         metadata_log_dir: String = String::new(),
         /// `max.connections.per.ip.overrides`: host or address to bound.
         max_connections_per_ip_overrides: BTreeMap<String, i32> = BTreeMap::new(),
+        /// What a topic without settings of its own gets.
+        topic_defaults: TopicConfig = TopicConfig::defaults(settings),
         /// The settings that all this came from.
-        settings: Settings = Settings::default(),
+        settings: Settings = settings.clone(),
     }
 }
 
@@ -189,7 +192,6 @@ impl BrokerConfig {
         let mut config = BrokerConfig::from_values(settings, |settings, name| settings.in_force(name));
         config.derive(settings)?;
         rules::check(&config, settings)?;
-        config.settings = settings.clone();
         Ok(config)
     }
 
@@ -361,7 +363,7 @@ mod tests {
         let resolved = resolve(&[("log.segmnt.bytes", "1"), ("num.io.threads", "4")]).unwrap();
         let notices: Vec<String> = resolved.notices.iter().map(Notice::to_string).collect();
         assert_eq!(notices.len(), 2, "{notices:?}");
-        assert_eq!(notices[0], "--override: unknown key log.segmnt.bytes");
+        assert_eq!(notices[0], "--override: unknown key log.segmnt.bytes; is log.segment.bytes meant?");
         let errors = resolve(&[("log.segment.bytes", "14"), ("num.partitions", "x")]).unwrap_err();
         assert_eq!(
             errors,

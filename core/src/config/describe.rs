@@ -93,7 +93,7 @@ pub fn describe_topic<'a>(
         let set = overrides.iter().rev().find(|(n, _)| *n == name);
         let value = match (key, set) {
             (None, set) => set.map(|(_, text)| (*text).to_owned()),
-            (Some(_), _) => topic_value(broker, &overrides, name).render(),
+            (Some(_), _) => topic_value(&broker.settings, &overrides, name).render(),
         };
         let inherited = topic_synonyms(name).first().map_or(Vec::new(), |(strongest, _)| {
             synonyms_of(&broker.settings, strongest, table::key(Scope::Broker, strongest))

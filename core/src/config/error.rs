@@ -38,6 +38,9 @@ impl fmt::Display for ConfigError {
             ConfigError::UnknownKey { scope: Scope::Broker, name } => {
                 write!(f, "Unknown broker config name: {name}")
             }
+            ConfigError::UnknownKey { scope: Scope::ClientQuota | Scope::IpQuota, name } => {
+                write!(f, "Invalid configuration key {name}")
+            }
             ConfigError::InvalidValue { name, value, reason } => {
                 write!(f, "Invalid value {value} for configuration {name}: {reason}")
             }

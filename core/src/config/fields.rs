@@ -57,7 +57,7 @@ impl<T: FromValue> FromValue for Option<T> {
 
 /// Declares a struct whose fields are keys: `field: type = "key"`, then fields that are derived by hand.
 macro_rules! config_struct {
-    ($(#[$meta:meta])* $name:ident { $($field:ident: $kind:ty = $key:literal,)+ }
+    ($(#[$meta:meta])* $name:ident: $context:ty as $settings:ident { $($field:ident: $kind:ty = $key:literal,)+ }
      derived { $($(#[$derived_meta:meta])* $derived:ident: $derived_kind:ty = $with:expr,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
@@ -72,9 +72,9 @@ macro_rules! config_struct {
             pub(super) const FIELD_KEYS: &'static [&'static str] = &[$($key),+];
 
             /// Fills the fields from the value that `effective` gives for each key.
-            fn from_values<C>(context: &C, effective: impl Fn(&C, &str) -> Value) -> Self {
+            fn from_values($settings: &$context, effective: impl Fn(&$context, &str) -> Value) -> Self {
                 $name {
-                    $($field: <$kind as super::fields::FromValue>::from_value(effective(context, $key))
+                    $($field: <$kind as super::fields::FromValue>::from_value(effective($settings, $key))
                         .unwrap_or_else(|| panic!("{} does not fit its field", $key)),)+
                     $($derived: $with,)*
                 }

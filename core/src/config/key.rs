@@ -100,6 +100,10 @@ pub enum Scope {
     Topic,
     Group,
     ClientMetrics,
+    /// Users and client ids (KIP-13, KIP-546).
+    ClientQuota,
+    /// Addresses (KIP-612).
+    IpQuota,
 }
 
 /// How a key may change while the broker runs (KIP-226).

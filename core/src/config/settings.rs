@@ -93,7 +93,12 @@ impl Settings {
         let (mut errors, mut notices) = (Vec::new(), Vec::new());
         for (name, setting) in &self.fixed {
             let Some((key, of_listener)) = find(name) else {
-                notices.push(Notice::UnknownKey { name: name.clone(), origin: setting.origin.clone() });
+                let meant = table::nearest(Scope::Broker, name);
+                notices.push(Notice::UnknownKey {
+                    name: name.clone(),
+                    origin: setting.origin.clone(),
+                    meant,
+                });
                 continue;
             };
             if let Err(error) = check_one(key, name, &setting.value) {
@@ -182,14 +187,26 @@ impl std::error::Error for StartError {}
 /// What the operator should know although the broker starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    UnknownKey { name: String, origin: Origin },
-    WithoutEffect { name: String, origin: Origin, reason: &'static str },
+    UnknownKey {
+        name: String,
+        origin: Origin,
+        /// The key that was probably meant.
+        meant: Option<&'static str>,
+    },
+    WithoutEffect {
+        name: String,
+        origin: Origin,
+        reason: &'static str,
+    },
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Notice::UnknownKey { name, origin } => write!(f, "{origin}: unknown key {name}"),
+            Notice::UnknownKey { name, origin, meant: None } => write!(f, "{origin}: unknown key {name}"),
+            Notice::UnknownKey { name, origin, meant: Some(key) } => {
+                write!(f, "{origin}: unknown key {name}; is {key} meant?")
+            }
             Notice::WithoutEffect { name, origin, reason } => {
                 write!(f, "{origin}: {name} is accepted without effect: {reason}")
             }

@@ -3,13 +3,14 @@
 use super::broker::BrokerConfig;
 use super::fields::{FromValue, config_struct};
 use super::key::Scope;
+use super::settings::Settings;
 use super::synonym::{Conversion, topic_synonyms};
 use super::table;
 use super::value::Value;
 
 config_struct! {
     /// What a topic's partitions obey. Times are milliseconds, sizes bytes; -1 means "no limit" where Kafka says so.
-    TopicConfig {
+    TopicConfig: Settings as settings {
         cleanup_policy: CleanupPolicy = "cleanup.policy",
         compression_type: CompressionType = "compression.type",
         compression_gzip_level: i32 = "compression.gzip.level",
@@ -52,11 +53,20 @@ impl TopicConfig {
     /// it was made, perhaps by another version) falls back on the broker's.
     pub fn new<'a>(broker: &BrokerConfig, overrides: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let overrides: Vec<(&str, &str)> = overrides.into_iter().collect();
-        let mut config = TopicConfig::from_values(&(), |(), name| topic_value(broker, &overrides, name));
+        if overrides.is_empty() {
+            return broker.topic_defaults.clone();
+        }
+        let settings = &broker.settings;
+        let mut config = TopicConfig::from_values(settings, |s, name| topic_value(s, &overrides, name));
         if let Some(bytes) = internal_segment_bytes(&overrides) {
             config.segment_bytes = bytes;
         }
         config
+    }
+
+    /// What a topic without settings of its own gets.
+    pub(super) fn defaults(settings: &Settings) -> Self {
+        TopicConfig::from_values(settings, topic_default)
     }
 
     /// How old the active segment may grow: `max.compaction.lag.ms` bounds it when the topic is compacted.
@@ -77,20 +87,20 @@ impl Default for TopicConfig {
 }
 
 /// The value of one topic key and where it came from, as `TopicConfig` sees it.
-pub(super) fn topic_value(broker: &BrokerConfig, overrides: &[(&str, &str)], name: &str) -> Value {
+pub(super) fn topic_value(settings: &Settings, overrides: &[(&str, &str)], name: &str) -> Value {
     let Some(key) = table::key(Scope::Topic, name) else { return Value::Null };
     if let Some((_, text)) = overrides.iter().rev().find(|(n, _)| *n == name)
         && let Ok(value) = key.parse(text)
     {
         return value;
     }
-    topic_default(broker, name)
+    topic_default(settings, name)
 }
 
 /// What the broker gives a topic that does not set `name` itself.
-pub(super) fn topic_default(broker: &BrokerConfig, name: &str) -> Value {
+pub(super) fn topic_default(settings: &Settings, name: &str) -> Value {
     for (synonym, conversion) in topic_synonyms(name) {
-        match (broker.settings.effective(synonym), conversion) {
+        match (settings.effective(synonym), conversion) {
             (Value::Null, _) => {}
             (value, Conversion::Same) => return retention(name, value),
             (Value::Number(hours), Conversion::HoursToMs) => {

@@ -56,6 +56,7 @@ mod rows {
     pub(super) const LOADING: &str = "coordinators load and batch by a byte budget of their own";
     pub(super) const ONE_NODE: &str = "it concerns other nodes, and there is one only";
     pub(super) const PURGATORY: &str = "purgatories hold no finished requests, so there is nothing to purge";
+    pub(super) const QUOTAS: &str = "quotas of clients are not built yet";
     pub(super) const QUORUM_BATCH: &str = "the metadata log sizes its batches and segments itself";
     pub(super) const REMOTE: &str = "tiered storage is not built yet";
     pub(super) const SHARDS: &str = "threads follow from `ottla.shards` and the machine's cores";
@@ -74,6 +75,7 @@ const BROKER: &[&[ConfigKey]] = &[
     request::KEYS,
     log::KEYS,
     replication::KEYS,
+    replication::THROTTLE_KEYS,
     group::KEYS,
     transaction::KEYS,
     share::KEYS,
@@ -85,6 +87,8 @@ const BROKER: &[&[ConfigKey]] = &[
 const TOPIC: &[&[ConfigKey]] = &[entity::TOPIC_KEYS, entity::TOPIC_INTERNAL_KEYS];
 const GROUP: &[&[ConfigKey]] = &[entity::GROUP_KEYS];
 const CLIENT_METRICS: &[&[ConfigKey]] = &[entity::CLIENT_METRICS_KEYS];
+const CLIENT_QUOTA: &[&[ConfigKey]] = &[entity::CLIENT_QUOTA_KEYS];
+const IP_QUOTA: &[&[ConfigKey]] = &[entity::IP_QUOTA_KEYS];
 
 /// Every key of one scope, internal ones too.
 pub fn keys(scope: Scope) -> impl Iterator<Item = &'static ConfigKey> + Clone {
@@ -93,6 +97,8 @@ pub fn keys(scope: Scope) -> impl Iterator<Item = &'static ConfigKey> + Clone {
         Scope::Topic => TOPIC,
         Scope::Group => GROUP,
         Scope::ClientMetrics => CLIENT_METRICS,
+        Scope::ClientQuota => CLIENT_QUOTA,
+        Scope::IpQuota => IP_QUOTA,
     };
     areas.iter().copied().flatten()
 }
@@ -100,4 +106,35 @@ pub fn keys(scope: Scope) -> impl Iterator<Item = &'static ConfigKey> + Clone {
 /// The row of one key.
 pub fn key(scope: Scope, name: &str) -> Option<&'static ConfigKey> {
     keys(scope).find(|key| key.name == name)
+}
+
+/// The key that `name` was probably meant to be: the closest within two or three slips of the pen.
+pub(super) fn nearest(scope: Scope, name: &str) -> Option<&'static str> {
+    // Hostile names are not worth the work.
+    const NAME_BYTES_MAX: usize = 100;
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let slips_max = if name.len() < 12 { 2 } else { 3 };
+    let slips = |key: &ConfigKey| edit_distance(key.name.as_bytes(), name.as_bytes());
+    keys(scope)
+        .filter(|key| !key.internal)
+        .map(|key| (slips(key), key.name))
+        .min()
+        .filter(|(d, _)| *d <= slips_max)
+        .map(|(_, n)| n)
+}
+
+/// Levenshtein's.
+fn edit_distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
 }

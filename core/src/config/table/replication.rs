@@ -48,3 +48,13 @@ keys! { KEYS: Broker, internal = false;
     /// Whether a replica that is not in sync may lead when no other is left, at the price of records.
     "unclean.leader.election.enable" Boolean = "false", Any, High, ClusterWide, Honoured;
 }
+
+// Kafka takes these at run time only and shows them only when they are set.
+keys! { THROTTLE_KEYS: Broker, internal = true;
+    /// Most bytes in a second that throttled replicas of followers on this broker copy.
+    "follower.replication.throttled.rate" Long = "9223372036854775807", AtLeast(0), Medium, ClusterWide, Ignored(ONE_NODE);
+    /// Most bytes in a second that this broker's leaders hand to throttled replicas.
+    "leader.replication.throttled.rate" Long = "9223372036854775807", AtLeast(0), Medium, ClusterWide, Ignored(ONE_NODE);
+    /// Most bytes in a second that move between directories of this broker.
+    "replica.alter.log.dirs.io.max.bytes.per.second" Long = "9223372036854775807", AtLeast(0), Medium, ClusterWide, Ignored(ONE_NODE);
+}
