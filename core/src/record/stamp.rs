@@ -36,6 +36,7 @@ const POLYNOMIAL: u32 = 0x82f6_3b78;
 const ONE: u32 = 1 << 31;
 
 /// `x` to the powers 8, 16, 32 …, modulo the polynomial: 1, 2, 4 … bytes.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)] // The compiler runs it.
 const BYTE_POWERS: [u32; 64] = {
     let mut powers = [0; 64];
     let mut power = ONE >> 8;
