@@ -18,6 +18,7 @@
 mod api_key;
 mod error_code;
 mod header;
+pub mod json;
 pub mod records;
 pub mod registry;
 mod text;

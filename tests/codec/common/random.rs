@@ -32,7 +32,7 @@ impl Random {
     }
 
     fn text(&mut self) -> String {
-        const LETTERS: [&str; 8] = ["a", "Z", "0", "-", "é", "한", "😀", " "];
+        const LETTERS: [&str; 12] = ["a", "Z", "0", "-", "é", "한", "😀", " ", "\"", "\\", "\t", "\u{1f}"];
         let count = if self.one_in(3) { self.below(200) } else { self.below(8) };
         (0..count).map(|_| LETTERS[self.below(LETTERS.len())]).collect()
     }
@@ -74,7 +74,8 @@ fn value(kind: &Kind, slot: Mut<'_>, version: i16, random: &mut Random) {
         Mut::Int32(slot) => *slot = random.number() as i32,
         Mut::Uint32(slot) => *slot = random.number() as u32,
         Mut::Int64(slot) => *slot = random.number(),
-        Mut::Float64(slot) => *slot = random.number() as f64 / 3.0,
+        // Java before 19 prints some doubles longer than they need; none of these.
+        Mut::Float64(slot) => *slot = random.number() as i32 as f64 / 8.0,
         Mut::Uuid(slot) => {
             let zero = random.one_in(4);
             *slot = if zero {

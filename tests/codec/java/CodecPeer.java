@@ -21,10 +21,11 @@ import org.apache.kafka.common.protocol.types.*;
  * OURS has lines "message NAME" and "bytes NAME VERSION HEX". THEIRS gets
  *   range NAME FIRST LAST           what this release speaks
  *   bad NAME VERSION REASON HEX     bytes of OURS that do not come back as they went in
+ *   json NAME VERSION HEX JSON      how it prints bytes of OURS
  *   default NAME VERSION HEX|error  a message that nobody filled in
  *   theirs NAME VERSION HEX         random messages of its own
  *   absent NAME STRUCT FIELD ignorable|error   what happens to a value that a version cannot carry
- *   key, error                      API keys with their header versions, error codes
+ *   key, error, record              API keys with their header versions, error codes, types of metadata records
  */
 public final class CodecPeer {
     static final String[] PACKAGES = {
@@ -108,12 +109,24 @@ public final class CodecPeer {
             } else if (!again.equals(words[3])) {
                 reason = "written_as_" + again;
             } else {
+                json(out, type, message, version, words);
                 return;
             }
         } catch (Exception refused) {
             reason = refused.toString().replaceAll("\\s+", "_");
         }
         out.println("bad " + words[1] + " " + version + " " + reason + " " + words[3]);
+    }
+
+    static void json(PrintWriter out, Class<?> type, Message message, short version, String[] words) throws Exception {
+        Class<?> converter;
+        try {
+            converter = Class.forName(type.getName() + "JsonConverter");
+        } catch (ClassNotFoundException | NoClassDefFoundError none) {
+            return; // or no Jackson beside this release
+        }
+        Object node = converter.getMethod("write", type, short.class, boolean.class).invoke(null, message, version, false);
+        out.println("json " + words[1] + " " + version + " " + words[3] + " " + node);
     }
 
     static void describe(PrintWriter out, String name, Class<?> type, Random random, int count) throws Exception {
@@ -341,7 +354,15 @@ public final class CodecPeer {
         return records(bytes);
     }
 
-    static void facts(PrintWriter out) {
+    static void facts(PrintWriter out) throws Exception {
+        try {
+            Class<?> types = Class.forName("org.apache.kafka.common.metadata.MetadataRecordType");
+            for (Object type : types.getEnumConstants()) {
+                out.println("record " + types.getMethod("id").invoke(type) + " " + type);
+            }
+        } catch (ClassNotFoundException none) {
+            // not in this release's clients
+        }
         for (ApiMessageType api : ApiMessageType.values()) {
             for (short version = api.lowestSupportedVersion(); version <= api.highestSupportedVersion(true); version++) {
                 out.println("key " + api.apiKey() + " " + api.name + " " + version + " "

@@ -9,7 +9,8 @@ use std::{
 };
 
 use ottla_protocol::{
-    ApiKey, ErrorCode, Kind, Schema,
+    ApiKey, Bytes, Decoder, ErrorCode, Kind, Schema, json,
+    records::MetadataRecord,
     registry::{self, Entry},
 };
 
@@ -62,6 +63,7 @@ struct Tally {
     reference: BTreeSet<(String, i16)>,
     frames: usize,
     absences: usize,
+    printed: usize,
     faults: Vec<String>,
 }
 
@@ -103,6 +105,25 @@ impl Tally {
                         .push(format!("{name} v{version} of {release}: {frame}\n    became {written:?}"));
                 }
             }
+            ["json", name, version, frame, ref theirs @ ..] if reference => {
+                self.printed += 1;
+                let entry = &entries[name];
+                let mut message = (entry.make)();
+                let frame = Bytes::from(unhex(frame));
+                let read = entry.spec.decode(&mut Decoder::new(frame), number(version), Some(&mut *message));
+                let mut ours = String::new();
+                json::write(&mut ours, &*message, number(version));
+                if read.is_err() || ours != theirs.join(" ") {
+                    self.faults
+                        .push(format!("{name} v{version} prints as {ours}\n    not as {}", theirs.join(" ")));
+                }
+            }
+            ["record", type_id, type_name] if reference => {
+                let ours = record_of(number(type_id)).map(|record| record.type_name());
+                if ours.as_deref() != Some(type_name) {
+                    self.faults.push(format!("metadata record {type_id} is {type_name}, not {ours:?}"));
+                }
+            }
             ["absent", name, structure, field, outcome] if reference => {
                 self.absences += 1;
                 let schema =
@@ -134,7 +155,8 @@ impl Tally {
                     self.faults.push(format!("error {code} {name} {retriable}: ours is {facts:?}"));
                 }
             }
-            ["range" | "bad" | "default" | "theirs" | "absent" | "key" | "error", ..] => {}
+            ["range" | "bad" | "json" | "default" | "theirs" | "absent" | "key" | "error" | "record", ..] => {
+            }
             _ => self.faults.push(format!("not a line: {words:?}")),
         }
     }
@@ -156,19 +178,29 @@ impl Tally {
             }
         }
         println!(
-            "{} messages, {} versions, {} frames of theirs, {} absent fields",
+            "{} messages, {} versions, {} frames of theirs, {} absent fields, {} printed as JSON",
             entries.len(),
             self.covered.len(),
             self.frames,
-            self.absences
+            self.absences,
+            self.printed
         );
-        assert!(self.frames > 1000 && self.absences > 100, "the peer said too little");
+        assert!(self.frames > 1000 && self.absences > 100 && self.printed > 1000, "the peer said too little");
         assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults[..faults.len().min(40)].join("\n"));
     }
 }
 
 fn number<N: std::str::FromStr>(text: &str) -> N {
     text.parse().unwrap_or_else(|_| panic!("not a number: {text}"))
+}
+
+/// A metadata record of this type that holds the defaults.
+fn record_of(type_id: i16) -> Option<MetadataRecord> {
+    let name = MetadataRecord::spec(type_id)?.name;
+    let entry = registry::all().into_iter().find(|entry| entry.spec.name == name)?;
+    let body = encode(&entry, 0, &*(entry.make)()).ok()?;
+    let frame = [&[1, type_id as u8, 0], &*body].concat();
+    MetadataRecord::decode(frame.into()).ok().map(|(record, _)| record)
 }
 
 /// The structure of that name somewhere below.

@@ -30,6 +30,13 @@ const PHASES: &[Phase] = &[
         advice: "run `cargo test -p PACKAGE NAME` for the test that failed",
         run: |phase| run(command("cargo test --workspace".split(' ')), phase.limit()),
     },
+    Phase {
+        name: "codec",
+        budget_s: 180,
+        about: "every message at every version against Apache Kafka's codecs (Maven, JDK 17)",
+        advice: "run `OTTLA_CODEC_COUNT=60 cargo test -p ottla-tests --test codec_peers`; tests/codec/peers says how it works",
+        run: |phase| run(command("cargo test -p ottla-tests --test codec_peers".split(' ')), phase.limit()),
+    },
 ];
 
 /// `cargo xtask test [--only PHASE]… [--from PHASE] [--list]`

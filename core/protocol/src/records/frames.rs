@@ -9,6 +9,18 @@ use crate::{DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder};
 const METADATA_FRAME_VERSION: u32 = 1;
 
 impl MetadataRecord {
+    /// The name that Kafka's tools print, such as `TOPIC_RECORD`.
+    pub fn type_name(&self) -> String {
+        let mut name = String::new();
+        for letter in self.as_struct().schema().name.chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_uppercase());
+        }
+        name
+    }
+
     /// Reads the value of a metadata record, frame and all; gives the record's version with it. Bytes after its
     /// end are an error: nothing in the metadata is skipped.
     pub fn decode(value: Bytes) -> Result<(Self, i16), DecodeError> {

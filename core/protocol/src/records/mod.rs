@@ -28,6 +28,11 @@ macro_rules! record_types {
                 match type_id { $($key => Some(<$record as Message>::SPEC),)* _ => None }
             }
 
+            /// The record, whatever its type.
+            pub fn as_struct(&self) -> &dyn crate::Struct {
+                match self { $(Self::$variant(record) => record,)* }
+            }
+
             /// The versions of the record's own type.
             pub fn versions(&self) -> Versions {
                 match self { $(Self::$variant(_) => <$record as Message>::SPEC.versions,)* }

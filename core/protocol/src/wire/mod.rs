@@ -17,6 +17,7 @@ pub use payload::Records;
 pub(crate) use read::{Trace, read};
 pub use schema::{Field, Kind, MessageSpec, Preset, Schema, Versions};
 pub use value::{List, Message, Mut, Optional, Ref, Request, Response, Struct, Value};
+pub(crate) use write::is_default;
 
 /// What generated code names.
 pub(crate) mod generated {

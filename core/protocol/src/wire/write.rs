@@ -173,7 +173,7 @@ fn is_null(value: Ref<'_>) -> bool {
 
 /// Whether `value` is the default that Kafka gives the field: such a field is not missed at versions without
 /// it, and not written when tagged.
-fn is_default(preset: Preset, value: Ref<'_>) -> bool {
+pub(crate) fn is_default(preset: Preset, value: Ref<'_>) -> bool {
     let number = match preset {
         Preset::Int(number) => number,
         Preset::Zero => 0,
