@@ -30,7 +30,8 @@ pub struct DeleteHorizon {
 }
 
 impl Batch {
-    /// The batch with those of its records that `keep` wants.
+    /// The batch with those of its records that `keep` wants. Records whose offsets do not rise, or leave the batch, are
+    /// malformed.
     pub fn filter(
         &self,
         horizon: DeleteHorizon,
@@ -64,7 +65,8 @@ impl Batch {
         let mut builder = BatchBuilder::new(BatchOptions { delete_horizon_ms, ..BatchOptions::like(header) });
         for record in kept {
             let offset = record.offset(header);
-            if offset < builder.next_offset() {
+            let is_in_place = offset >= builder.next_offset().max(0) && offset <= header.last_offset();
+            if !is_in_place || offset == i64::MAX {
                 return Err(RecordError::Malformed { index: builder.records_count().unsigned_abs() });
             }
             builder.append_at(offset, record.timestamp(header), record.key, record.value, record.headers());

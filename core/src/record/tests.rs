@@ -192,6 +192,22 @@ fn compaction_leaves_what_kafkas_leaves() {
 }
 
 #[test]
+fn compaction_refuses_offsets_outside_of_the_batch() {
+    let good = fixture("v2-none");
+    for (base_offset, last_offset_delta) in [(0, 2), (-5, 3), (i64::MIN, 3), (i64::MAX - 1, 3), (i64::MAX, 3)]
+    {
+        let header = BatchHeader { base_offset, last_offset_delta, ..BatchHeader::read(&good).unwrap() };
+        let bytes = Bytes::from([header.to_array().as_slice(), &good[BATCH_HEADER_SIZE..]].concat());
+        let filtered = Batch::read(&bytes).unwrap().filter(
+            DeleteHorizon { new_ms: Some(T), ..DeleteHorizon::default() },
+            &Compressors::default(),
+            |_| true,
+        );
+        assert!(matches!(filtered, Err(RecordError::Malformed { .. })), "{base_offset}");
+    }
+}
+
+#[test]
 fn legacy_sets_are_read() {
     for magic in [0, 1] {
         for kind in
