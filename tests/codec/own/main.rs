@@ -2,5 +2,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod frames;
 mod rejections;
 mod shapes;
