@@ -61,7 +61,7 @@ keys! { TOPIC_KEYS: Topic, internal = false;
     /// Effort of zstd when the broker compresses this topic: the greater, the smaller and slower.
     "compression.zstd.level" Int = "3", Between(-131_072, 22), Medium, Entity, Honoured;
     /// How long tombstones stay after compaction, so that readers see the deletion.
-    "delete.retention.ms" Long = "86400000", AtLeast(0), Medium, Entity, Honoured;
+    "delete.retention.ms" Long = "86400000", AtLeast(0), Medium, Entity, Ignored(COMPACTION);
     /// How long a deleted segment's files stay on disk.
     "file.delete.delay.ms" Long = "60000", AtLeast(0), Medium, Entity, Honoured;
     /// Records after which a partition is forced to disk.
@@ -69,17 +69,17 @@ keys! { TOPIC_KEYS: Topic, internal = false;
     /// Age of an unforced record at which its partition is forced to disk.
     "flush.ms" Long = "9223372036854775807", AtLeast(0), Medium, Entity, Honoured;
     /// Replicas whose copying is throttled on the follower's side: `partition:broker` pairs, or `*`.
-    "follower.replication.throttled.replicas" List = "", ThrottledReplicas, Medium, Entity, Honoured;
+    "follower.replication.throttled.replicas" List = "", ThrottledReplicas, Medium, Entity, Ignored(ONE_NODE);
     /// Bytes of log between two entries of the offset index.
     "index.interval.bytes" Int = "4096", AtLeast(0), Medium, Entity, Honoured;
     /// Replicas whose copying is throttled on the leader's side: `partition:broker` pairs, or `*`.
-    "leader.replication.throttled.replicas" List = "", ThrottledReplicas, Medium, Entity, Honoured;
+    "leader.replication.throttled.replicas" List = "", ThrottledReplicas, Medium, Entity, Ignored(ONE_NODE);
     /// Size of the part of this tiered log that stays on the broker's disk; -2 follows `retention.bytes`.
     "local.retention.bytes" Long = "-2", AtLeast(-2), Medium, Entity, Ignored(REMOTE);
     /// Age up to which this tiered log stays on the broker's disk; -2 follows `retention.ms`.
     "local.retention.ms" Long = "-2", AtLeast(-2), Medium, Entity, Ignored(REMOTE);
     /// Age at which a record must become eligible for compaction.
-    "max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Medium, Entity, Honoured;
+    "max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Medium, Entity, Ignored(COMPACTION);
     /// Largest batch that is accepted, compressed as it comes.
     "max.message.bytes" Int = "1048588", AtLeast(0), Medium, Entity, Honoured;
     /// How far in the future a producer's timestamp may lie.
@@ -89,13 +89,13 @@ keys! { TOPIC_KEYS: Topic, internal = false;
     /// Whether records carry the producer's time or that of their arrival.
     "message.timestamp.type" String = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]), Medium, Entity, Honoured;
     /// Part of a log that must be uncompacted before compaction is worth it.
-    "min.cleanable.dirty.ratio" Double = "0.5", UpTo(1.0), Medium, Entity, Honoured;
+    "min.cleanable.dirty.ratio" Double = "0.5", UpTo(1.0), Medium, Entity, Ignored(COMPACTION);
     /// Age before which a record is not compacted away.
-    "min.compaction.lag.ms" Long = "0", AtLeast(0), Medium, Entity, Honoured;
+    "min.compaction.lag.ms" Long = "0", AtLeast(0), Medium, Entity, Ignored(COMPACTION);
     /// Replicas that must be in sync for a write with `acks=all` to be accepted.
     "min.insync.replicas" Int = "1", AtLeast(1), Medium, Entity, Honoured;
     /// Whether a new segment takes its whole space at once.
-    "preallocate" Boolean = "false", Any, Medium, Entity, Honoured;
+    "preallocate" Boolean = "false", Any, Medium, Entity, Ignored(PREALLOCATE);
     /// Whether a tiered topic stops copying and only reads what is in tiered storage.
     "remote.log.copy.disable" Boolean = "false", Any, Medium, Entity, Ignored(REMOTE);
     /// Whether what is in tiered storage goes when the topic leaves it.
@@ -115,7 +115,7 @@ keys! { TOPIC_KEYS: Topic, internal = false;
     /// Age at which a segment is closed although it is not full.
     "segment.ms" Long = "604800000", AtLeast(1), Medium, Entity, Honoured;
     /// Whether a replica that is not in sync may lead when no other is left, at the price of records.
-    "unclean.leader.election.enable" Boolean = "false", Any, Medium, Entity, Honoured;
+    "unclean.leader.election.enable" Boolean = "false", Any, Medium, Entity, Ignored(ONE_NODE);
 }
 
 keys! { TOPIC_INTERNAL_KEYS: Topic, internal = true;

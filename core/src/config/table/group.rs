@@ -35,7 +35,7 @@ keys! { KEYS: Broker, internal = false;
     /// Largest write buffer that the group coordinator keeps for reuse.
     "group.coordinator.cached.buffer.max.bytes" Int = "1048588", AtLeast(524_288), Medium, ClusterWide, Ignored(LOADING);
     /// Kinds of groups that the coordinator serves.
-    "group.coordinator.rebalance.protocols" List = "classic,consumer,streams", NonEmptySetOf(&["consumer", "classic", "share", "streams"]), Medium, ReadOnly, Honoured;
+    "group.coordinator.rebalance.protocols" List = "classic,consumer,streams", NonEmptySetOf(&["consumer", "classic", "share", "streams"]), Medium, ReadOnly, Ignored(CONSUMER);
     /// Threads of the group coordinator.
     "group.coordinator.threads" Int = "4", AtLeast(1), High, ReadOnly, Ignored(SHARDS);
     /// How long the first rebalance of an empty group waits for more members.
@@ -75,7 +75,7 @@ keys! { KEYS: Broker, internal = false;
     /// Longest text that may go with a committed offset.
     "offset.metadata.max.bytes" Int = "4096", Any, High, ReadOnly, Honoured;
     /// How long a commit of offsets waits for its replicas.
-    "offsets.commit.timeout.ms" Int = "5000", AtLeast(1), High, ReadOnly, Honoured;
+    "offsets.commit.timeout.ms" Int = "5000", AtLeast(1), High, ReadOnly, Ignored(ONE_REPLICA);
     /// Bytes read at once when committed offsets are loaded.
     "offsets.load.buffer.size" Int = "5242880", AtLeast(1), High, ReadOnly, Ignored(LOADING);
     /// How often committed offsets are looked over for those to forget.
@@ -83,7 +83,7 @@ keys! { KEYS: Broker, internal = false;
     /// Minutes after which offsets of a group without members are forgotten.
     "offsets.retention.minutes" Int = "10080", AtLeast(1), High, ReadOnly, Honoured;
     /// Codec of the topic of committed offsets, as Kafka numbers codecs.
-    "offsets.topic.compression.codec" Int = "0", Any, High, ReadOnly, Honoured;
+    "offsets.topic.compression.codec" Int = "0", Any, High, ReadOnly, Ignored(PLAIN_OFFSETS);
     /// Partitions of the topic of committed offsets; not to be changed later.
     "offsets.topic.num.partitions" Int = "50", AtLeast(1), High, ReadOnly, Honoured;
     /// Replicas of the topic of committed offsets.

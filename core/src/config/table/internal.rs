@@ -22,7 +22,7 @@ keys! { KEYS: Broker, internal = true;
     /// How long after the start the log's chores first run.
     "log.initial.task.delay.ms" Long = "30000", AtLeast(0), Low, ReadOnly, Honoured;
     /// How often forgotten producers are removed from memory.
-    "producer.id.expiration.check.interval.ms" Int = "600000", AtLeast(1), Low, ReadOnly, Honoured;
+    "producer.id.expiration.check.interval.ms" Int = "600000", AtLeast(1), Low, ReadOnly, Ignored(PRODUCERS);
     /// How long an index from tiered storage is kept unused; -1 for ever.
     "remote.log.index.file.cache.ttl.ms" Long = "900000", AtLeast(-1), Low, ReadOnly, Ignored(REMOTE);
     /// Longest pause before a failed task of tiered storage is tried again.

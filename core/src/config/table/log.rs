@@ -18,7 +18,7 @@ keys! { KEYS: Broker, internal = false;
     /// Memory of all cleaner threads together for remembering keys.
     "log.cleaner.dedupe.buffer.size" Long = "134217728", Any, Medium, ClusterWide, Ignored(COMPACTION);
     /// How long tombstones stay in a compacted log, so that readers see the deletion.
-    "log.cleaner.delete.retention.ms" Long = "86400000", AtLeast(0), Medium, ClusterWide, Honoured;
+    "log.cleaner.delete.retention.ms" Long = "86400000", AtLeast(0), Medium, ClusterWide, Ignored(COMPACTION);
     /// Whether compacted topics are compacted at all.
     "log.cleaner.enable" Boolean = "true", Any, Medium, ReadOnly, Ignored(COMPACTION);
     /// How full the cleaner's memory for keys may become.
@@ -28,11 +28,11 @@ keys! { KEYS: Broker, internal = false;
     /// Most bytes that all cleaners together read and write in a second.
     "log.cleaner.io.max.bytes.per.second" Double = "1.7976931348623157E308", Any, Medium, ClusterWide, Ignored(COMPACTION);
     /// Age at which a record must become eligible for compaction.
-    "log.cleaner.max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Medium, ClusterWide, Honoured;
+    "log.cleaner.max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Medium, ClusterWide, Ignored(COMPACTION);
     /// Part of a log that must be uncompacted before compaction is worth it.
-    "log.cleaner.min.cleanable.ratio" Double = "0.5", UpTo(1.0), Medium, ClusterWide, Honoured;
+    "log.cleaner.min.cleanable.ratio" Double = "0.5", UpTo(1.0), Medium, ClusterWide, Ignored(COMPACTION);
     /// Age before which a record is not compacted away.
-    "log.cleaner.min.compaction.lag.ms" Long = "0", AtLeast(0), Medium, ClusterWide, Honoured;
+    "log.cleaner.min.compaction.lag.ms" Long = "0", AtLeast(0), Medium, ClusterWide, Ignored(COMPACTION);
     /// Threads that compact logs.
     "log.cleaner.threads" Int = "1", AtLeast(0), Medium, ClusterWide, Ignored(SHARDS);
     /// What becomes of old records: deleted, compacted by key, both, or neither.
@@ -64,7 +64,7 @@ keys! { KEYS: Broker, internal = false;
     /// Whether records carry the producer's time or that of their arrival.
     "log.message.timestamp.type" String = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]), Medium, ClusterWide, Honoured;
     /// Whether a new segment takes its whole space at once.
-    "log.preallocate" Boolean = "false", Any, Medium, ClusterWide, Honoured;
+    "log.preallocate" Boolean = "false", Any, Medium, ClusterWide, Ignored(PREALLOCATE);
     /// Size of a partition beyond which its oldest segments go; -1 for no bound.
     "log.retention.bytes" Long = "-1", Any, High, ClusterWide, Honoured;
     /// How often logs are looked over for segments to delete.

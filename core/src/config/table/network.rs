@@ -18,7 +18,7 @@ keys! { KEYS: Broker, internal = false;
     /// Addresses to listen on, as `NAME://host:port`; no host means every interface.
     "listeners" List = "PLAINTEXT://:9092", DistinctNonEmpty, High, PerBroker, Honoured;
     /// Most new connections in a second.
-    "max.connection.creation.rate" Int = "2147483647", AtLeast(0), Medium, ClusterWide, Honoured;
+    "max.connection.creation.rate" Int = "2147483647", AtLeast(0), Medium, ClusterWide, Ignored(CONNECTION_RATE);
     /// Most connections at the same time.
     "max.connections" Int = "2147483647", AtLeast(0), Medium, ClusterWide, Honoured;
     /// Most connections from one address at the same time.
@@ -30,11 +30,11 @@ keys! { KEYS: Broker, internal = false;
     /// Threads that read and write the network.
     "num.network.threads" Int = "3", AtLeast(1), High, ClusterWide, Ignored(SHARDS);
     /// Bytes of requests that may wait before no more is read from the network; -1 for no bound.
-    "queued.max.request.bytes" Long = "-1", Any, Medium, ReadOnly, Honoured;
+    "queued.max.request.bytes" Long = "-1", Any, Medium, ReadOnly, Ignored(QUEUES);
     /// Requests that may wait before no more is read from the network.
-    "queued.max.requests" Int = "500", AtLeast(1), High, ReadOnly, Honoured;
+    "queued.max.requests" Int = "500", AtLeast(1), High, ReadOnly, Ignored(QUEUES);
     /// How long a request of this broker to another may stay unanswered.
-    "request.timeout.ms" Int = "30000", Any, High, ReadOnly, Honoured;
+    "request.timeout.ms" Int = "30000", Any, High, ReadOnly, Ignored(ONE_NODE);
     /// Longest time that connecting to another node may take, after repeated failures.
     "socket.connection.setup.timeout.max.ms" Long = "30000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
     /// How long connecting to another node may take at first.

@@ -4,13 +4,13 @@ use super::rows::*;
 
 keys! { KEYS: Broker, internal = false;
     /// Time between two heartbeats of a broker to the controller.
-    "broker.heartbeat.interval.ms" Int = "2000", Any, Medium, ReadOnly, Honoured;
+    "broker.heartbeat.interval.ms" Int = "2000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
     /// Older name of `node.id`.
     "broker.id" Int = "-1", Any, High, ReadOnly, Honoured;
     /// Rack or zone of this broker, for spreading replicas and for reading from the nearest one.
     "broker.rack" String = null, Any, Medium, ReadOnly, Honoured;
     /// Time without heartbeats after which the controller fences a broker.
-    "broker.session.timeout.ms" Int = "9000", Any, Medium, ReadOnly, Honoured;
+    "broker.session.timeout.ms" Int = "9000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
     /// Listeners that belong to the controller; the first of them is how others reach it.
     "controller.listener.names" List = required, DistinctNonEmpty, High, ReadOnly, Honoured;
     /// How long the metadata leader collects records before it writes them out.
@@ -50,11 +50,11 @@ keys! { KEYS: Broker, internal = false;
     /// Age at which a segment of the metadata log is closed.
     "metadata.log.segment.ms" Long = "604800000", Any, High, ReadOnly, Honoured;
     /// Quiet time after which the controller writes a record without content; 0 for never.
-    "metadata.max.idle.interval.ms" Int = "500", AtLeast(0), Low, ReadOnly, Honoured;
+    "metadata.max.idle.interval.ms" Int = "500", AtLeast(0), Low, ReadOnly, Ignored(METADATA_LOG);
     /// Size beyond which old metadata segments and snapshots go.
-    "metadata.max.retention.bytes" Long = "104857600", Any, High, ReadOnly, Honoured;
+    "metadata.max.retention.bytes" Long = "104857600", Any, High, ReadOnly, Ignored(METADATA_LOG);
     /// Age at which old metadata segments and snapshots go.
-    "metadata.max.retention.ms" Long = "604800000", Any, High, ReadOnly, Honoured;
+    "metadata.max.retention.ms" Long = "604800000", Any, High, ReadOnly, Ignored(METADATA_LOG);
     /// Number of this node in the cluster.
     "node.id" Int = required, AtLeast(0), High, ReadOnly, Honoured;
     /// Whether this node is a broker, a controller or both.

@@ -34,7 +34,7 @@ keys! { KEYS: Broker, internal = false;
     /// How often high watermarks are written down.
     "replica.high.watermark.checkpoint.interval.ms" Long = "5000", Any, High, ReadOnly, Honoured;
     /// Time without catching up after which a replica is out of sync.
-    "replica.lag.time.max.ms" Long = "30000", Any, High, ReadOnly, Honoured;
+    "replica.lag.time.max.ms" Long = "30000", Any, High, ReadOnly, Ignored(ONE_NODE);
     /// Plugin that chooses which replica a consumer reads from.
     "replica.selector.class" String = null, Any, Medium, ReadOnly, NotBuilt;
     /// Receive buffer of a follower's connections.
@@ -46,7 +46,7 @@ keys! { KEYS: Broker, internal = false;
     /// How long one sample of a replication quota lasts.
     "replication.quota.window.size.seconds" Int = "1", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
     /// Whether a replica that is not in sync may lead when no other is left, at the price of records.
-    "unclean.leader.election.enable" Boolean = "false", Any, High, ClusterWide, Honoured;
+    "unclean.leader.election.enable" Boolean = "false", Any, High, ClusterWide, Ignored(ONE_NODE);
 }
 
 // Kafka takes these at run time only and shows them only when they are set.
