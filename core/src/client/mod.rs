@@ -6,8 +6,11 @@
 
 pub mod cluster;
 pub mod network;
+pub mod partitioner;
+pub mod producer;
 pub mod session;
 
 pub use cluster::Cluster;
 pub use network::{Failure, LinkEffect, LinkEvent, LinkId, Network, Reply, RequestId, Target};
+pub use producer::{Delivery, DeliveryError, Producer, ProducerConfig, ProducerRecord, RecordId, RecordMetadata};
 pub use session::{Destination, Session, SessionConfig, Topics};
