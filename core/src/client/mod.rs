@@ -4,13 +4,20 @@
 //! first, and matches responses to requests. [`Session`] adds what is known of the cluster. Everything above it is told of
 //! answers and asks for more.
 
+pub mod assignor;
 pub mod cluster;
+pub mod consumer;
+pub mod membership;
 pub mod network;
 pub mod partitioner;
 pub mod producer;
 pub mod session;
 
 pub use cluster::Cluster;
+pub use consumer::{AutoOffsetReset, Consumer, ConsumerConfig, ConsumerEvent, ConsumerRecord};
+pub use membership::MembershipConfig;
 pub use network::{Failure, LinkEffect, LinkEvent, LinkId, Network, Reply, RequestId, Target};
-pub use producer::{Delivery, DeliveryError, Producer, ProducerConfig, ProducerRecord, RecordId, RecordMetadata};
+pub use producer::{
+    Delivery, DeliveryError, Producer, ProducerConfig, ProducerRecord, RecordId, RecordMetadata,
+};
 pub use session::{Destination, Session, SessionConfig, Topics};

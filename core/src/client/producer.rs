@@ -217,12 +217,15 @@ impl Producer {
 
     /// Whether every record has had its delivery.
     pub fn is_idle(&self) -> bool {
-        self.unassigned.is_empty() && self.in_flight.is_empty() && self.queues.values().all(|q| q.batches.is_empty())
+        self.unassigned.is_empty()
+            && self.in_flight.is_empty()
+            && self.queues.values().all(|q| q.batches.is_empty())
     }
 
     /// Records that have not had their delivery.
     pub fn outstanding(&self) -> usize {
-        let queued: usize = self.queues.values().flat_map(|queue| &queue.batches).map(|batch| batch.ids.len()).sum();
+        let queued: usize =
+            self.queues.values().flat_map(|queue| &queue.batches).map(|batch| batch.ids.len()).sum();
         queued + self.unassigned.len()
     }
 
@@ -256,8 +259,11 @@ impl Producer {
     pub fn deadline(&self) -> Option<Instant> {
         let ready = self.queues.values().filter(|queue| !queue.in_flight).filter_map(|queue| {
             let first = queue.batches.front()?;
-            let linger =
-                if self.flushing || queue.batches.len() > 1 { first.created } else { first.created.plus_ms(self.config.linger_ms) };
+            let linger = if self.flushing || queue.batches.len() > 1 {
+                first.created
+            } else {
+                first.created.plus_ms(self.config.linger_ms)
+            };
             // What waits for its leader or the producer id is woken by their answers.
             self.can_send().then(|| linger.max(first.not_before))
         });
@@ -287,7 +293,9 @@ impl Producer {
             }
             let error = self.session.cluster().topics.get(&record.topic).and_then(|topic| topic.error);
             match error {
-                Some(error) if !error.is_retriable() => self.fail(id, record.topic, DeliveryError::Refused(error)),
+                Some(error) if !error.is_retriable() => {
+                    self.fail(id, record.topic, DeliveryError::Refused(error))
+                }
                 _ if give_up <= now.monotonic => self.fail(id, record.topic, DeliveryError::TimedOut),
                 _ => self.unassigned.push_back((id, record, give_up)),
             }
@@ -361,7 +369,8 @@ impl Producer {
         if not_before > now || !self.session.is_ready() {
             return;
         }
-        let request = InitProducerIdRequest { transaction_timeout_ms: i32::MAX, ..InitProducerIdRequest::default() };
+        let request =
+            InitProducerIdRequest { transaction_timeout_ms: i32::MAX, ..InitProducerIdRequest::default() };
         if let Some(id) = self.session.send(now, &Destination::Any, (0, 5), request) {
             self.identity = Identity::Asked(id);
         }
@@ -391,11 +400,8 @@ impl Producer {
             };
             if let Identity::Known { producer_id, epoch } = self.identity {
                 let current = batch.sequence.filter(|(id, of, _)| (*id, *of) == (producer_id, epoch));
-                let (_, _, sequence) = *batch.sequence.insert(current.unwrap_or((
-                    producer_id,
-                    epoch,
-                    queue.next_sequence,
-                )));
+                let (_, _, sequence) =
+                    *batch.sequence.insert(current.unwrap_or((producer_id, epoch, queue.next_sequence)));
                 batch.builder.set_producer(producer_id, epoch, sequence, false);
                 let count = i32::try_from(batch.ids.len()).unwrap_or(i32::MAX);
                 queue.next_sequence = increment_sequence(sequence, count);
@@ -429,8 +435,12 @@ impl Producer {
             }
         }
         let timeout_ms = i32::try_from(self.config.session.request_timeout_ms).unwrap_or(i32::MAX);
-        let request =
-            ProduceRequest { acks: self.config.acks, timeout_ms, topic_data: topics, ..ProduceRequest::default() };
+        let request = ProduceRequest {
+            acks: self.config.acks,
+            timeout_ms,
+            topic_data: topics,
+            ..ProduceRequest::default()
+        };
         let Some(target) = self.session.resolve(&Destination::Node(leader)) else { return };
         let id = self.session.network().send_expecting(
             now,
@@ -515,7 +525,9 @@ impl Producer {
         if let Err(DeliveryError::Refused(error)) = &outcome
             && matches!(
                 error,
-                ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerEpoch
+                ErrorCode::OutOfOrderSequenceNumber
+                    | ErrorCode::UnknownProducerId
+                    | ErrorCode::InvalidProducerEpoch
             )
         {
             // The sequence is broken: what follows begins a new one under a new id.
