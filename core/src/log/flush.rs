@@ -1,6 +1,7 @@
 //! What has to be synced. The log does not sync: its owner asks the driver, and says when that is done.
 
 use super::error::LogError;
+use super::file_names::LEADER_EPOCH_CHECKPOINT;
 use super::log::Log;
 use super::store::LogStore;
 use crate::time::{Instant, Now};
@@ -42,6 +43,12 @@ impl<S: LogStore> Log<S> {
         self.rolled.then_some(FlushScope::Inactive)
     }
 
+    /// When [`Log::flush_due`] will ask for something because of `flush.ms`.
+    pub fn flush_deadline(&self) -> Option<Instant> {
+        let bounded = self.unflushed_messages() > 0 && self.config.flush_ms < i64::MAX;
+        bounded.then(|| self.last_flush.plus_ms(self.config.flush_ms))
+    }
+
     /// Says what to sync, and hands what the indexes hold back to their files. Call [`Log::flushed`] when it has been synced.
     pub fn plan_flush(
         &mut self,
@@ -49,20 +56,33 @@ impl<S: LogStore> Log<S> {
         now: Now,
         scope: FlushScope,
     ) -> Result<FlushPlan<S::File>, LogError> {
+        self.plan(store, now, scope, false)
+    }
+
+    fn plan(
+        &mut self,
+        store: &mut S,
+        now: Now,
+        scope: FlushScope,
+        closing: bool,
+    ) -> Result<FlushPlan<S::File>, LogError> {
         let active_base_offset = self.active().map_or(self.log_end_offset, |active| active.base_offset);
         let up_to = match scope {
             FlushScope::Inactive => active_base_offset,
             FlushScope::All => self.log_end_offset,
         };
         let first = self.segment_index(self.recovery_point).unwrap_or(0);
+        let has_news = self.recovery_point < self.log_end_offset;
         let mut files = Vec::new();
         for segment in self.segments.iter_mut().skip(first) {
             if segment.base_offset != active_base_offset {
                 files.extend(segment.files());
-            } else if scope == FlushScope::All {
-                segment.write_out_indexes(store, false)?;
+            } else if scope == FlushScope::All && (segment.write_out_indexes(store, closing)? || has_news) {
                 files.extend(segment.files());
             }
+        }
+        if std::mem::take(&mut self.epochs_changed) {
+            files.push(store.open(&self.path(LEADER_EPOCH_CHECKPOINT))?);
         }
         let directories = std::mem::take(&mut self.directory_changed).then(|| self.dir.clone());
         self.rolled = false;
@@ -94,10 +114,7 @@ impl<S: LogStore> Log<S> {
     pub fn close(&mut self, store: &mut S, now: Now) -> Result<FlushPlan<S::File>, LogError> {
         self.producers.set_map_end_offset(self.log_end_offset);
         self.take_producer_snapshot(store)?;
-        if let Some(active) = self.segments.last_mut() {
-            active.write_out_indexes(store, true)?;
-        }
-        self.plan_flush(store, now, FlushScope::All)
+        self.plan(store, now, FlushScope::All, true)
     }
 }
 

@@ -53,14 +53,15 @@ impl<F: Clone, const N: usize> IndexFile<F, N> {
         self.tail.push(entry);
     }
 
-    /// Writes the tail to the file and gives its memory back.
-    pub fn write_out<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<(), StoreError> {
-        if !self.tail.is_empty() {
-            store.append(&self.file, &[IoSlice::new(self.tail.as_flattened())])?;
-            self.written = self.entries();
-            self.tail = Vec::new();
+    /// Writes the tail to the file and gives its memory back. False if there was none.
+    pub fn write_out<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<bool, StoreError> {
+        if self.tail.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        store.append(&self.file, &[IoSlice::new(self.tail.as_flattened())])?;
+        self.written = self.entries();
+        self.tail = Vec::new();
+        Ok(true)
     }
 
     /// The entry at `index`, counted from 0.

@@ -45,6 +45,8 @@ pub struct Log<S: LogStore> {
     pub(super) last_flush: Instant,
     /// Files were created, renamed or removed since the directory was last synced.
     pub(super) directory_changed: bool,
+    /// The leader epochs were written since they were last synced.
+    pub(super) epochs_changed: bool,
     /// A segment was completed that has not been synced.
     pub(super) rolled: bool,
 }
@@ -245,9 +247,12 @@ impl<S: LogStore> Log<S> {
         format!("{}/{name}", self.dir)
     }
 
-    pub(super) fn write_epochs(&self, store: &mut S) -> Result<(), LogError> {
+    pub(super) fn write_epochs(&mut self, store: &mut S) -> Result<(), LogError> {
         let text = self.epochs.to_text();
-        Ok(store.write_replacing(&self.path(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?)
+        store.write_replacing(&self.path(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
+        self.epochs_changed = true;
+        self.directory_changed = true;
+        Ok(())
     }
 
     /// Renames files of a segment that is no longer part of the log, and removes them later.

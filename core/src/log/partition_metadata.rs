@@ -6,10 +6,12 @@ use super::error::LogError;
 use super::file_names::PARTITION_METADATA;
 use super::store::{LogStore, StoreError};
 
-/// Reads the topic id of a partition's directory; `None` if the file is missing.
+/// Reads the topic id of a partition's directory; `None` if the file is missing, or as empty as a power loss soon after
+/// its creation can leave it.
 pub fn read<S: LogStore>(store: &mut S, dir: &str) -> Result<Option<Uuid>, LogError> {
     let path = format!("{dir}/{PARTITION_METADATA}");
     let bytes = match store.read(&path) {
+        Ok(bytes) if bytes.iter().all(|byte| *byte == 0) => return Ok(None),
         Ok(bytes) => bytes,
         Err(StoreError::NotFound) => return Ok(None),
         Err(error) => return Err(error.into()),

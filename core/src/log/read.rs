@@ -136,6 +136,12 @@ impl<S: LogStore> Log<S> {
     /// Errors: [`LogError::OffsetOutOfRange`].
     pub fn offset_metadata(&self, store: &mut S, offset: i64) -> Result<LogOffsetMetadata, LogError> {
         self.check_range(offset)?;
+        if offset == self.log_end_offset {
+            return Ok(self.log_end_offset_metadata());
+        }
+        if let Some(at) = self.high_watermark_position.filter(|_| offset == self.high_watermark) {
+            return Ok(LogOffsetMetadata { offset, at });
+        }
         match self.find_start(store, offset, None)? {
             Some((index, start)) => {
                 let segment_base_offset = self.segments.get(index).map_or(0, |segment| segment.base_offset);

@@ -98,8 +98,8 @@ impl<S: LogStore> Recovery<S> {
     pub fn start(store: &mut S, now: Now, mut options: OpenLog) -> Result<Self, LogError> {
         let dir = options.dir.clone();
         store.create_dir(&dir)?;
-        let entries = remove_leftovers(store, &dir)?;
-        let (epochs, epochs_broken) = load_epochs(store, &dir)?;
+        let (entries, had_leftovers) = remove_leftovers(store, &dir)?;
+        let (epochs, epochs_broken) = load_epochs(store, &dir, options.clean_shutdown)?;
         let mut segments = Vec::new();
         let mut whole = Vec::new();
         for base_offset in offsets(&entries, LOG_SUFFIX) {
@@ -143,7 +143,8 @@ impl<S: LogStore> Recovery<S> {
             generation: 0,
             jitter_ms: 0,
             last_flush: now.monotonic,
-            directory_changed: true,
+            directory_changed: had_leftovers || whole.contains(&true) || entries.is_empty(),
+            epochs_changed: false,
             rolled: false,
         };
         let next_offset = log.log_start_offset;
@@ -403,19 +404,26 @@ fn ends_at_recovery_point<S: LogStore>(
     }
 }
 
-fn load_epochs<S: LogStore>(store: &mut S, dir: &str) -> Result<(LeaderEpochs, bool), LogError> {
+/// The leader epochs, and whether they have to be read from the batches: the file is broken, or a power loss took it.
+fn load_epochs<S: LogStore>(
+    store: &mut S,
+    dir: &str,
+    clean_shutdown: bool,
+) -> Result<(LeaderEpochs, bool), LogError> {
     match store.read(&format!("{dir}/{LEADER_EPOCH_CHECKPOINT}")) {
         Ok(bytes) => {
             Ok(LeaderEpochs::parse(&bytes).map_or((LeaderEpochs::default(), true), |epochs| (epochs, false)))
         }
-        Err(StoreError::NotFound) => Ok((LeaderEpochs::default(), false)),
+        Err(StoreError::NotFound) => Ok((LeaderEpochs::default(), !clean_shutdown)),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Removes what an interrupted deletion or cleaning left, and indexes without a log. Returns what stays.
-fn remove_leftovers<S: LogStore>(store: &mut S, dir: &str) -> Result<Vec<Entry>, LogError> {
+/// Removes what an interrupted deletion or cleaning left, and indexes without a log. Returns what stays, and whether
+/// anything went.
+fn remove_leftovers<S: LogStore>(store: &mut S, dir: &str) -> Result<(Vec<Entry>, bool), LogError> {
     let mut kept = Vec::new();
+    let mut had_leftovers = false;
     let entries = store.list(dir)?;
     let bases = offsets(&entries, LOG_SUFFIX);
     for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
@@ -429,11 +437,12 @@ fn remove_leftovers<S: LogStore>(store: &mut S, dir: &str) -> Result<Vec<Entry>,
             || entry.name.ends_with(".tmp");
         if orphan || leftover {
             store.remove(&format!("{dir}/{}", entry.name))?;
+            had_leftovers = true;
         } else {
             kept.push(entry);
         }
     }
-    Ok(kept)
+    Ok((kept, had_leftovers))
 }
 
 /// The offsets in the names that end with `suffix`, rising.

@@ -210,17 +210,18 @@ impl<F: Clone> Segment<F> {
             self.bytes_since_last_index_entry.saturating_add(header.size_in_bytes() as u64);
     }
 
-    /// Writes what the indexes hold back; with `closing`, the newest timestamp gets its entry first.
+    /// Writes what the indexes hold back; with `closing`, the newest timestamp gets its entry first. False if they held
+    /// nothing back.
     pub fn write_out_indexes<S: LogStore<File = F>>(
         &mut self,
         store: &mut S,
         closing: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         if closing && self.newest.timestamp >= 0 {
             self.time_index.push(self.newest);
         }
-        self.offset_index.write_out(store)?;
-        self.time_index.write_out(store)
+        let offsets = self.offset_index.write_out(store)?;
+        Ok(self.time_index.write_out(store)? || offsets)
     }
 
     /// The header of the batch at `position`; `None` at the end of the segment.

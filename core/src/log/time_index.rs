@@ -78,8 +78,8 @@ impl<F: Clone> TimeIndex<F> {
         self.last = entry;
     }
 
-    /// Brings the file up to date.
-    pub fn write_out<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<(), StoreError> {
+    /// Brings the file up to date. False if it was.
+    pub fn write_out<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<bool, StoreError> {
         self.entries.write_out(store)
     }
 
