@@ -15,7 +15,7 @@ use crate::coordinator::Token;
 const NOT_FOUND_VERSION: i16 = 6;
 
 /// How ListGroups calls the groups of this protocol.
-const CLASSIC_TYPE: &str = "Classic";
+const CLASSIC_TYPE: &str = "classic";
 
 impl GroupCoordinator {
     pub(super) fn describe_groups(&self, cx: &Cx<'_>, token: Token, version: i16, groups: &[Str]) -> Decided {

@@ -133,7 +133,7 @@ impl Turn<'_> {
         if self.group.is_pending(member_id) {
             if request.group_instance_id.is_some() {
                 // A static member is never sent away for an id.
-                return self.refuse_join(waiting, member_id.clone(), ErrorCode::UnknownServerError);
+                return self.refuse_join(waiting, Str::default(), ErrorCode::UnknownServerError);
             }
             return self.add_member(client, waiting, request, member_id.detached());
         }

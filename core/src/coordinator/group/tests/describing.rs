@@ -27,7 +27,7 @@ fn groups_are_listed_by_state_and_type() {
     let mut house = House::new();
     house.settle([Member { group: "settled", ..Member::new() }]);
     house.commit(&Member { group: "simple", ..Member::new() }, "t", 1);
-    let all = ["settled consumer Stable Classic", "simple  Empty Classic"];
+    let all = ["settled consumer Stable classic", "simple  Empty classic"];
     assert_eq!(list(&mut house, &[], &[]), all);
     assert_eq!(list(&mut house, &[" sTaBle "], &[]), all[..1]);
     assert_eq!(list(&mut house, &["Empty", "Dead"], &["CLASSIC"]), all[1..]);
