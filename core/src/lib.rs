@@ -15,6 +15,7 @@ pub mod log;
 pub mod machine;
 pub mod metadata;
 pub mod partition;
+pub mod quorum;
 pub mod record;
 pub mod rng;
 pub mod time;

@@ -12,16 +12,10 @@ pub const KRAFT_VERSION: &str = "kraft.version";
 /// Eligible leader replicas (KIP-966).
 pub const ELIGIBLE_LEADER_REPLICAS_VERSION: &str = "eligible.leader.replicas.version";
 
-/// The features this build supports besides `metadata.version`: (name, lowest, highest). A finalized level outside stops the node.
-/// What Kafka 4.3 supports and this build has not built is supported at 0 only.
-pub const SUPPORTED: [(&str, i16, i16); 6] = [
-    (ELIGIBLE_LEADER_REPLICAS_VERSION, 0, 1),
-    ("group.version", 0, 0),
-    (KRAFT_VERSION, 0, 1),
-    ("share.version", 0, 0),
-    ("streams.version", 0, 0),
-    ("transaction.version", 0, 0),
-];
+/// The features this build supports besides `metadata.version`: (name, lowest, highest), as registrations and ApiVersions state
+/// them. What Kafka 4.3 supports and this build has not built is not in here: a finalized level of it stops the node.
+pub const SUPPORTED: [(&str, i16, i16); 2] =
+    [(ELIGIBLE_LEADER_REPLICAS_VERSION, 0, 1), (KRAFT_VERSION, 0, 1)];
 
 /// The features that Kafka 4.3 knows, by name, with its highest level.
 pub const KNOWN: [(&str, i16); 7] = [

@@ -1,6 +1,11 @@
 //! What the controller decides: sent there, answered from there.
 
 use bytes::Bytes;
+use ottla_protocol::messages::{
+    DescribeQuorumResponse, ElectLeadersResponse, InitProducerIdRequest, InitProducerIdResponse,
+    UpdateFeaturesResponse,
+};
+use ottla_protocol::{ApiKey, ErrorCode};
 
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::Message;
@@ -9,7 +14,30 @@ use crate::controller::{ControllerEvent, ControllerRequest, ControllerResponse};
 use crate::log::LogStore;
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
-    let asked = ControllerRequest::CreateTopics(request.decode(body)?);
+    let asked = match request.api {
+        ApiKey::CreateTopics => ControllerRequest::CreateTopics(request.decode(body)?),
+        ApiKey::DeleteTopics => ControllerRequest::DeleteTopics(request.decode(body)?),
+        ApiKey::CreatePartitions => ControllerRequest::CreatePartitions(request.decode(body)?),
+        ApiKey::IncrementalAlterConfigs => ControllerRequest::IncrementalAlterConfigs(request.decode(body)?),
+        ApiKey::AlterConfigs => ControllerRequest::AlterConfigs(request.decode(body)?),
+        ApiKey::UpdateFeatures => ControllerRequest::UpdateFeatures(request.decode(body)?),
+        ApiKey::ElectLeaders => ControllerRequest::ElectLeaders(request.decode(body)?),
+        ApiKey::AlterPartitionReassignments => {
+            ControllerRequest::AlterPartitionReassignments(request.decode(body)?)
+        }
+        ApiKey::ListPartitionReassignments => {
+            ControllerRequest::ListPartitionReassignments(request.decode(body)?)
+        }
+        ApiKey::DescribeQuorum => ControllerRequest::DescribeQuorum(request.decode(body)?),
+        ApiKey::InitProducerId => {
+            let asked: InitProducerIdRequest = request.decode(body)?;
+            match init_producer_id(&asked) {
+                Ok(()) => ControllerRequest::NextProducerId,
+                Err(error) => return Ok(Outcome::Reply(request.respond(&producer_id(Err(error)), []))),
+            }
+        }
+        other => return Err(format!("{} is advertised and has no handler", other.name())),
+    };
     env.cx.effects.tell(Message::Controller(ControllerEvent::Request {
         token: env.token(request),
         context: request.context.clone(),
@@ -18,8 +46,61 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     Ok(Outcome::Wait(Box::new(Pending::Controller)))
 }
 
-pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> Outcome<S> {
-    match response {
-        ControllerResponse::CreateTopics(answer) => Outcome::Reply(request.respond(&answer, [])),
+/// What an idempotent producer may ask; transactions are not built.
+fn init_producer_id(asked: &InitProducerIdRequest) -> Result<(), ErrorCode> {
+    let has_id = asked.producer_id != -1;
+    let has_epoch = asked.producer_epoch != -1;
+    match &asked.transactional_id {
+        _ if has_id != has_epoch => Err(ErrorCode::InvalidRequest),
+        Some(id) if id.is_empty() => Err(ErrorCode::InvalidRequest),
+        Some(_) => Err(ErrorCode::TransactionalIdAuthorizationFailed),
+        None => Ok(()),
     }
+}
+
+fn producer_id(given: Result<i64, ErrorCode>) -> InitProducerIdResponse {
+    match given {
+        Ok(producer_id) => InitProducerIdResponse { producer_id, producer_epoch: 0, ..Default::default() },
+        Err(error) => InitProducerIdResponse {
+            error_code: error.code(),
+            producer_id: -1,
+            producer_epoch: -1,
+            ..InitProducerIdResponse::default()
+        },
+    }
+}
+
+pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> Handled<S> {
+    Ok(Outcome::Reply(match response {
+        ControllerResponse::CreateTopics(answer) => request.respond(&answer, []),
+        ControllerResponse::DeleteTopics(answer) => request.respond(&answer, []),
+        ControllerResponse::CreatePartitions(answer) => request.respond(&answer, []),
+        ControllerResponse::IncrementalAlterConfigs(answer) => request.respond(&answer, []),
+        ControllerResponse::AlterConfigs(answer) => request.respond(&answer, []),
+        ControllerResponse::UpdateFeatures(answer) => request.respond(&answer, []),
+        ControllerResponse::ElectLeaders(answer) => request.respond(&answer, []),
+        ControllerResponse::AlterPartitionReassignments(answer) => request.respond(&answer, []),
+        ControllerResponse::ListPartitionReassignments(answer) => request.respond(&answer, []),
+        ControllerResponse::DescribeQuorum(answer) => request.respond(&answer, []),
+        ControllerResponse::NextProducerId(id) => request.respond(&producer_id(Ok(id)), []),
+        ControllerResponse::Failed(error) => return failed(request, error),
+    }))
+}
+
+/// Nothing was done: the answer says so where it has a place for it, or the client is sent away to come back.
+fn failed<S: LogStore>(request: &Request, error: ErrorCode) -> Handled<S> {
+    let error_code = error.code();
+    Ok(Outcome::Reply(match request.api {
+        ApiKey::InitProducerId => request.respond(&producer_id(Err(error)), []),
+        ApiKey::UpdateFeatures => {
+            request.respond(&UpdateFeaturesResponse { error_code, ..UpdateFeaturesResponse::default() }, [])
+        }
+        ApiKey::DescribeQuorum => {
+            request.respond(&DescribeQuorumResponse { error_code, ..DescribeQuorumResponse::default() }, [])
+        }
+        ApiKey::ElectLeaders if request.version >= 1 => {
+            request.respond(&ElectLeadersResponse { error_code, ..ElectLeadersResponse::default() }, [])
+        }
+        api => return Err(format!("{}: the metadata log failed with {error:?}", api.name())),
+    }))
 }

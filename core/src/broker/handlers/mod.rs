@@ -165,7 +165,7 @@ pub fn resume<S: LogStore>(
         (Pending::DeleteRecords(join), Resume::Shard(_, DataResponse::Deleted(parts))) => {
             Ok(delete_records::resume(request, join, parts))
         }
-        (Pending::Controller, Resume::Controller(response)) => Ok(forward::resume(request, response)),
+        (Pending::Controller, Resume::Controller(response)) => forward::resume(request, response),
         (Pending::Group(join), Resume::Group(response)) => group::resume(env, request, join, response),
         // An answer that comes after its request went another way.
         (pending, _) => Ok(Outcome::Wait(Box::new(pending))),

@@ -1,0 +1,288 @@
+//! IncrementalAlterConfigs and AlterConfigs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ottla_protocol::messages::alter_configs_request::AlterConfigsRequest;
+use ottla_protocol::messages::alter_configs_response::{self, AlterConfigsResponse};
+use ottla_protocol::messages::incremental_alter_configs_request::IncrementalAlterConfigsRequest;
+use ottla_protocol::messages::incremental_alter_configs_response::{self, IncrementalAlterConfigsResponse};
+use ottla_protocol::records::MetadataRecord;
+use ottla_protocol::records::metadata::ConfigRecord;
+use ottla_protocol::{ErrorCode, Str};
+
+use super::{ApiError, names};
+use crate::config::{
+    self, AlterOp, Alteration, BrokerConfig, ConfigError, Scope, validate_broker_configs,
+    validate_client_metrics_configs, validate_group_configs, validate_topic_configs,
+};
+use crate::metadata::{ConfigResource, ConfigResourceType, MetadataImage};
+
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+
+/// One change as requested; `op` is the protocol's number.
+struct Asked {
+    name: Str,
+    op: i8,
+    value: Option<Str>,
+}
+
+/// Decides which keys change, and what is written.
+pub fn incremental_alter_configs(
+    image: &MetadataImage,
+    broker: &BrokerConfig,
+    request: &IncrementalAlterConfigsRequest,
+) -> (Vec<MetadataRecord>, IncrementalAlterConfigsResponse) {
+    let resources = request.resources.iter().map(|resource| {
+        let configs = resource.configs.iter();
+        let asked = configs.map(|one| Asked {
+            name: one.name.clone(),
+            op: one.config_operation,
+            value: one.value.clone(),
+        });
+        (resource.resource_type, resource.resource_name.clone(), asked.collect())
+    });
+    let (records, outcomes) = alter(image, broker, resources.collect(), false);
+    let responses = outcomes.into_iter().map(|(resource_type, resource_name, outcome)| {
+        let (error_code, error_message) = ApiError::split(outcome);
+        incremental_alter_configs_response::AlterConfigsResourceResponse {
+            error_code,
+            error_message,
+            resource_type,
+            resource_name,
+        }
+    });
+    let response = IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses: responses.collect() };
+    (if request.validate_only { Vec::new() } else { records }, response)
+}
+
+/// Decides what becomes of resources of which every key is given.
+pub fn alter_configs(
+    image: &MetadataImage,
+    broker: &BrokerConfig,
+    request: &AlterConfigsRequest,
+) -> (Vec<MetadataRecord>, AlterConfigsResponse) {
+    let resources = request.resources.iter().map(|resource| {
+        let set = |name: &Str, value: &Option<Str>| Asked {
+            name: name.clone(),
+            op: AlterOp::Set as i8,
+            value: value.clone(),
+        };
+        let asked = resource.configs.iter().map(|one| set(&one.name, &one.value));
+        (resource.resource_type, resource.resource_name.clone(), asked.collect())
+    });
+    let (records, outcomes) = alter(image, broker, resources.collect(), true);
+    let responses = outcomes.into_iter().map(|(resource_type, resource_name, outcome)| {
+        let (error_code, error_message) = ApiError::split(outcome);
+        alter_configs_response::AlterConfigsResourceResponse {
+            error_code,
+            error_message,
+            resource_type,
+            resource_name,
+        }
+    });
+    let response = AlterConfigsResponse { throttle_time_ms: 0, responses: responses.collect() };
+    (if request.validate_only { Vec::new() } else { records }, response)
+}
+
+type Outcomes = Vec<(i8, Str, Result<(), ApiError>)>;
+
+/// With `replace`, keys that are not given are removed.
+fn alter(
+    image: &MetadataImage,
+    broker: &BrokerConfig,
+    resources: Vec<(i8, Str, Vec<Asked>)>,
+    replace: bool,
+) -> (Vec<MetadataRecord>, Outcomes) {
+    let mut times: BTreeMap<(i8, Str), usize> = BTreeMap::new();
+    for (kind, name, _) in &resources {
+        *times.entry((*kind, name.clone())).or_default() += 1;
+    }
+    let mut records = Vec::new();
+    let mut outcomes = Vec::with_capacity(resources.len());
+    for (kind, name, asked) in resources {
+        let outcome = if times.get(&(kind, name.clone())).is_some_and(|times| *times > 1) {
+            Err(invalid_request("Each resource must appear at most once."))
+        } else {
+            alter_resource(image, broker, kind, &name, asked, replace)
+                .map(|mut changes| records.append(&mut changes))
+        };
+        outcomes.push((kind, name, outcome));
+    }
+    (records, outcomes)
+}
+
+fn alter_resource(
+    image: &MetadataImage,
+    broker: &BrokerConfig,
+    kind: i8,
+    name: &Str,
+    asked: Vec<Asked>,
+    replace: bool,
+) -> Result<Vec<MetadataRecord>, ApiError> {
+    let Some(resource_type) = ConfigResourceType::from_code(kind) else {
+        return Err(invalid_request(format!("Unknown resource type {kind}")));
+    };
+    let alterations = parse(asked)?;
+    check_name(broker, resource_type, name)?;
+    if resource_type == ConfigResourceType::BrokerLogger {
+        return Err(ApiError::new(ErrorCode::InvalidConfig, "This build has no loggers to configure."));
+    }
+    let resource = ConfigResource::new(resource_type, name.detached());
+    let current = texts(&image.configs.of(&resource));
+    let alterations = if replace { with_removals(alterations, &current) } else { alterations };
+    check_elr(image, &resource, resource_type, &alterations)?;
+    let changes =
+        config::alter_configs(scope(resource_type), &current, &alterations).map_err(invalid_config)?;
+    let mut after = current.clone();
+    for (key, value) in &changes {
+        match value {
+            Some(value) => after.insert(key.clone(), value.clone()),
+            None => after.remove(key),
+        };
+    }
+    validate(broker, resource_type, name, &current, &after)?;
+    if resource_type == ConfigResourceType::Topic {
+        names::validate(name)?;
+        if image.topic(name).is_none() {
+            let sentence = format!("The topic '{name}' does not exist.");
+            return Err(ApiError::new(ErrorCode::UnknownTopicOrPartition, sentence));
+        }
+    }
+    let record = |(key, value): (String, Option<String>)| {
+        ConfigRecord {
+            resource_type: resource.kind,
+            resource_name: resource.name.clone(),
+            name: key.into(),
+            value: value.map(Str::from),
+        }
+        .into()
+    };
+    Ok(changes.into_iter().map(record).collect())
+}
+
+fn parse(asked: Vec<Asked>) -> Result<Vec<Alteration>, ApiError> {
+    let is_null = |one: &&Asked| one.op != AlterOp::Delete as i8 && one.value.is_none();
+    let nulls: Vec<&str> = asked.iter().filter(is_null).map(|one| &*one.name).collect();
+    if !nulls.is_empty() {
+        return Err(invalid_request(format!("Null value not supported for : {}", nulls.join(", "))));
+    }
+    let mut seen = BTreeSet::new();
+    if !asked.iter().all(|one| seen.insert(&one.name)) {
+        return Err(invalid_request("Error due to duplicate config keys"));
+    }
+    asked
+        .into_iter()
+        .map(|one| {
+            let op = AlterOp::from_id(one.op).ok_or(ApiError::bare(ErrorCode::UnknownServerError))?;
+            Ok(Alteration { name: one.name.into(), op, value: one.value.map(String::from) })
+        })
+        .collect()
+}
+
+fn with_removals(mut alterations: Vec<Alteration>, current: &BTreeMap<String, String>) -> Vec<Alteration> {
+    let given: BTreeSet<String> = alterations.iter().map(|one| one.name.clone()).collect();
+    let gone = current.keys().filter(|key| !given.contains(*key));
+    alterations.extend(gone.map(|key| Alteration { name: key.clone(), op: AlterOp::Delete, value: None }));
+    alterations
+}
+
+/// Names that no resource of its kind can have.
+fn check_name(broker: &BrokerConfig, resource_type: ConfigResourceType, name: &Str) -> Result<(), ApiError> {
+    match resource_type {
+        ConfigResourceType::Topic if name.is_empty() => {
+            Err(invalid_request("Default topic resources are not allowed."))
+        }
+        ConfigResourceType::Topic => names::validate(name),
+        ConfigResourceType::Group if name.is_empty() => {
+            Err(invalid_request("Default group resources are not allowed."))
+        }
+        ConfigResourceType::ClientMetrics if name.is_empty() => {
+            Err(invalid_request("Subscription name can't be empty"))
+        }
+        ConfigResourceType::Group | ConfigResourceType::ClientMetrics => Ok(()),
+        ConfigResourceType::Broker if name.is_empty() => Ok(()),
+        ConfigResourceType::Broker | ConfigResourceType::BrokerLogger => match name.parse::<i32>() {
+            Ok(id) if id == broker.node_id => Ok(()),
+            Ok(id) => {
+                let own = broker.node_id;
+                Err(invalid_request(format!("Unexpected broker id, expected {own}, but received {id}")))
+            }
+            Err(_) => Err(invalid_request(format!("Node id must be an integer, but it is: {name}"))),
+        },
+    }
+}
+
+/// With eligible leader replicas, `min.insync.replicas` belongs to the cluster and the topics (KIP-966).
+fn check_elr(
+    image: &MetadataImage,
+    resource: &ConfigResource,
+    resource_type: ConfigResourceType,
+    alterations: &[Alteration],
+) -> Result<(), ApiError> {
+    if resource_type != ConfigResourceType::Broker || !image.features.has_eligible_leader_replicas() {
+        return Ok(());
+    }
+    let Some(alteration) = alterations.iter().find(|one| one.name == MIN_INSYNC_REPLICAS) else {
+        return Ok(());
+    };
+    let refuse = |what: &str| {
+        let sentence = format!("{what} while ELR is enabled.");
+        Err(ApiError::new(ErrorCode::InvalidConfig, sentence))
+    };
+    if !resource.name.is_empty() {
+        return refuse("Broker-level min.insync.replicas cannot be altered");
+    }
+    if alteration.op == AlterOp::Delete {
+        return refuse("Cluster-level min.insync.replicas cannot be removed");
+    }
+    Ok(())
+}
+
+fn validate(
+    broker: &BrokerConfig,
+    resource_type: ConfigResourceType,
+    name: &str,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Result<(), ApiError> {
+    match resource_type {
+        ConfigResourceType::Topic => validate_topic_configs(broker, before, after).map_err(invalid_config),
+        ConfigResourceType::Group => validate_group_configs(broker, after).map_err(invalid_config),
+        ConfigResourceType::ClientMetrics => {
+            validate_client_metrics_configs(name, after).map_err(client_metrics_error)
+        }
+        ConfigResourceType::Broker | ConfigResourceType::BrokerLogger => {
+            let refused = |error: ConfigError| invalid_request(error.to_string());
+            validate_broker_configs(broker, after, !name.is_empty()).map_err(refused)
+        }
+    }
+}
+
+fn scope(resource_type: ConfigResourceType) -> Scope {
+    match resource_type {
+        ConfigResourceType::Topic => Scope::Topic,
+        ConfigResourceType::Broker | ConfigResourceType::BrokerLogger => Scope::Broker,
+        ConfigResourceType::ClientMetrics => Scope::ClientMetrics,
+        ConfigResourceType::Group => Scope::Group,
+    }
+}
+
+fn texts(configs: &BTreeMap<Str, Str>) -> BTreeMap<String, String> {
+    configs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+fn invalid_request(sentence: impl Into<Str>) -> ApiError {
+    ApiError::new(ErrorCode::InvalidRequest, sentence)
+}
+
+fn invalid_config(error: ConfigError) -> ApiError {
+    ApiError::new(ErrorCode::InvalidConfig, error.to_string())
+}
+
+/// Kafka calls some of these a wrong request and some a wrong configuration.
+fn client_metrics_error(error: ConfigError) -> ApiError {
+    let sentence = error.to_string();
+    let is_request = matches!(error, ConfigError::UnknownKey { .. }) || sentence.contains("interval must be");
+    let code = if is_request { ErrorCode::InvalidRequest } else { ErrorCode::InvalidConfig };
+    ApiError::new(code, sentence)
+}

@@ -1,0 +1,138 @@
+//! The node's own registration, as records at every start.
+
+use ottla_protocol::Uuid;
+use ottla_protocol::records::MetadataRecord;
+use ottla_protocol::records::metadata::{
+    BrokerRegistrationChangeRecord, PartitionChangeRecord, RegisterBrokerRecord, RegisterControllerRecord,
+    register_broker_record, register_controller_record,
+};
+
+use crate::config::BrokerConfig;
+use crate::metadata::features::{METADATA_VERSION, SUPPORTED};
+use crate::metadata::topics::NO_LEADER;
+use crate::metadata::{MetadataImage, MetadataVersion};
+use crate::quorum::format::controller_endpoints;
+use crate::rng::Rng;
+
+const UNFENCED: i8 = -1;
+
+/// The records of a start: the controller, the broker (its epoch is the offset of its record), and a new leader epoch for every partition
+/// that it leads, because what it had not synced may be gone.
+pub fn register(
+    image: &MetadataImage,
+    config: &BrokerConfig,
+    directories: &[Uuid],
+    rng: &mut Rng,
+    first_offset: i64,
+) -> Vec<MetadataRecord> {
+    let version = image.features.metadata_version();
+    let mut records: Vec<MetadataRecord> = Vec::new();
+    if config.process_roles.controller && version.has_controller_registrations() {
+        records.push(register_controller(config, rng.uuid()).into());
+    }
+    if !config.process_roles.broker {
+        return records;
+    }
+    let offset = i64::try_from(records.len()).unwrap_or(i64::MAX).saturating_add(first_offset);
+    records.push(register_broker(config, version, directories, rng.uuid(), offset).into());
+    let unfence = BrokerRegistrationChangeRecord {
+        broker_id: config.node_id,
+        broker_epoch: offset,
+        fenced: UNFENCED,
+        ..BrokerRegistrationChangeRecord::default()
+    };
+    records.push(unfence.into());
+    records.extend(lead_again(image, config.node_id));
+    records
+}
+
+fn lead_again(image: &MetadataImage, node_id: i32) -> Vec<MetadataRecord> {
+    let mut records = Vec::new();
+    for topic in image.topics.by_id.values() {
+        for (index, partition) in &topic.partitions {
+            let could_lead = partition.leader == NO_LEADER && partition.isr.contains(&node_id);
+            if partition.leader == node_id || could_lead {
+                let change = PartitionChangeRecord {
+                    partition_id: *index,
+                    topic_id: topic.id,
+                    leader: node_id,
+                    ..PartitionChangeRecord::default()
+                };
+                records.push(change.into());
+            }
+        }
+    }
+    records
+}
+
+/// Every feature that this build supports, with its levels.
+fn features() -> impl Iterator<Item = (&'static str, i16, i16)> {
+    let metadata = (METADATA_VERSION, MetadataVersion::MINIMUM.level(), MetadataVersion::LATEST.level());
+    SUPPORTED.into_iter().chain([metadata])
+}
+
+fn register_controller(config: &BrokerConfig, incarnation_id: Uuid) -> RegisterControllerRecord {
+    let protocol = |name: &str| {
+        let listener = config.listeners.iter().find(|listener| listener.name == *name);
+        listener.map_or(0, |listener| listener.security_protocol.id())
+    };
+    RegisterControllerRecord {
+        controller_id: config.node_id,
+        incarnation_id,
+        zk_migration_ready: false,
+        end_points: controller_endpoints(config)
+            .into_iter()
+            .map(|(name, host, port)| register_controller_record::ControllerEndpoint {
+                security_protocol: protocol(&name),
+                name,
+                host,
+                port,
+            })
+            .collect(),
+        features: features()
+            .map(|(name, min_supported_version, max_supported_version)| {
+                register_controller_record::ControllerFeature {
+                    name: name.into(),
+                    min_supported_version,
+                    max_supported_version,
+                }
+            })
+            .collect(),
+    }
+}
+
+fn register_broker(
+    config: &BrokerConfig,
+    version: MetadataVersion,
+    directories: &[Uuid],
+    incarnation_id: Uuid,
+    broker_epoch: i64,
+) -> RegisterBrokerRecord {
+    let end_points =
+        config.advertised_listeners.iter().map(|listener| register_broker_record::BrokerEndpoint {
+            name: listener.name.as_str().into(),
+            host: if listener.host.is_empty() { "localhost".into() } else { listener.host.as_str().into() },
+            port: listener.port,
+            security_protocol: listener.security_protocol.id(),
+        });
+    let features = features().map(|(name, min_supported_version, max_supported_version)| {
+        register_broker_record::BrokerFeature {
+            name: name.into(),
+            min_supported_version,
+            max_supported_version,
+        }
+    });
+    RegisterBrokerRecord {
+        broker_id: config.node_id,
+        is_migrating_zk_broker: false,
+        incarnation_id,
+        broker_epoch,
+        end_points: end_points.collect(),
+        features: features.collect(),
+        rack: config.broker_rack.as_deref().map(Into::into),
+        fenced: true,
+        in_controlled_shutdown: false,
+        log_dirs: if version.has_directories() { directories.to_vec() } else { Vec::new() },
+        cordoned_log_dirs: version.has_cordoned_directories().then(Vec::new),
+    }
+}

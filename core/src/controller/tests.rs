@@ -1,0 +1,168 @@
+//! Requests and what becomes of them, over a store in memory.
+
+mod configs;
+mod features;
+mod lifecycle;
+mod topics;
+
+use std::sync::Arc;
+
+use ottla_protocol::Str;
+use ottla_protocol::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+
+use super::*;
+use crate::broker::RequestContext;
+use crate::config::{Origin, Setting};
+use crate::coordinator::Token;
+use crate::ids::ConnectionId;
+use crate::log::MemoryStore;
+use crate::machine::Effects;
+use crate::record::Compressors;
+use crate::time::Now;
+use crate::trace::Traces;
+
+/// A controller with its store, driven one event at a time.
+struct World {
+    config: Arc<BrokerConfig>,
+    store: MemoryStore,
+    controller: Controller<MemoryStore>,
+    now: Now,
+    waiting: Vec<u64>,
+    published: Vec<Arc<Published>>,
+    answers: Vec<ControllerResponse>,
+    halted: Option<String>,
+}
+
+fn config(settings: &[(&str, &str)]) -> Arc<BrokerConfig> {
+    let setting = |(name, value): &(&str, &str)| {
+        ((*name).to_owned(), Setting { value: (*value).to_owned(), origin: Origin::Override })
+    };
+    Arc::new(BrokerConfig::resolve(settings.iter().map(setting), true).expect("they are valid").config)
+}
+
+impl World {
+    fn new() -> Self {
+        Self::open(MemoryStore::new(), config(&[])).expect("it opens")
+    }
+
+    fn open(mut store: MemoryStore, config: Arc<BrokerConfig>) -> Result<Self, OpenError> {
+        let now = Now { wall: 1_700_000_000_000, ..Now::default() };
+        let (mut effects, mut traces) = (Effects::default(), Traces::default());
+        let compressors = Compressors::default();
+        let mut cx = Cx {
+            now,
+            store: &mut store,
+            compressors: &compressors,
+            effects: &mut effects,
+            traces: &mut traces,
+        };
+        let (controller, published) = open(&mut cx, &config, Rng::from_seed(7))?;
+        let mut world = Self {
+            config,
+            store,
+            controller,
+            now,
+            waiting: Vec::new(),
+            published: vec![published],
+            answers: Vec::new(),
+            halted: None,
+        };
+        world.take(&mut effects);
+        Ok(world)
+    }
+
+    fn take(&mut self, effects: &mut Effects<MemoryStore>) {
+        for effect in effects.drain() {
+            match effect {
+                Effect::Sync { then, .. } => self.waiting.push(then.token),
+                Effect::Publish(published) => self.published.push(published),
+                Effect::Tell(Message::Connection(_, ConnectionEvent::Controller { response, .. })) => {
+                    self.answers.push(response);
+                }
+                Effect::Halt { reason } => self.halted = Some(reason),
+                effect => panic!("unexpected: {effect:?}"),
+            }
+        }
+    }
+
+    fn handle(&mut self, event: ControllerEvent) {
+        let (mut effects, mut traces) = (Effects::default(), Traces::default());
+        let compressors = Compressors::default();
+        let mut cx = Cx {
+            now: self.now,
+            store: &mut self.store,
+            compressors: &compressors,
+            effects: &mut effects,
+            traces: &mut traces,
+        };
+        self.controller.handle(&mut cx, event);
+        self.take(&mut effects);
+    }
+
+    fn submit(&mut self, request: ControllerRequest) {
+        let token = Token { connection: ConnectionId(1), request: 1 };
+        let context = RequestContext {
+            principal: "User:ANONYMOUS".into(),
+            listener: "PLAINTEXT".into(),
+            client_id: None,
+            host: "/127.0.0.1".into(),
+        };
+        self.handle(ControllerEvent::Request { token, context, request });
+    }
+
+    /// Completes every sync that is under way.
+    fn sync(&mut self) {
+        while !self.waiting.is_empty() {
+            for token in std::mem::take(&mut self.waiting) {
+                self.handle(ControllerEvent::Synced { token, outcome: SyncOutcome::Done });
+            }
+        }
+    }
+
+    /// The answer, once it is durable.
+    fn ask(&mut self, request: ControllerRequest) -> ControllerResponse {
+        self.sync();
+        self.submit(request);
+        self.sync();
+        assert_eq!(self.halted, None);
+        self.answers.pop().expect("an answer")
+    }
+
+    fn create(
+        &mut self,
+        topics: Vec<CreatableTopic>,
+        validate_only: bool,
+    ) -> Vec<(String, i16, Option<String>)> {
+        let request = CreateTopicsRequest { topics, timeout_ms: 1_000, validate_only };
+        match self.ask(ControllerRequest::CreateTopics(request)) {
+            ControllerResponse::CreateTopics(response) => response
+                .topics
+                .into_iter()
+                .map(|topic| (topic.name.into(), topic.error_code, topic.error_message.map(String::from)))
+                .collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn image(&self) -> &MetadataImage {
+        self.controller.image()
+    }
+
+    /// A new life of the node on the same disk.
+    fn restart(self) -> Self {
+        Self::open(self.store, self.config).expect("it opens again")
+    }
+}
+
+fn topic(name: &str, num_partitions: i32) -> CreatableTopic {
+    CreatableTopic { name: name.into(), num_partitions, replication_factor: -1, ..CreatableTopic::default() }
+}
+
+fn with_configs(topic: CreatableTopic, configs: &[(&str, Option<&str>)]) -> CreatableTopic {
+    let configs = configs
+        .iter()
+        .map(|(name, value)| CreatableTopicConfig { name: (*name).into(), value: value.map(Str::from) });
+    CreatableTopic { configs: configs.collect(), ..topic }
+}
