@@ -9,18 +9,10 @@ use crate::metadata::{MetadataImage, PartitionRegistration};
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// Topics that clients do not write to.
 const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
-/// Longest name of a topic, in characters.
-const TOPIC_NAME_MAX: usize = 249;
 
 /// Whether a topic belongs to the brokers.
 pub fn is_internal(topic: &str) -> bool {
     INTERNAL_TOPICS.contains(&topic)
-}
-
-/// Whether a topic may have this name.
-pub fn is_valid_topic_name(name: &str) -> bool {
-    let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
-    !name.is_empty() && name != "." && name != ".." && name.len() <= TOPIC_NAME_MAX && name.chars().all(legal)
 }
 
 /// Where clients of a listener find a broker that is alive.

@@ -11,6 +11,7 @@ mod fan_out;
 mod fetch_sessions;
 mod handlers;
 pub mod messages;
+pub mod node;
 mod request;
 pub mod shard;
 mod watches;
@@ -18,6 +19,7 @@ mod watches;
 pub use connection::{Connection, Peer};
 pub use context::RequestContext;
 pub use messages::{ConnectionEvent, Message, ShardEvent};
+pub use node::Node;
 pub use shard::Shard;
 
 /// Shards of a node that does not say (`ottla.shards=0`).

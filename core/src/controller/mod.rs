@@ -11,7 +11,7 @@ mod delete_topics;
 mod describe_quorum;
 mod elections;
 mod error;
-mod names;
+pub(crate) mod names;
 mod placement;
 mod reassignments;
 mod registration;

@@ -10,8 +10,9 @@ use ottla_protocol::{ErrorCode, Str};
 
 use super::{Env, Handled, Outcome};
 use crate::broker::authorizer::TOPIC_OPERATIONS;
-use crate::broker::cluster_view::{self, is_internal, is_valid_topic_name};
+use crate::broker::cluster_view::{self, is_internal};
 use crate::broker::request::Request;
+use crate::controller::names;
 use crate::log::LogStore;
 use crate::metadata::PartitionRegistration;
 
@@ -41,7 +42,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             break;
         }
         let Some(topic) = image.topic(&name) else {
-            let error = if is_valid_topic_name(&name) {
+            let error = if names::validate(&name).is_ok() {
                 ErrorCode::UnknownTopicOrPartition
             } else {
                 ErrorCode::InvalidTopicException

@@ -13,9 +13,10 @@ use ottla_protocol::{ErrorCode, Str, Uuid};
 use super::{Env, Handled, Outcome};
 use crate::broker::Message;
 use crate::broker::authorizer::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
-use crate::broker::cluster_view::{self, OFFSETS_TOPIC, is_internal, is_valid_topic_name};
+use crate::broker::cluster_view::{self, OFFSETS_TOPIC, is_internal};
 use crate::broker::request::Request;
 use crate::config::BrokerConfig;
+use crate::controller::names;
 use crate::controller::{ControllerEvent, ControllerRequest};
 use crate::coordinator::Token;
 use crate::log::LogStore;
@@ -68,7 +69,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
                 answers.push(match env.image().topic(&name) {
                     Some(found) => describe(env.image(), found, request),
                     None => {
-                        let error = if is_valid_topic_name(&name) {
+                        let error = if names::validate(&name).is_ok() {
                             missing.push(name.detached());
                             ErrorCode::UnknownTopicOrPartition
                         } else {

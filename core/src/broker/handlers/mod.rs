@@ -3,6 +3,7 @@
 pub mod api_versions;
 mod delete_records;
 mod describe_cluster;
+mod describe_configs;
 mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
@@ -128,6 +129,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ApiKey::ApiVersions => api_versions::handle(env, request, body),
         ApiKey::DeleteRecords => delete_records::handle(env, request, body),
         ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch::handle(env, request, body),
+        ApiKey::DescribeConfigs => describe_configs::handle(env, request, body),
         ApiKey::DescribeCluster => describe_cluster::handle(env, request, body),
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::handle(env, request, body),
         ApiKey::JoinGroup

@@ -1,0 +1,191 @@
+//! A node: a handful of machines and the routes between them.
+//!
+//! Both shells build the same node with [`Node::open`] and differ only in how they drive it. Natively every machine gets a mailbox
+//! and threads; the simulator and the page use [`Node::deliver`], which runs all of them from one queue.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::{Connection, ConnectionEvent, Message, Peer, Shard, ShardEvent};
+use crate::config::BrokerConfig;
+use crate::controller::{self, Controller, ControllerEvent};
+use crate::ids::{ConnectionId, ShardId};
+use crate::log::LogStore;
+use crate::log::log_dirs::{LogDirs, LogDirsEvent};
+use crate::machine::{Cx, Effect, Machine as _, SyncCompletion, SyncOutcome, Waiter};
+use crate::metadata::Published;
+use crate::rng::Rng;
+use crate::time::Instant;
+
+/// The machines of a node.
+#[derive(Clone, Debug)]
+pub struct Node<S: LogStore> {
+    /// The configuration they were built from.
+    pub config: Arc<BrokerConfig>,
+    /// By id.
+    pub shards: Vec<Shard<S>>,
+    /// The metadata quorum and its decisions.
+    pub controller: Controller<S>,
+    /// The keeper of the log directories.
+    pub log_dirs: LogDirs<S>,
+    /// The metadata that new connections begin with.
+    pub published: Arc<Published>,
+    /// Clients.
+    pub connections: BTreeMap<ConnectionId, Connection<S>>,
+    rng: Rng,
+}
+
+impl<S: LogStore> Node<S> {
+    /// Opens what the log directories hold, formatting them when they are empty. The error is a sentence for the user.
+    pub fn open(cx: &mut Cx<'_, S>, config: Arc<BrokerConfig>, seed: u64) -> Result<Self, String> {
+        let mut rng = Rng::from_seed(seed);
+        let (controller, published) =
+            controller::open(cx, &config, rng.fork()).map_err(|error| error.to_string())?;
+        let (log_dirs, checkpoints) = LogDirs::open(cx, &config).map_err(|error| error.to_string())?;
+        let checkpoints = Arc::new(checkpoints);
+        let count = super::shard_count(&config);
+        let mut shards = Vec::with_capacity(usize::from(count));
+        for id in 0..count {
+            let (config, checkpoints) = (config.clone(), checkpoints.clone());
+            let mut shard = Shard::new(ShardId(id), count, config, checkpoints, cx.now.monotonic, rng.fork());
+            shard.handle(cx, ShardEvent::Metadata(published.clone()));
+            shards.push(shard);
+        }
+        Ok(Self { config, shards, controller, log_dirs, published, connections: BTreeMap::new(), rng })
+    }
+
+    /// A client came.
+    pub fn connect(&mut self, peer: Peer) {
+        let (id, shards) = (peer.id, u16::try_from(self.shards.len()).unwrap_or(1));
+        let seed = self.rng.next_u64();
+        let connection = Connection::new(peer, self.config.clone(), self.published.clone(), shards, seed);
+        self.connections.insert(id, connection);
+    }
+
+    /// A client went.
+    pub fn disconnect(&mut self, cx: &mut Cx<'_, S>, id: ConnectionId) -> Vec<Effect<S>> {
+        if self.connections.remove(&id).is_some() {
+            for shard in &mut self.shards {
+                shard.handle(cx, ShardEvent::ConnectionClosed(id));
+            }
+        }
+        self.settle(cx)
+    }
+
+    /// Hands a message to its machine, and all that follows from it to theirs; what concerns the outside is returned, in order.
+    pub fn deliver(&mut self, cx: &mut Cx<'_, S>, message: Message<S>) -> Vec<Effect<S>> {
+        self.run(cx, VecDeque::from([message]))
+    }
+
+    /// Carries out what the machines asked for outside of [`Node::deliver`]: at the start.
+    pub fn settle(&mut self, cx: &mut Cx<'_, S>) -> Vec<Effect<S>> {
+        self.run(cx, VecDeque::new())
+    }
+
+    fn run(&mut self, cx: &mut Cx<'_, S>, mut queue: VecDeque<Message<S>>) -> Vec<Effect<S>> {
+        let mut outside = Vec::new();
+        self.take_effects(cx, &mut queue, &mut outside);
+        while let Some(message) = queue.pop_front() {
+            match message {
+                Message::Connection(id, event) => {
+                    if let Some(connection) = self.connections.get_mut(&id) {
+                        connection.handle(cx, event);
+                    }
+                }
+                Message::Shard(id, event) => {
+                    if let Some(shard) = self.shards.get_mut(usize::from(id.0)) {
+                        shard.handle(cx, event);
+                    }
+                }
+                Message::Controller(event) => self.controller.handle(cx, event),
+                Message::LogDirs(event) => self.log_dirs.handle(cx, event),
+            }
+            self.take_effects(cx, &mut queue, &mut outside);
+        }
+        outside
+    }
+
+    fn take_effects(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        queue: &mut VecDeque<Message<S>>,
+        outside: &mut Vec<Effect<S>>,
+    ) {
+        for effect in cx.effects.drain() {
+            match effect {
+                Effect::Tell(message) => queue.push_back(message),
+                Effect::Publish(published) => {
+                    self.published = published.clone();
+                    queue.extend(announcements(self.shards.len(), self.connections.keys(), &published));
+                }
+                Effect::Close { connection, reason } => {
+                    self.connections.remove(&connection);
+                    let closed = |id| Message::Shard(ShardId(id), ShardEvent::ConnectionClosed(connection));
+                    queue.extend((0..u16::try_from(self.shards.len()).unwrap_or(u16::MAX)).map(closed));
+                    outside.push(Effect::Close { connection, reason });
+                }
+                effect => outside.push(effect),
+            }
+        }
+    }
+
+    /// Wakes every machine whose deadline has passed.
+    pub fn tick(&mut self, cx: &mut Cx<'_, S>) -> Vec<Effect<S>> {
+        let now = cx.now.monotonic;
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let mut due = Vec::new();
+        for (id, shard) in (0..).zip(&self.shards) {
+            if is_due(shard.deadline()) {
+                due.push(Message::Shard(ShardId(id), ShardEvent::Tick));
+            }
+        }
+        if is_due(self.controller.deadline()) {
+            due.push(Message::Controller(ControllerEvent::Tick));
+        }
+        if is_due(self.log_dirs.deadline()) {
+            due.push(Message::LogDirs(LogDirsEvent::Tick));
+        }
+        for (id, connection) in &self.connections {
+            if is_due(connection.deadline()) {
+                due.push(Message::Connection(*id, ConnectionEvent::Tick));
+            }
+        }
+        due.into_iter().flat_map(|message| self.deliver(cx, message)).collect()
+    }
+
+    /// When [`Node::tick`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        let shards = self.shards.iter().filter_map(|shard| shard.deadline());
+        let connections = self.connections.values().filter_map(|connection| connection.deadline());
+        shards.chain(connections).chain(self.controller.deadline()).chain(self.log_dirs.deadline()).min()
+    }
+
+    /// The messages that begin a clean stop; it has ended when [`Effect::Stopped`] appears.
+    pub fn stop_messages(&self) -> Vec<Message<S>> {
+        let shards = 0..u16::try_from(self.shards.len()).unwrap_or(u16::MAX);
+        shards.map(|id| Message::Shard(ShardId(id), ShardEvent::Stop)).collect()
+    }
+}
+
+/// Who is told of new metadata: shards before connections, so that a partition is there when a client hears of it.
+pub fn announcements<'a, S: LogStore>(
+    shards: usize,
+    connections: impl Iterator<Item = &'a ConnectionId>,
+    published: &Arc<Published>,
+) -> Vec<Message<S>> {
+    let shards = (0..u16::try_from(shards).unwrap_or(u16::MAX))
+        .map(|id| Message::Shard(ShardId(id), ShardEvent::Metadata(published.clone())));
+    let connections =
+        connections.map(|id| Message::Connection(*id, ConnectionEvent::Metadata(published.clone())));
+    shards.chain(connections).collect()
+}
+
+/// The message that tells a machine how its sync ended.
+pub fn synced<S: LogStore>(completion: SyncCompletion, outcome: SyncOutcome) -> Message<S> {
+    let token = completion.token;
+    match completion.waiter {
+        Waiter::Controller => Message::Controller(ControllerEvent::Synced { token, outcome }),
+        Waiter::Shard(id) => Message::Shard(id, ShardEvent::Synced { token, outcome }),
+        Waiter::LogDirs => Message::LogDirs(LogDirsEvent::Synced { token, outcome }),
+    }
+}

@@ -1,0 +1,132 @@
+//! A broker's machine in a simulated world: its process, when it runs, and its disk, which stays.
+
+use std::sync::Arc;
+
+use crate::broker::node::synced;
+use crate::broker::{ConnectionEvent, Message, Node, Peer};
+use crate::config::BrokerConfig;
+use crate::ids::ConnectionId;
+use crate::log::LogStore;
+use crate::machine::{Cx, Effect, Effects, SyncCompletion, SyncOutcome};
+use crate::record::Compressors;
+use crate::time::{Instant, Now};
+use crate::trace::{TraceEvent, Traces};
+
+/// A machine that a broker runs on.
+#[derive(Clone, Debug)]
+pub struct Host<S: LogStore> {
+    /// What the broker is started with.
+    pub config: Arc<BrokerConfig>,
+    /// Its disk.
+    pub store: S,
+    node: Option<Node<S>>,
+    effects: Effects<S>,
+    traces: Traces,
+    compressors: Compressors,
+    /// Counts its processes: what was meant for an earlier one is lost.
+    incarnation: u64,
+}
+
+impl<S: LogStore + Clone> Host<S> {
+    /// A machine that is switched on, and no broker on it.
+    pub fn new(config: Arc<BrokerConfig>, store: S) -> Self {
+        Self {
+            config,
+            store,
+            node: None,
+            effects: Effects::default(),
+            traces: Traces::listening(),
+            compressors: Compressors::default(),
+            incarnation: 0,
+        }
+    }
+
+    /// The broker, when it runs.
+    pub fn node(&self) -> Option<&Node<S>> {
+        self.node.as_ref()
+    }
+
+    /// Counts its processes.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Starts the broker.
+    pub fn start(&mut self, now: Now, seed: u64) -> Result<Vec<Effect<S>>, String> {
+        self.incarnation += 1;
+        let mut cx = Cx {
+            now,
+            store: &mut self.store,
+            compressors: &self.compressors,
+            effects: &mut self.effects,
+            traces: &mut self.traces,
+        };
+        let mut node = Node::open(&mut cx, self.config.clone(), seed)?;
+        let outside = node.settle(&mut cx);
+        self.node = Some(node);
+        Ok(outside)
+    }
+
+    /// The process is gone, whatever it was doing.
+    pub fn crash(&mut self) {
+        self.node = None;
+        self.effects = Effects::default();
+    }
+
+    /// A client connected.
+    pub fn connect(&mut self, peer: Peer) {
+        if let Some(node) = &mut self.node {
+            node.connect(peer);
+        }
+    }
+
+    /// A client went.
+    pub fn disconnect(&mut self, now: Now, connection: ConnectionId) -> Vec<Effect<S>> {
+        self.with_node(now, |node, cx| node.disconnect(cx, connection))
+    }
+
+    /// A frame came in, without its length prefix.
+    pub fn received(&mut self, now: Now, connection: ConnectionId, frame: bytes::Bytes) -> Vec<Effect<S>> {
+        self.deliver(now, Message::Connection(connection, ConnectionEvent::Received(frame)))
+    }
+
+    /// A sync ended.
+    pub fn synced(&mut self, now: Now, completion: SyncCompletion, outcome: SyncOutcome) -> Vec<Effect<S>> {
+        self.deliver(now, synced(completion, outcome))
+    }
+
+    fn deliver(&mut self, now: Now, message: Message<S>) -> Vec<Effect<S>> {
+        self.with_node(now, |node, cx| node.deliver(cx, message))
+    }
+
+    /// Wakes what is due.
+    pub fn tick(&mut self, now: Now) -> Vec<Effect<S>> {
+        self.with_node(now, |node, cx| node.tick(cx))
+    }
+
+    /// When [`Host::tick`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.node.as_ref().and_then(Node::deadline)
+    }
+
+    /// What was traced since the last call.
+    pub fn take_traces(&mut self) -> Vec<TraceEvent> {
+        self.traces.take()
+    }
+
+    fn with_node(
+        &mut self,
+        now: Now,
+        act: impl FnOnce(&mut Node<S>, &mut Cx<'_, S>) -> Vec<Effect<S>>,
+    ) -> Vec<Effect<S>> {
+        let Some(node) = &mut self.node else { return Vec::new() };
+        let mut cx = Cx {
+            now,
+            store: &mut self.store,
+            compressors: &self.compressors,
+            effects: &mut self.effects,
+            traces: &mut self.traces,
+        };
+        act(node, &mut cx)
+    }
+}

@@ -1,0 +1,13 @@
+//! Worlds from one seed: brokers, clients, network and disks on a virtual clock.
+//!
+//! Everything that happens is an event in one queue, ordered by (instant, number); every delay and every fault is drawn from the
+//! world's generator. The same seed and inputs give the same [`World::trace_hash`] on every target, and a world can be cloned and
+//! goes on the same way twice.
+
+mod host;
+mod network;
+pub mod world;
+
+pub use host::Host;
+pub use network::Network;
+pub use world::{Process, ProcessId, World, WorldConfig};
