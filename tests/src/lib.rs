@@ -1,11 +1,13 @@
 //! End to end: Ottla beside Apache Kafka, real clients against both.
 //!
+//! - [`batch`] makes record batches, right and wrong ones;
 //! - [`peer`] starts Apache Kafka and Ottla with one interface;
 //! - [`wire`] speaks Kafka's frames over a plain socket;
 //! - [`program`] runs a client program and keeps what it printed.
 //!
 //! The suites are in `tests/`, the client programs in `clients/`.
 
+pub mod batch;
 pub mod peer;
 pub mod program;
 pub mod wire;

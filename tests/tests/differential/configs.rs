@@ -1,0 +1,213 @@
+//! DescribeConfigs, IncrementalAlterConfigs, AlterConfigs.
+
+use ottla_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use ottla_protocol::messages::{
+    AlterConfigsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest, alter_configs_request,
+    incremental_alter_configs_request,
+};
+use ottla_protocol::{ApiKey, Str};
+
+use crate::family;
+use crate::session::Session;
+
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+
+#[test]
+fn describe_configs() {
+    family(
+        "describe-configs",
+        &[ApiKey::DescribeConfigs],
+        &[("topic", describe_topic), ("broker", describe_broker), ("refusals", describe_refused)],
+    );
+}
+
+#[test]
+fn incremental_alter_configs() {
+    family(
+        "incremental-alter-configs",
+        &[ApiKey::IncrementalAlterConfigs],
+        &[("topic", increment_topic), ("refusals", increment_refused)],
+    );
+}
+
+#[test]
+fn alter_configs() {
+    family("alter-configs", &[ApiKey::AlterConfigs], &[("topic", alter_topic)]);
+}
+
+fn describing(resource_type: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsRequest {
+    let resource = DescribeConfigsResource {
+        resource_type,
+        resource_name: name.into(),
+        configuration_keys: keys.map(|keys| keys.iter().map(|&key| key.into()).collect()),
+    };
+    DescribeConfigsRequest { resources: vec![resource], ..Default::default() }
+}
+
+fn describe_topic(session: &mut Session) {
+    let (name, _) =
+        session.topic("described", 1, &[("retention.ms", "60000"), ("cleanup.policy", "compact")]);
+    session.ask("all", &describing(TOPIC, &name, None));
+    let synonyms =
+        |request| DescribeConfigsRequest { include_synonyms: true, include_documentation: true, ..request };
+    session.ask("all with synonyms and documentation", &synonyms(describing(TOPIC, &name, None)));
+    session.ask("some", &describing(TOPIC, &name, Some(&["retention.ms", "segment.bytes", "no.such.key"])));
+    session.ask("no keys", &describing(TOPIC, &name, Some(&[])));
+}
+
+/// What a broker has is its own affair; what a key of a plain node says is not.
+fn describe_broker(session: &mut Session) {
+    let keys: &[&str] = &[
+        "node.id",
+        "num.partitions",
+        "default.replication.factor",
+        "log.retention.hours",
+        "log.retention.ms",
+        "log.segment.bytes",
+        "log.cleanup.policy",
+        "message.max.bytes",
+        "compression.type",
+        "auto.create.topics.enable",
+        "offsets.topic.num.partitions",
+        "offsets.retention.minutes",
+        "group.min.session.timeout.ms",
+        "group.max.session.timeout.ms",
+        "group.initial.rebalance.delay.ms",
+        "min.insync.replicas",
+        "unclean.leader.election.enable",
+        "num.network.threads",
+        "process.roles",
+    ];
+    let plain = describing(BROKER, "1", Some(keys));
+    session.ask("some keys", &plain);
+    session.ask("with synonyms", &DescribeConfigsRequest { include_synonyms: true, ..plain });
+    session.ask("default of all brokers", &describing(BROKER, "", None));
+}
+
+fn describe_refused(session: &mut Session) {
+    let missing = session.name("missing");
+    session.ask("unknown topic", &describing(TOPIC, &missing, None));
+    session.ask("bad topic name", &describing(TOPIC, "no spaces", None));
+    session.ask("empty topic name", &describing(TOPIC, "", None));
+    session.ask("another broker", &describing(BROKER, "7", None));
+    session.ask("a broker that is no number", &describing(BROKER, "seven", None));
+    session.ask("unknown type", &describing(99, "x", None));
+    session.ask("no type", &describing(0, "x", None));
+    session.ask("nothing", &DescribeConfigsRequest::default());
+}
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+type Operation<'a> = (&'a str, i8, Option<&'a str>);
+
+fn incremental(
+    resource_type: i8,
+    name: &str,
+    operations: &[Operation<'_>],
+) -> IncrementalAlterConfigsRequest {
+    use incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+    let config = |&(name, config_operation, value): &Operation<'_>| AlterableConfig {
+        name: name.into(),
+        config_operation,
+        value: value.map(Str::from),
+    };
+    let configs = operations.iter().map(config).collect();
+    let resource = AlterConfigsResource { resource_type, resource_name: name.into(), configs };
+    IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() }
+}
+
+const SHOWN: &[&str] = &["retention.ms", "cleanup.policy", "max.message.bytes", "segment.ms"];
+
+fn increment_topic(session: &mut Session) {
+    let (name, _) = session.topic("altered", 1, &[]);
+    let cases: &[(&str, &[Operation<'_>])] = &[
+        ("set", &[("retention.ms", SET, Some("60000")), ("max.message.bytes", SET, Some("5000"))]),
+        ("append to a list", &[("cleanup.policy", APPEND, Some("compact"))]),
+        ("append what is there", &[("cleanup.policy", APPEND, Some("compact"))]),
+        ("subtract from a list", &[("cleanup.policy", SUBTRACT, Some("delete"))]),
+        ("subtract what is not there", &[("cleanup.policy", SUBTRACT, Some("delete"))]),
+        ("subtract the last", &[("cleanup.policy", SUBTRACT, Some("compact"))]),
+        ("delete", &[("retention.ms", DELETE, None)]),
+        ("delete what is not set", &[("segment.ms", DELETE, None)]),
+        ("delete with a value", &[("max.message.bytes", DELETE, Some("1"))]),
+        ("nothing", &[]),
+    ];
+    for (label, operations) in cases {
+        session.ask(label, &incremental(TOPIC, &name, operations));
+        session.settle();
+        session.ask(&format!("{label}: then"), &describing(TOPIC, &name, Some(SHOWN)));
+    }
+    let dry = IncrementalAlterConfigsRequest {
+        validate_only: true,
+        ..incremental(TOPIC, &name, &[("retention.ms", SET, Some("1"))])
+    };
+    session.ask("validate only", &dry);
+    session.settle();
+    session.ask("validate only: then", &describing(TOPIC, &name, Some(SHOWN)));
+}
+
+fn increment_refused(session: &mut Session) {
+    let (name, _) = session.topic("refused", 1, &[]);
+    let cases: &[(&str, &[Operation<'_>])] = &[
+        ("not a number", &[("retention.ms", SET, Some("soon"))]),
+        ("out of bounds", &[("segment.bytes", SET, Some("1"))]),
+        ("unknown key", &[("no.such.key", SET, Some("1"))]),
+        ("null value", &[("retention.ms", SET, None)]),
+        ("append to what is no list", &[("retention.ms", APPEND, Some("1"))]),
+        ("unknown operation", &[("retention.ms", 9, Some("1"))]),
+        ("a key twice", &[("retention.ms", SET, Some("1")), ("retention.ms", SET, Some("2"))]),
+        ("one good, one bad", &[("retention.ms", SET, Some("1")), ("segment.bytes", SET, Some("x"))]),
+        ("empty key", &[("", SET, Some("1"))]),
+        ("append nothing", &[("cleanup.policy", APPEND, None)]),
+    ];
+    for (label, operations) in cases {
+        session.ask(label, &incremental(TOPIC, &name, operations));
+    }
+    session.settle();
+    session.ask("then", &describing(TOPIC, &name, Some(SHOWN)));
+    let missing = session.name("missing");
+    let valid: &[Operation<'_>] = &[("retention.ms", SET, Some("1"))];
+    session.ask("unknown topic", &incremental(TOPIC, &missing, valid));
+    session.ask("empty topic", &incremental(TOPIC, "", valid));
+    session.ask("unknown type", &incremental(99, "x", valid));
+    session.ask("another broker", &incremental(BROKER, "7", valid));
+    session.ask("a broker that is no number", &incremental(BROKER, "seven", valid));
+    session
+        .ask("a key that a broker reads at start", &incremental(BROKER, "1", &[("node.id", SET, Some("2"))]));
+    let mut twice = incremental(TOPIC, &name, valid);
+    twice.resources.push(twice.resources[0].clone());
+    session.ask("a resource twice", &twice);
+}
+
+fn alter_topic(session: &mut Session) {
+    use alter_configs_request::{AlterConfigsResource, AlterableConfig};
+    let (name, _) = session.topic("altered", 1, &[("segment.ms", "60000")]);
+    let of = |name: &Str, configs: &[(&str, Option<&str>)], validate_only| {
+        let config = |&(name, value): &(&str, Option<&str>)| AlterableConfig {
+            name: name.into(),
+            value: value.map(Str::from),
+        };
+        let configs = configs.iter().map(config).collect();
+        let resource = AlterConfigsResource { resource_type: TOPIC, resource_name: name.clone(), configs };
+        AlterConfigsRequest { resources: vec![resource], validate_only }
+    };
+    let cases: &[(&str, &[(&str, Option<&str>)], bool)] = &[
+        ("validate only", &[("retention.ms", Some("1"))], true),
+        ("replaces all", &[("retention.ms", Some("60000")), ("cleanup.policy", Some("compact"))], false),
+        ("not a number", &[("retention.ms", Some("soon"))], false),
+        ("null", &[("retention.ms", None)], false),
+        ("unknown key", &[("no.such.key", Some("1"))], false),
+        ("nothing", &[], false),
+    ];
+    for (label, configs, validate_only) in cases {
+        session.ask(label, &of(&name, configs, *validate_only));
+        session.settle();
+        session.ask(&format!("{label}: then"), &describing(TOPIC, &name, Some(SHOWN)));
+    }
+    let missing = session.name("missing");
+    session.ask("unknown topic", &of(&missing, &[("retention.ms", Some("1"))], false));
+}

@@ -1,0 +1,63 @@
+//! The same requests to Apache Kafka and to Ottla, valid, at their bounds and invalid, at every
+//! version that both advertise: the answers must agree in all but ids, times and sentences.
+//!
+//! One file per API family. A family is a list of scenarios; a scenario is a conversation on one
+//! connection ([`session::Session`]), held with each broker, and the two transcripts are compared
+//! ([`compare`]). `OTTLA_TEST_PEERS=kafka` compares Apache Kafka with itself, which must find
+//! nothing: that proves the masks.
+
+mod compare;
+mod session;
+mod transcript;
+
+mod cluster;
+mod configs;
+mod fetch;
+mod groups;
+mod offsets;
+mod produce;
+mod topics;
+
+use ottla_protocol::ApiKey;
+use ottla_tests::peer::{Kind, Peer, chosen};
+
+use session::{Session, versions_of_both};
+
+/// A conversation with a broker.
+pub type Scenario = (&'static str, fn(&mut Session));
+
+/// Runs each scenario on both brokers, once for each version that one of `apis` has.
+fn family(name: &str, apis: &[ApiKey], scenarios: &[Scenario]) {
+    let reference = Peer::shared(Kind::Kafka);
+    for kind in chosen() {
+        let again;
+        let subject = match kind {
+            Kind::Ottla => Peer::shared(kind),
+            Kind::Kafka => {
+                again = Peer::start(Kind::Kafka, &[]);
+                &again
+            }
+        };
+        let versions = versions_of_both(reference, subject);
+        for api in apis {
+            let range = versions.get(&api.key());
+            assert!(range.is_some(), "{kind:?} does not advertise {api}");
+        }
+        let levels = apis.iter().map(|api| versions[&api.key()].count()).max().unwrap_or(0);
+        let mut differences = compare::Differences::default();
+        for (scenario, play) in scenarios {
+            for level in 0..levels {
+                let prefix = format!("d-{name}-{}-{level}-", scenario.replace(' ', "-"));
+                let [expected, found] = [reference, subject].map(|peer| {
+                    let mut session = Session::open(peer, &versions, level, &prefix);
+                    play(&mut session);
+                    session.transcript
+                });
+                differences.compare(scenario, &expected, &found);
+            }
+        }
+        println!("{name}: {} answers compared with {kind:?}", differences.answers);
+        assert!(differences.answers > 0, "nothing was compared");
+        assert!(differences.is_empty(), "{kind:?} differs from Apache Kafka:\n{differences}");
+    }
+}

@@ -1,0 +1,194 @@
+//! What a broker answered, as lines `path = value` with all that may differ masked.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, checksum};
+use ottla_protocol::tree::Node;
+use ottla_protocol::{ApiKey, ErrorCode};
+
+/// One answer, as it came.
+#[derive(Debug)]
+pub enum Answer {
+    Fields { nodes: Vec<Node>, frame: Bytes, fault: Option<String> },
+    Bytes(Bytes),
+    Closed(ErrorKind),
+}
+
+/// One answer, ready to be compared.
+#[derive(Debug)]
+pub struct Noted {
+    pub label: String,
+    pub api: ApiKey,
+    pub version: i16,
+    pub fields: BTreeMap<String, String>,
+}
+
+/// The answers of one scenario.
+#[derive(Debug)]
+pub struct Transcript {
+    prefix: String,
+    pub answers: Vec<Noted>,
+}
+
+impl Transcript {
+    pub fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), answers: Vec::new() }
+    }
+
+    pub fn note(&mut self, label: &str, api: ApiKey, version: i16, answer: &Answer) {
+        let mut fields = BTreeMap::new();
+        match answer {
+            Answer::Fields { nodes, frame, fault } => {
+                let walk = Walk { api, prefix: &self.prefix, frame };
+                nodes.iter().filter(|node| node.name != "CorrelationId").for_each(|node| {
+                    walk.field("", node, &mut fields);
+                });
+                if let Some(fault) = fault {
+                    fields.insert("(frame)".to_owned(), fault.clone());
+                }
+            }
+            Answer::Bytes(bytes) => {
+                fields.insert("(frame)".to_owned(), format!("{} bytes", bytes.len()));
+            }
+            // How a socket ends depends on who writes last.
+            Answer::Closed(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                fields.insert("(connection)".to_owned(), "closed".to_owned());
+            }
+            Answer::Closed(kind) => {
+                fields.insert("(connection)".to_owned(), kind.to_string());
+            }
+        }
+        self.answers.push(Noted { label: label.to_owned(), api, version, fields });
+    }
+
+    /// Notes one value that a scenario worked out itself.
+    pub fn say(&mut self, label: &str, path: &str, value: &str) {
+        let fields = [(path.to_owned(), value.to_owned())].into();
+        let label = format!("{label}: {path}");
+        self.answers.push(Noted { label, api: ApiKey::ApiVersions, version: -1, fields });
+    }
+}
+
+struct Walk<'a> {
+    api: ApiKey,
+    prefix: &'a str,
+    frame: &'a Bytes,
+}
+
+/// Fields that tell elements of an array apart, so that their order does not matter.
+const KEYS: &[&str] = &[
+    "Name",
+    "Topic",
+    "TopicName",
+    "ApiKey",
+    "Index",
+    "PartitionIndex",
+    "Partition",
+    "NodeId",
+    "BrokerId",
+    "Key",
+    "GroupId",
+    "GroupInstanceId",
+    "ResourceType",
+    "ResourceName",
+    "ConfigName",
+    "Feature",
+    "BatchIndex",
+];
+
+impl Walk<'_> {
+    fn field(&self, path: &str, node: &Node, fields: &mut BTreeMap<String, String>) {
+        if node.name == "tagged fields" {
+            return;
+        }
+        let path = match path {
+            "" => node.name.clone(),
+            _ => format!("{path}.{}", node.name),
+        };
+        let elements = node.children.first().is_some_and(|child| child.name.starts_with('['));
+        if !elements {
+            if node.children.is_empty() {
+                fields.insert(path.clone(), self.value(node));
+            }
+            node.children.iter().for_each(|child| self.field(&path, child, fields));
+            return;
+        }
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        let mut count = 0;
+        for element in &node.children {
+            let Some(key) = self.key(element) else { continue };
+            count += 1;
+            let again = seen.entry(key.clone()).or_default();
+            let place = if *again == 0 { format!("{path}[{key}]") } else { format!("{path}[{key}#{again}]") };
+            *again += 1;
+            if element.children.is_empty() {
+                fields.insert(place, self.value(element));
+            } else {
+                fields.insert(place.clone(), "there".to_owned());
+                element.children.iter().for_each(|child| self.field(&place, child, fields));
+            }
+        }
+        fields.insert(path, format!("{count} elements"));
+    }
+
+    /// What identifies an element; `None` for what belongs to another scenario.
+    fn key(&self, element: &Node) -> Option<String> {
+        let keys: Vec<&str> = element
+            .children
+            .iter()
+            .filter(|child| KEYS.contains(&child.name.as_str()))
+            .map(|child| child.value.trim_matches('"'))
+            .collect();
+        let foreign =
+            |key: &&str| key.starts_with("__") || (key.starts_with("d-") && !key.starts_with(self.prefix));
+        if keys.iter().any(foreign) {
+            return None;
+        }
+        let own = keys.iter().map(|key| key.strip_prefix(self.prefix).unwrap_or(key));
+        Some(own.collect::<Vec<_>>().join(" "))
+    }
+
+    fn value(&self, node: &Node) -> String {
+        let value = &node.value;
+        let text = |mask: &str| match value.as_str() {
+            "null" | "\"\"" => value.clone(),
+            _ => mask.to_owned(),
+        };
+        match node.name.as_str() {
+            "ErrorCode" | "TopicConfigErrorCode" => {
+                let code = value.parse().ok().and_then(ErrorCode::from_code);
+                code.map_or_else(|| value.clone(), |code| code.name().to_owned())
+            }
+            "TopicId" | "ReplicaDirectoryId" if value != "AAAAAAAAAAAAAAAAAAAAAA" => "<id>".to_owned(),
+            // An empty sentence and none are the same to a client.
+            "ErrorMessage" | "BatchIndexErrorMessage" if value == "\"\"" => "null".to_owned(),
+            "ClusterId"
+            | "MemberId"
+            | "Leader"
+            | "ErrorMessage"
+            | "BatchIndexErrorMessage"
+            | "Documentation" => text("<text>"),
+            "Port" if value != "-1" => "<port>".to_owned(),
+            "ProducerId" | "SessionId" | "LogAppendTimeMs" if !matches!(value.as_str(), "0" | "-1") => {
+                "<number>".to_owned()
+            }
+            "FinalizedFeaturesEpoch"
+            | "HighWatermark"
+            | "LogEndOffset"
+            | "LastFetchTimestamp"
+            | "LastCaughtUpTimestamp"
+            | "LeaderEpoch"
+                if matches!(self.api, ApiKey::DescribeQuorum | ApiKey::ApiVersions) =>
+            {
+                "<number>".to_owned()
+            }
+            "Records" if value != "null" => {
+                let bytes = &self.frame[node.range.clone()];
+                format!("{value}, sum {:08x}", checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32)
+            }
+            _ => value.replace(self.prefix, ""),
+        }
+    }
+}
