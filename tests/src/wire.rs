@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a peer may take to answer a request.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// A length on the wire above this is not an answer.
 const FRAME_BYTES_MAX: usize = 128 << 20;

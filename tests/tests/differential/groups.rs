@@ -219,7 +219,10 @@ fn joins_refused(session: &mut Session) {
         ("bad instance", JoinGroupRequest { group_instance_id: Some("no spaces".into()), ..good }),
     ];
     for (label, request) in cases {
-        let request = fitted(session, request);
+        // A group for each: what is not refused is a member there.
+        let own = session.name(&format!("refused-{}", label.replace(' ', "-")));
+        let group_id = if request.group_id.is_empty() { request.group_id } else { own };
+        let request = fitted(session, JoinGroupRequest { group_id, ..request });
         session.ask(label, &request);
     }
     // A member is there: another must speak its protocol.

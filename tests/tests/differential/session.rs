@@ -23,6 +23,9 @@ use crate::transcript::{Answer, Transcript};
 /// How long a broker may take to get ready for a scenario.
 const UNTIL_MAX: Duration = Duration::from_secs(20);
 
+/// An answer that takes longer is worth a line.
+const SLOW: Duration = Duration::from_secs(2);
+
 /// The versions of an API that both brokers serve and the codec speaks.
 #[derive(Debug, Clone, Copy)]
 pub struct Range {
@@ -113,7 +116,11 @@ impl Session {
     /// [`Session::ask`] at a version of the caller's.
     pub fn ask_at<R: Request>(&mut self, label: &str, request: &R, version: i16) -> Option<R::Response> {
         let frame = self.frame(request, version)?;
+        let asked = Instant::now();
         let answer = self.exchange(&frame);
+        if asked.elapsed() > SLOW {
+            println!("{} {label} v{version}: {:?}", R::API_KEY, asked.elapsed());
+        }
         let (note, response) = match answer {
             Ok(frame) => {
                 let (nodes, error) = response_tree(R::API_KEY, version, frame.clone());
