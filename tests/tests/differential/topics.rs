@@ -275,30 +275,24 @@ fn metadata_topics(session: &mut Session) {
     // Before version 4 a request cannot forbid creation: an unknown topic would be created.
     let cannot_forbid = session.version::<MetadataRequest>().is_some_and(|version| version < 4);
     let plain = MetadataRequest { allow_auto_topic_creation: cannot_forbid, ..plain };
-    session.ask("all", &MetadataRequest { topics: None, ..plain.clone() });
-    session.ask("all, as version 0 says it", &MetadataRequest { topics: Some(vec![]), ..plain.clone() });
-    session.ask("one", &MetadataRequest { topics: named(&[&first.0]), ..plain.clone() });
-    session.ask("two", &MetadataRequest { topics: named(&[&second.0, &first.0]), ..plain.clone() });
-    session.ask("twice", &MetadataRequest { topics: named(&[&first.0, &first.0]), ..plain.clone() });
-    session.ask("bad name", &MetadataRequest { topics: named(&[&"no spaces".into()]), ..plain.clone() });
-    session.ask("empty name", &MetadataRequest { topics: named(&[&"".into()]), ..plain.clone() });
+    session.ask("all", &MetadataRequest { topics: None, ..plain });
+    session.ask("all, as version 0 says it", &MetadataRequest { topics: Some(vec![]), ..plain });
+    session.ask("one", &MetadataRequest { topics: named(&[&first.0]), ..plain });
+    session.ask("two", &MetadataRequest { topics: named(&[&second.0, &first.0]), ..plain });
+    session.ask("twice", &MetadataRequest { topics: named(&[&first.0, &first.0]), ..plain });
+    session.ask("bad name", &MetadataRequest { topics: named(&[&"no spaces".into()]), ..plain });
+    session.ask("empty name", &MetadataRequest { topics: named(&[&"".into()]), ..plain });
     if !cannot_forbid {
-        session.ask("unknown", &MetadataRequest { topics: named(&[&missing, &first.0]), ..plain.clone() });
+        session.ask("unknown", &MetadataRequest { topics: named(&[&missing, &first.0]), ..plain });
     }
     let by_id = |topic_id, name: Option<Str>| Some(vec![MetadataRequestTopic { topic_id, name }]);
     let unknown = Uuid::from_u128(0x1234_5678_9abc_def0_1234_5678_9abc_def0);
-    session.ask("by id", &MetadataRequest { topics: by_id(first.1, None), ..plain.clone() });
-    session.ask("unknown id", &MetadataRequest { topics: by_id(unknown, None), ..plain.clone() });
-    session.ask("no id", &MetadataRequest { topics: by_id(Uuid::ZERO, None), ..plain.clone() });
-    session.ask(
-        "id and name",
-        &MetadataRequest { topics: by_id(first.1, Some(first.0.clone())), ..plain.clone() },
-    );
-    let operations = MetadataRequest {
-        include_topic_authorized_operations: true,
-        topics: named(&[&first.0]),
-        ..plain.clone()
-    };
+    session.ask("by id", &MetadataRequest { topics: by_id(first.1, None), ..plain });
+    session.ask("unknown id", &MetadataRequest { topics: by_id(unknown, None), ..plain });
+    session.ask("no id", &MetadataRequest { topics: by_id(Uuid::ZERO, None), ..plain });
+    session.ask("id and name", &MetadataRequest { topics: by_id(first.1, Some(first.0.clone())), ..plain });
+    let operations =
+        MetadataRequest { include_topic_authorized_operations: true, topics: named(&[&first.0]), ..plain };
     session.ask("operations of a topic", &operations);
     let operations =
         MetadataRequest { include_cluster_authorized_operations: true, topics: named(&[]), ..plain };
