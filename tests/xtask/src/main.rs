@@ -1,20 +1,33 @@
 //! What a developer does often, in one place: `cargo xtask --help`.
 
+mod page;
 mod phase;
 mod phases;
+mod pure;
 mod repository;
 mod shell;
+#[allow(dead_code)]
+mod tools;
+mod up;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use shell::Failure;
+use shell::{Failure, Outcome, command, run};
 
 const HELP: &str = "\
 cargo xtask <command>
 
-  test [--only PHASE]… [--from PHASE] [--list]
+  up [--override KEY=VALUE]…
+                        builds what is missing, runs the server with its page, and says what to open
+                        and what to try
+  test [--full] [--only PHASE]… [--from PHASE] [--list]
                         everything that must hold: installs what is missing, then runs each phase
-                        against its time budget and prints a table
+                        against its time budget and prints a table; --full takes longer and goes deeper
+  bench [--rounds N] [--records N]
+                        throughput, CPU and memory beside Apache Kafka, as a table for the README
+  page                  builds the page into dist and prints what each part weighs
+  clean-tools           removes what was installed for this checkout (.tools) and the built page (dist)
   help, --help          this text
 ";
 
@@ -26,7 +39,11 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
+        Some((&"up", rest)) => up::up(rest),
         Some((&"test", rest)) => phases::test(rest),
+        Some((&"bench", rest)) => bench(rest),
+        Some((&"page", _)) => page::build().and_then(|()| page::ledger()),
+        Some((&"clean-tools", _)) => tools::clean(),
         Some((other, _)) => Err(Failure::usage(format!("no command `{other}`; try `cargo xtask --help`"))),
     };
     match outcome {
@@ -36,4 +53,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Builds for release and measures.
+fn bench(arguments: &[&str]) -> Outcome {
+    const BENCH_MAX: Duration = Duration::from_secs(2 * 60 * 60);
+    tools::kafka()?;
+    run(command("cargo build --release --package ottla-server".split(' ')), BENCH_MAX)?;
+    let mut bench = command("cargo run --package ottla-tests --example bench --".split(' '));
+    bench.args(arguments);
+    run(bench, BENCH_MAX)
 }

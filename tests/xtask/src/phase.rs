@@ -12,7 +12,14 @@ pub struct Phase {
     pub budget_s: u64,
     pub about: &'static str,
     pub advice: &'static str,
-    pub run: fn(&Phase) -> Outcome,
+    pub run: fn(&Given) -> Outcome,
+}
+
+/// What a phase is told.
+pub struct Given {
+    pub limit: Duration,
+    /// Go deeper, whatever it takes.
+    pub full: bool,
 }
 
 /// A cold run compiles everything and installs tools: the hard limit leaves room for that.
@@ -20,7 +27,7 @@ const LIMIT_FACTOR: u32 = 6;
 const LIMIT_MIN: Duration = Duration::from_secs(15 * 60);
 
 impl Phase {
-    pub fn limit(&self) -> Duration {
+    fn limit(&self) -> Duration {
         (Duration::from_secs(self.budget_s) * LIMIT_FACTOR).max(LIMIT_MIN)
     }
 }
@@ -33,12 +40,14 @@ struct Row {
 }
 
 /// Runs the phases in order, all of them, and prints the table. True when every phase passed.
-pub fn run_all(phases: &[&Phase]) -> bool {
+pub fn run_all(phases: &[&Phase], full: bool) -> bool {
     let mut rows = Vec::new();
     for (index, phase) in phases.iter().enumerate() {
         println!("\n=== {} ({} of {}): {} ===", phase.name, index + 1, phases.len(), phase.about);
         let started = Instant::now();
-        let failure = (phase.run)(phase).err().map(|failure| failure.advise(phase.advice).to_string());
+        let failure = (phase.run)(&Given { limit: phase.limit(), full })
+            .err()
+            .map(|failure| failure.advise(phase.advice).to_string());
         if let Some(failure) = &failure {
             println!("--- {} failed: {failure}", phase.name);
         }

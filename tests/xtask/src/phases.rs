@@ -1,7 +1,8 @@
 //! The phases of `cargo xtask test`, in the order in which they run: cheap ones first.
 
-use crate::phase::{Phase, run_all};
+use crate::phase::{Given, Phase, run_all};
 use crate::shell::{Failure, Outcome, command, run};
+use crate::{pure, tools};
 
 const PHASES: &[Phase] = &[
     Phase {
@@ -9,43 +10,78 @@ const PHASES: &[Phase] = &[
         budget_s: 10,
         about: "rustfmt on everything",
         advice: "run `cargo fmt --all`",
-        run: |phase| run(command("cargo fmt --all --check".split(' ')), phase.limit()),
+        run: |given| cargo("fmt --all --check", given),
     },
     Phase {
         name: "clippy",
-        budget_s: 150,
-        about: "clippy without warnings, natively",
+        budget_s: 240,
+        about: "clippy without warnings, natively and for WebAssembly",
         advice: "run `cargo clippy --workspace --all-targets` and mend what it says",
-        run: |phase| {
-            run(
-                command("cargo clippy --workspace --all-targets -- --deny warnings".split(' ')),
-                phase.limit(),
-            )
+        run: |given| {
+            tools::wasm_target()?;
+            cargo("clippy --workspace --all-targets -- --deny warnings", given)?;
+            cargo("clippy --package ottla-tests --test * -- --deny warnings", given)?;
+            let wasm = "clippy --target wasm32-unknown-unknown --package ottla-core --package ottla-web";
+            cargo(&format!("{wasm} -- --deny warnings"), given)
+        },
+    },
+    Phase {
+        name: "pure",
+        budget_s: 60,
+        about: "core's WebAssembly imports nothing, its dependencies reach for nothing",
+        advice: "take what reads a clock, randomness or IO out of core: they are arguments there",
+        run: |given| {
+            tools::wasm_target()?;
+            pure::dependencies()?;
+            pure::wasm_imports_nothing(given.limit)
         },
     },
     Phase {
         name: "unit",
-        budget_s: 240,
+        budget_s: 300,
         about: "cargo test in every package",
         advice: "run `cargo test -p PACKAGE NAME` for the test that failed",
-        run: |phase| run(command("cargo test --workspace".split(' ')), phase.limit()),
+        run: |given| cargo("test --workspace", given),
     },
     Phase {
         name: "codec",
         budget_s: 180,
         about: "every message at every version against Apache Kafka's codecs (Maven, JDK 17)",
         advice: "run `OTTLA_CODEC_COUNT=60 cargo test -p ottla-tests --test codec_peers`; tests/codec/peers says how it works",
-        run: |phase| run(command("cargo test -p ottla-tests --test codec_peers".split(' ')), phase.limit()),
+        run: |given| {
+            tools::java()?;
+            cargo("test --package ottla-tests --test codec_peers", given)
+        },
+    },
+    Phase {
+        name: "config",
+        budget_s: 60,
+        about: "the table of configuration keys against Apache Kafka's own classes",
+        advice: "run `cargo test -p ottla-tests --test config_table`",
+        run: |given| {
+            tools::kafka()?;
+            cargo("test --package ottla-tests --test config_table --test config_verdicts", given)
+        },
     },
 ];
 
-/// `cargo xtask test [--only PHASE]… [--from PHASE] [--list]`
+/// Runs Cargo with these words.
+fn cargo(words: &str, given: &Given) -> Outcome {
+    let mut cargo = command(["cargo"].into_iter().chain(words.split(' ')));
+    if given.full {
+        cargo.env("OTTLA_CODEC_COUNT", "60");
+    }
+    run(cargo, given.limit)
+}
+
+/// `cargo xtask test [--full] [--only PHASE]… [--from PHASE] [--list]`
 pub fn test(arguments: &[&str]) -> Outcome {
     let mut chosen: Vec<&Phase> = PHASES.iter().collect();
-    let mut only = Vec::new();
+    let (mut only, mut full) = (Vec::new(), false);
     let mut rest = arguments.iter();
     while let Some(&argument) = rest.next() {
         match argument {
+            "--full" => full = true,
             "--only" => only.push(position(rest.next().copied())?),
             "--from" => chosen = PHASES[position(rest.next().copied())?..].iter().collect(),
             "--list" => {
@@ -58,7 +94,7 @@ pub fn test(arguments: &[&str]) -> Outcome {
     if !only.is_empty() {
         chosen = only.into_iter().map(|index| &PHASES[index]).collect();
     }
-    match run_all(&chosen) {
+    match run_all(&chosen, full) {
         true => Ok(()),
         false => Err(Failure::new("a phase failed")
             .advise("read the phase's output above; `cargo xtask test --only PHASE` runs it again")),

@@ -100,7 +100,8 @@ fn wasm_bindgen() -> Outcome {
 
 /// The version of a package in a lock file.
 fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
-    let package = lock.split("[[package]]").find(|package| package.contains(&format!("name = \"{name}\"\n")))?;
+    let package =
+        lock.split("[[package]]").find(|package| package.contains(&format!("name = \"{name}\"\n")))?;
     package.split("version = \"").nth(1)?.split('"').next()
 }
 
@@ -144,11 +145,17 @@ fn on_path(program: &str) -> Option<PathBuf> {
     path().split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
 }
 
+/// A JDK and Maven.
+pub fn java() -> Outcome {
+    debian(&[("javac", "default-jdk-headless"), ("mvn", "maven")])
+}
+
 /// Apache Kafka's jars: the server, its tools and its clients.
 pub fn kafka() -> Outcome {
-    debian(&[("javac", "default-jdk-headless"), ("mvn", "maven")])?;
+    java()?;
     installed("kafka-4.3.1", |place| {
-        let mut maven = command(["mvn", "-q", "-B", "-f", "tests/peers/pom.xml", "dependency:copy-dependencies"]);
+        let mut maven =
+            command(["mvn", "-q", "-B", "-f", "tests/peers/pom.xml", "dependency:copy-dependencies"]);
         maven.arg(format!("-DoutputDirectory={}", place.display()));
         run(maven, INSTALL_MAX)
     })
@@ -164,7 +171,9 @@ pub fn python() -> Outcome {
             .map_err(|failure| failure.advise("install Python's venv (`apt-get install python3-venv`)"))?;
         let pip = place.join("bin/python");
         let mut install = Command::new(pip);
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_PACKAGES);
+        install
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(PYTHON_PACKAGES);
         run(install, INSTALL_MAX)
     })
 }
