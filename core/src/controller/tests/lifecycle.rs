@@ -172,12 +172,10 @@ fn what_does_not_belong_here_is_refused() {
         World::open(store.clone(), config(settings)).err().map(|error| error.to_string()).expect("a refusal")
     };
     assert!(refused(&world.store, &[("node.id", "2")]).contains("node.id=1"));
-    let other = World::open(MemoryStore::new(), config(&[("log.dirs", "./other")])).expect("it opens");
     let mut mixed = world.store.clone();
-    let mut from = other.store;
     mixed.create_dir("./other").expect("a directory");
-    let properties = from.read("./other/meta.properties").expect("the file");
-    mixed.write_replacing("./other/meta.properties", &properties).expect("it is written");
+    let properties = b"version=1\ncluster.id=another\nnode.id=1\n";
+    mixed.write_replacing("./other/meta.properties", properties).expect("it is written");
     assert!(refused(&mixed, &[("log.dirs", "./data,./other")]).contains("belongs to the cluster"));
 }
 
