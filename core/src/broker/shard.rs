@@ -379,8 +379,15 @@ impl<S: LogStore> Shard<S> {
                 partition.retain(cx);
             }
         }
-        for partition in self.partitions.values_mut().filter(|partition| partition.deadline().is_some()) {
-            partition.tick(cx);
+        let mut flushes = Vec::new();
+        for (id, partition) in &mut self.partitions {
+            if partition.deadline().is_some_and(|deadline| deadline <= now) {
+                partition.tick(cx);
+                flushes.extend(partition.to_sync(cx.store, cx.now).map(|flush| (*id, flush)));
+            }
+        }
+        for (id, (targets, reached)) in flushes {
+            self.sync(cx, id, targets, reached);
         }
         if self.chores.checkpoint <= now {
             self.chores.checkpoint = now.plus_ms(self.config.replica_high_watermark_checkpoint_interval_ms);

@@ -75,9 +75,10 @@ impl<S: LogStore> Log<S> {
         let has_news = self.recovery_point < self.log_end_offset;
         let mut files = Vec::new();
         for segment in self.segments.iter_mut().skip(first) {
-            if segment.base_offset != active_base_offset {
-                files.extend(segment.files());
-            } else if scope == FlushScope::All && (segment.write_out_indexes(store, closing)? || has_news) {
+            let is_inactive = segment.base_offset != active_base_offset;
+            if is_inactive
+                || (scope == FlushScope::All && (segment.write_out_indexes(store, closing)? || has_news))
+            {
                 files.extend(segment.files());
             }
         }

@@ -19,6 +19,7 @@ pub mod list_offsets;
 mod log;
 pub mod log_dir_files;
 pub mod log_dirs;
+pub mod log_file;
 pub mod memory;
 pub mod meta_properties;
 pub mod offset_index;
@@ -31,6 +32,7 @@ mod retention;
 pub mod scan;
 pub mod segment;
 pub mod store;
+mod swap;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod tests;

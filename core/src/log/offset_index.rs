@@ -142,10 +142,19 @@ impl<F: Clone> OffsetIndex<F> {
         Ok(found.unwrap_or(OffsetPosition { offset: self.base_offset, position: 0 }))
     }
 
-    fn parse(&self, [a, b, c, d, e, f, g, h]: [u8; OFFSET_INDEX_ENTRY_SIZE]) -> OffsetPosition {
-        OffsetPosition {
-            offset: self.base_offset.saturating_add(i64::from(u32::from_be_bytes([a, b, c, d]))),
-            position: u64::from(u32::from_be_bytes([e, f, g, h])),
-        }
+    fn parse(&self, entry: [u8; OFFSET_INDEX_ENTRY_SIZE]) -> OffsetPosition {
+        parse(self.base_offset, entry)
+    }
+}
+
+/// The entries in the bytes of an index file; a last, torn entry is left out. `base_offset` is in the file's name.
+pub fn entries(bytes: &[u8], base_offset: i64) -> impl Iterator<Item = OffsetPosition> {
+    bytes.as_chunks().0.iter().map(move |entry| parse(base_offset, *entry))
+}
+
+fn parse(base_offset: i64, [a, b, c, d, e, f, g, h]: [u8; OFFSET_INDEX_ENTRY_SIZE]) -> OffsetPosition {
+    OffsetPosition {
+        offset: base_offset.saturating_add(i64::from(u32::from_be_bytes([a, b, c, d]))),
+        position: u64::from(u32::from_be_bytes([e, f, g, h])),
     }
 }

@@ -18,6 +18,7 @@ use super::producer_state::ProducerState;
 use super::scan::{Scan, ScanError, Scanned};
 use super::segment::Segment;
 use super::store::{Entry, LogStore, StoreError};
+use super::swap;
 use super::time_index::TIME_INDEX_ENTRY_SIZE;
 use super::txn_index::AbortedTxn;
 use crate::time::Now;
@@ -423,7 +424,7 @@ fn load_epochs<S: LogStore>(
 /// anything went.
 fn remove_leftovers<S: LogStore>(store: &mut S, dir: &str) -> Result<(Vec<Entry>, bool), LogError> {
     let mut kept = Vec::new();
-    let mut had_leftovers = false;
+    let mut had_leftovers = swap::finish(store, dir)?;
     let entries = store.list(dir)?;
     let bases = offsets(&entries, LOG_SUFFIX);
     for entry in entries.into_iter().filter(|entry| !entry.is_dir) {

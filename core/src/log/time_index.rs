@@ -132,10 +132,19 @@ impl<F: Clone> TimeIndex<F> {
     }
 
     fn parse(&self, entry: [u8; TIME_INDEX_ENTRY_SIZE]) -> TimestampOffset {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = entry;
-        TimestampOffset {
-            timestamp: i64::from_be_bytes([a, b, c, d, e, f, g, h]),
-            offset: self.base_offset.saturating_add(i64::from(u32::from_be_bytes([i, j, k, l]))),
-        }
+        parse(self.base_offset, entry)
+    }
+}
+
+/// The entries in the bytes of an index file; a last, torn entry is left out. `base_offset` is in the file's name.
+pub fn entries(bytes: &[u8], base_offset: i64) -> impl Iterator<Item = TimestampOffset> {
+    bytes.as_chunks().0.iter().map(move |entry| parse(base_offset, *entry))
+}
+
+fn parse(base_offset: i64, entry: [u8; TIME_INDEX_ENTRY_SIZE]) -> TimestampOffset {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = entry;
+    TimestampOffset {
+        timestamp: i64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        offset: base_offset.saturating_add(i64::from(u32::from_be_bytes([i, j, k, l]))),
     }
 }

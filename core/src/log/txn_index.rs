@@ -59,9 +59,11 @@ pub fn read_all<S: LogStore>(store: &mut S, file: &S::File) -> Result<Option<Vec
     let len = usize::try_from(store.len(file)?).unwrap_or(usize::MAX);
     let mut bytes = vec![0; len];
     let read = store.read_at(file, 0, &mut bytes)?;
-    let (entries, rest) = bytes.get(..read).unwrap_or_default().as_chunks::<TXN_INDEX_ENTRY_SIZE>();
-    if !rest.is_empty() {
-        return Ok(None);
-    }
-    Ok(entries.iter().map(AbortedTxn::from_array).collect())
+    Ok(entries(bytes.get(..read).unwrap_or_default()))
+}
+
+/// The entries in the bytes of an index file; `None` if they are not entries of a known version.
+pub fn entries(bytes: &[u8]) -> Option<Vec<AbortedTxn>> {
+    let (entries, rest) = bytes.as_chunks::<TXN_INDEX_ENTRY_SIZE>();
+    rest.is_empty().then(|| entries.iter().map(AbortedTxn::from_array).collect())?
 }

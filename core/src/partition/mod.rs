@@ -290,7 +290,7 @@ impl<S: LogStore> Partition<S> {
 
     /// When [`Partition::tick`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        self.log.deadline()
+        self.log.deadline().into_iter().chain(self.log.flush_deadline()).min()
     }
 
     /// Removes files whose time has come.

@@ -161,3 +161,45 @@ fn a_log_that_ends_before_its_start_offset_begins_anew() {
     let (log, _) = Log::open(&mut store, now(0), options).unwrap();
     assert_eq!((log.log_start_offset(), log.log_end_offset(), log.high_watermark()), (50, 50, 50));
 }
+
+#[test]
+fn an_interrupted_cleaning_is_finished_or_undone() {
+    let (mut store, mut log) = ten_batches();
+    let plan = log.close(&mut store, now(0)).unwrap();
+    log.flushed(&plan);
+    assert_eq!(log.segments()[1].base_offset, 6);
+    let before = store.list(DIR).unwrap();
+    // The first two segments were merged into one, of which only the second batch of each is left.
+    let [first, second] =
+        [0, 6].map(|base| store.read(&format!("{DIR}/{}", with_offset(base, ".log"))).unwrap());
+    let third = first.len() / 3;
+    let merged = [&first[third..2 * third], &second[third..]].concat();
+    let swap = store.create(&format!("{DIR}/{}", with_offset(0, ".log.swap"))).unwrap();
+    store.append(&swap, &[std::io::IoSlice::new(&merged)]).unwrap();
+    let (mut undone, mut finished) = (store.clone(), store.clone());
+
+    let (mut log, report) = reopen(&mut finished, 20, true).unwrap();
+    assert_eq!(log.segments().iter().map(|segment| segment.base_offset).collect::<Vec<_>>(), [0, 12, 18]);
+    assert_eq!(report.rebuilt_indexes, [0]);
+    assert_eq!(read_bases(&mut log, &mut finished, 0, 10_000), [2, 8, 10]);
+    assert_eq!(read_bases(&mut log, &mut finished, 4, 1), [8]);
+
+    undone.create(&format!("{DIR}/{}", with_offset(0, ".log.cleaned"))).unwrap();
+    let (log, report) = reopen(&mut undone, 20, true).unwrap();
+    assert_eq!((log.segments().len(), report.scanned_bytes), (4, 0));
+    assert_eq!(undone.list(DIR).unwrap(), before);
+}
+
+#[test]
+fn a_file_can_be_read_by_itself() {
+    let (mut store, _) = ten_batches();
+    let path = format!("{DIR}/{}", with_offset(6, ".log"));
+    let mut file = crate::log::log_file::LogFile::open(&mut store, &path).unwrap();
+    let mut found = Vec::new();
+    while let Some((position, batch)) = file.next(&mut store).unwrap() {
+        batch.check_crc().unwrap();
+        found.push((position, batch.base_offset));
+    }
+    let size = batch(2, 100, 0).size_in_bytes() as u64;
+    assert_eq!(found, [(0, 6), (size, 8), (2 * size, 10)]);
+}

@@ -1,0 +1,82 @@
+//! A cleaner (Apache Kafka's, or one to come) that was interrupted while its result took the place of segments.
+//!
+//! Cleaned segments are written as `.cleaned`, renamed to `.swap` when they are whole, and then to their plain names when what
+//! they replace is gone. What has reached `.swap` is finished here, unless a `.cleaned` file at or below it shows that its
+//! group was not whole.
+
+use super::error::LogError;
+use super::file_names::{self, CLEANED_SUFFIX, SWAP_SUFFIX};
+use super::store::{LogStore, StoreError};
+use crate::record::{BATCH_HEADER_SIZE, BatchHeader};
+
+/// True if there was something to finish.
+pub fn finish<S: LogStore>(store: &mut S, dir: &str) -> Result<bool, LogError> {
+    let names: Vec<_> =
+        store.list(dir)?.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.name).collect();
+    let cleaned = names.iter().filter_map(|name| offset(name.strip_suffix(CLEANED_SUFFIX)?)).min();
+    let mut swaps = Vec::new();
+    for name in names.iter().filter(|name| name.ends_with(SWAP_SUFFIX)) {
+        let plain = name.trim_end_matches(SWAP_SUFFIX);
+        let is_whole = offset(plain).is_some_and(|offset| cleaned.is_none_or(|cleaned| offset < cleaned));
+        if is_whole {
+            swaps.push((name, plain));
+        } else {
+            remove(store, dir, name)?;
+        }
+    }
+    let mut range: Option<(i64, i64)> = None;
+    for (name, plain) in &swaps {
+        let Some(base_offset) = file_names::offset_of(plain, file_names::LOG_SUFFIX) else { continue };
+        let end = end_offset(store, &format!("{dir}/{name}"), base_offset)?;
+        let (from, to) = range.unwrap_or((base_offset, end));
+        range = Some((from.min(base_offset), to.max(end)));
+    }
+    if let Some((from, to)) = range {
+        for name in
+            names.iter().filter(|name| offset(name).is_some_and(|offset| (from..to).contains(&offset)))
+        {
+            remove(store, dir, name)?;
+        }
+    }
+    for (name, plain) in &swaps {
+        store.rename(&format!("{dir}/{name}"), &format!("{dir}/{plain}"))?;
+    }
+    Ok(!swaps.is_empty())
+}
+
+/// The offset in the plain name of one of a segment's files.
+fn offset(name: &str) -> Option<i64> {
+    [
+        file_names::LOG_SUFFIX,
+        file_names::INDEX_SUFFIX,
+        file_names::TIME_INDEX_SUFFIX,
+        file_names::TXN_INDEX_SUFFIX,
+        file_names::SNAPSHOT_SUFFIX,
+    ]
+    .iter()
+    .find_map(|suffix| file_names::offset_of(name, suffix))
+}
+
+fn remove<S: LogStore>(store: &mut S, dir: &str, name: &str) -> Result<(), LogError> {
+    match store.remove(&format!("{dir}/{name}")) {
+        Ok(()) | Err(StoreError::NotFound) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The offset after the last batch of a file.
+fn end_offset<S: LogStore>(store: &mut S, path: &str, base_offset: i64) -> Result<i64, LogError> {
+    let file = store.open(path)?;
+    let len = store.len(&file)?;
+    let (mut position, mut end) = (0_u64, base_offset);
+    while position < len {
+        let mut header = [0; BATCH_HEADER_SIZE];
+        let read = store.read_at(&file, position, &mut header)?;
+        let header = BatchHeader::read(header.get(..read).unwrap_or_default());
+        let corrupt = |reason: String| LogError::Corrupt { path: path.to_owned(), position, reason };
+        let header = header.map_err(|error| corrupt(error.to_string()))?;
+        end = header.next_offset();
+        position = position.saturating_add(header.size_in_bytes() as u64);
+    }
+    Ok(end)
+}
