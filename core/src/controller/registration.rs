@@ -10,7 +10,7 @@ use ottla_protocol::records::metadata::{
 use crate::config::BrokerConfig;
 use crate::metadata::features::{METADATA_VERSION, SUPPORTED};
 use crate::metadata::topics::NO_LEADER;
-use crate::metadata::{MetadataImage, MetadataVersion};
+use crate::metadata::{MetadataImage, MetadataVersion, PartitionRegistration};
 use crate::quorum::format::controller_endpoints;
 use crate::rng::Rng;
 
@@ -50,19 +50,33 @@ fn lead_again(image: &MetadataImage, node_id: i32) -> Vec<MetadataRecord> {
     let mut records = Vec::new();
     for topic in image.topics.by_id.values() {
         for (index, partition) in &topic.partitions {
-            let could_lead = partition.leader == NO_LEADER && partition.isr.contains(&node_id);
-            if partition.leader == node_id || could_lead {
-                let change = PartitionChangeRecord {
-                    partition_id: *index,
-                    topic_id: topic.id,
-                    leader: node_id,
-                    ..PartitionChangeRecord::default()
-                };
-                records.push(change.into());
+            if let Some(change) = take_lead(partition, node_id) {
+                records.push(
+                    PartitionChangeRecord { partition_id: *index, topic_id: topic.id, ..change }.into(),
+                );
             }
         }
     }
     records
+}
+
+/// Kafka empties the ISR of a broker that stops, and remembers it as eligible (KIP-966).
+fn take_lead(partition: &PartitionRegistration, node_id: i32) -> Option<PartitionChangeRecord> {
+    let change = PartitionChangeRecord { leader: node_id, ..PartitionChangeRecord::default() };
+    if partition.leader == node_id || partition.leader == NO_LEADER && partition.isr.contains(&node_id) {
+        return Some(change);
+    }
+    let is_eligible = partition.elr.contains(&node_id) || partition.last_known_elr.contains(&node_id);
+    if partition.leader != NO_LEADER || !partition.isr.is_empty() || !is_eligible {
+        return None;
+    }
+    let others = partition.elr.iter().copied().filter(|id| *id != node_id).collect();
+    Some(PartitionChangeRecord {
+        isr: Some(vec![node_id]),
+        eligible_leader_replicas: Some(others),
+        last_known_elr: Some(Vec::new()),
+        ..change
+    })
 }
 
 /// Every feature that this build supports, with its levels.

@@ -125,13 +125,11 @@ pub fn format<S: LogStore>(
         formatted.sync.directories.push(directory.to_owned());
         Ok(())
     };
-    let metadata_id =
-        formatted.directories.iter().find(|(directory, _)| *directory == config.metadata_log_dir);
-    if let Some((directory, directory_id)) = metadata_id {
-        let bootstrap = Checkpoint { records, ..Checkpoint::default() };
-        let version = options.metadata_version;
-        write(directory, BOOTSTRAP_FILE, &bootstrap.encode(0, version, now.wall))?;
-        if kraft_version > 0 {
+    let bootstrap = Checkpoint { records, ..Checkpoint::default() };
+    let bootstrap = bootstrap.encode(0, options.metadata_version, now.wall);
+    for (directory, directory_id) in &formatted.directories {
+        write(directory, BOOTSTRAP_FILE, &bootstrap)?;
+        if kraft_version > 0 && *directory == config.metadata_log_dir {
             let voters = Checkpoint {
                 last_contained_log_timestamp: now.wall,
                 kraft_version: Some(kraft_version),
@@ -139,7 +137,7 @@ pub fn format<S: LogStore>(
                 records: Vec::new(),
             };
             let name = SnapshotId::default().file_name();
-            write(&metadata_dir(config), &name, &voters.encode(0, version, now.wall))?;
+            write(&metadata_dir(config), &name, &voters.encode(0, options.metadata_version, now.wall))?;
         }
     }
     for (directory, directory_id) in &formatted.directories {

@@ -1,20 +1,23 @@
 //! Files of the quorum against bytes that Apache Kafka wrote.
 
-use ottla_protocol::Bytes;
+use std::io::IoSlice;
+
+use ottla_protocol::records::MetadataRecord;
+use ottla_protocol::{Bytes, Decoder};
 
 use super::checkpoint::{Checkpoint, SnapshotId};
 use super::{FormatOptions, format, join};
 use crate::config::BrokerConfig;
-use crate::log::{LogStore as _, MemoryStore};
-use crate::metadata::MetadataVersion;
+use crate::log::{Log, LogConfig, LogStore as _, MemoryStore, OpenLog};
+use crate::metadata::{MetadataImage, MetadataState, MetadataVersion, record};
 use crate::record::Compressors;
 use crate::rng::Rng;
 use crate::time::Now;
 
 /// `bootstrap.checkpoint` of Apache Kafka 4.3.1's storage tool.
-const BOOTSTRAP: &[u8] = include_bytes!("tests/bootstrap.checkpoint");
+const BOOTSTRAP: &[u8] = include_bytes!("testdata/bootstrap.checkpoint");
 /// Its snapshot with the voter (`--standalone`).
-const VOTERS: &[u8] = include_bytes!("tests/00000000000000000000-0000000000.checkpoint");
+const VOTERS: &[u8] = include_bytes!("testdata/00000000000000000000-0000000000.checkpoint");
 
 /// The timestamps of the two batches of a snapshot by Kafka differ by some ms; ours are written at one.
 fn without_times(bytes: &[u8]) -> Checkpoint {
@@ -100,4 +103,100 @@ fn features_to_format_with() {
     assert!(format_with(&[("nobody.knows", 1)]).is_err_and(|error| error.contains("nobody.knows")));
     let mut without_voters = format_with(&[("kraft.version", 0)]).expect("a static quorum");
     assert!(without_voters.list("./data/__cluster_metadata-0").is_err());
+}
+
+/// A metadata log that Apache Kafka 4.3.1 wrote: topics, configurations, quotas, credentials, access control entries, features,
+/// and a controlled shutdown at its end.
+const LOG: &[u8] = include_bytes!("testdata/metadata.log");
+/// What Kafka's own image writer makes of that log: for each `metadata.version` its level, how many records, and each with its length.
+const IMAGES: &[u8] = include_bytes!("testdata/image.bin");
+
+fn load_kafkas_log() -> MetadataImage {
+    let mut store = MemoryStore::new();
+    store.create_dir("./data/__cluster_metadata-0").expect("a directory");
+    let file = store.create("./data/__cluster_metadata-0/00000000000000000000.log").expect("a file");
+    store.append(&file, &[IoSlice::new(LOG)]).expect("it is written");
+    let options = OpenLog {
+        dir: "./data/__cluster_metadata-0".to_owned(),
+        config: LogConfig::default(),
+        log_start_offset: 0,
+        recovery_point: 0,
+        high_watermark: 0,
+        clean_shutdown: false,
+    };
+    let (mut log, report) = Log::open(&mut store, Now::default(), options).expect("it opens");
+    assert_eq!(report.truncation, None);
+    let mut state = MetadataState::new(MetadataImage::default());
+    let mut voters = Vec::new();
+    let compressors = Compressors::default();
+    super::metadata_log::replay(&mut log, &mut store, &compressors, 0, &mut state, |control| {
+        if let super::control::Control::Voters(found) = control {
+            voters = found;
+        }
+    })
+    .expect("every record follows");
+    assert_eq!(voters.len(), 1);
+    assert!(!state.in_transaction());
+    state.image().clone()
+}
+
+/// Records with their versions, in an order of their own: Kafka writes out of hash maps.
+fn decoded(records: &[Bytes]) -> Vec<String> {
+    let decode = |one: &Bytes| {
+        let (mut record, version) = MetadataRecord::decode(one.clone()).expect("it decodes");
+        match &mut record {
+            MetadataRecord::RegisterBroker(broker) => broker.features.sort_by(|a, b| a.name.cmp(&b.name)),
+            MetadataRecord::RegisterController(controller) => {
+                controller.features.sort_by(|a, b| a.name.cmp(&b.name))
+            }
+            _ => {}
+        }
+        format!("version {version} of {record:?}")
+    };
+    let mut decoded: Vec<String> = records.iter().map(decode).collect();
+    decoded.sort_unstable();
+    decoded
+}
+
+#[test]
+fn the_image_of_kafkas_log_is_kafkas_image_at_every_metadata_version() {
+    let mut image = load_kafkas_log();
+    let mut input = Decoder::new(Bytes::from_static(IMAGES));
+    let mut levels = 0;
+    while input.remaining() > 0 {
+        let level = input.i16().expect("a level");
+        let count = input.i32().expect("a count");
+        let expected: Vec<Bytes> = (0..count)
+            .map(|_| {
+                let len = input.i32().expect("a length");
+                input.bytes(usize::try_from(len).expect("it is small")).expect("a record")
+            })
+            .collect();
+        let version = MetadataVersion::from_level(level).expect("a level of Kafka 4.3");
+        image.features.metadata_version = Some(version);
+        let written = image.to_records();
+        let actual: Vec<Bytes> =
+            written.iter().map(|one| record::encode(one, version).expect("it encodes")).collect();
+        assert_eq!(decoded(&actual), decoded(&expected), "at {version}");
+        levels += 1;
+    }
+    assert_eq!(levels, 24, "every level from 7 to 30");
+}
+
+#[test]
+fn what_kafkas_log_says() {
+    let image = load_kafkas_log();
+    assert_eq!(
+        image.topics_by_name().map(|topic| topic.name.to_string()).collect::<Vec<_>>(),
+        ["a.b", "orders"]
+    );
+    assert_eq!(image.topic("orders").map(|topic| topic.partitions.size()), Some(5));
+    assert_eq!(image.topic_configs("orders").len(), 1);
+    assert_eq!(image.group_configs("g").len(), 1);
+    assert_eq!((image.acls.size(), image.scram.size(), image.client_quotas.entities.size()), (1, 1, 2));
+    assert_eq!(image.next_producer_id, Some(1_000));
+    let broker = image.broker(1).expect("it is registered");
+    assert!(broker.fenced && broker.in_controlled_shutdown && broker.directories.len() == 2);
+    assert_eq!(broker.rack.as_deref(), Some("r1"));
+    assert!(image.features.unsupported().is_some(), "Kafka finalizes what is not built here");
 }
