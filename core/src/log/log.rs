@@ -15,6 +15,7 @@ use super::file_names::{self, DELETED_SUFFIX, LEADER_EPOCH_CHECKPOINT, SNAPSHOT_
 use super::leader_epochs::LeaderEpochs;
 use super::producer_snapshot;
 use super::producer_state::ProducerState;
+use super::read::Readers;
 use super::segment::Segment;
 use super::store::{LogStore, StoreError};
 use crate::time::{Instant, Now, Timestamp};
@@ -38,6 +39,7 @@ pub struct Log<S: LogStore> {
     /// Offsets of the `.snapshot` files, rising.
     pub(super) snapshots: Vec<i64>,
     pub(super) last_snapshot_offset: i64,
+    pub(super) readers: Readers,
     pub(super) removals: VecDeque<Removal>,
     /// Changes whenever positions may have changed their meaning: read hints and flushes of before are void.
     pub(super) generation: u32,

@@ -28,6 +28,36 @@ pub struct ReadHint {
     generation: u32,
 }
 
+/// Readers that a log remembers.
+const READERS_MAX: usize = 8;
+
+/// Where the last readers of a log stand, so that those who follow the log find their place without a search even if they
+/// bring no hint. Empty until somebody reads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Readers {
+    hints: Vec<ReadHint>,
+    /// The one to be forgotten next.
+    oldest: usize,
+}
+
+impl Readers {
+    fn find(&self, offset: i64, generation: u32) -> Option<ReadHint> {
+        self.hints.iter().find(|hint| hint.offset == offset && hint.generation == generation).copied()
+    }
+
+    fn remember(&mut self, hint: ReadHint) {
+        if self.hints.contains(&hint) {
+            return;
+        }
+        if self.hints.len() < READERS_MAX {
+            self.hints.push(hint);
+        } else if let Some(forgotten) = self.hints.get_mut(self.oldest) {
+            *forgotten = hint;
+            self.oldest = self.oldest.saturating_add(1) % READERS_MAX;
+        }
+    }
+}
+
 /// What a read found.
 #[derive(Clone, Debug)]
 pub struct FetchDataInfo<L> {
@@ -92,6 +122,9 @@ impl<S: LogStore> Log<S> {
         let next = self.hint(segment, index, &stop, (end, bound.offset));
         let size = stop.position.saturating_sub(start.position);
         let records = segment.slice(store, start.position..stop.position)?;
+        if let Some(next) = next {
+            self.readers.remember(next);
+        }
         let aborted_transactions = match isolation {
             FetchIsolation::TxnCommitted => {
                 let upper = next.map_or(bound.offset, |next| next.offset).min(bound.offset);
@@ -134,7 +167,7 @@ impl<S: LogStore> Log<S> {
     /// Where `offset` is. An offset at the end of a segment is at the start of the next.
     ///
     /// Errors: [`LogError::OffsetOutOfRange`].
-    pub fn offset_metadata(&self, store: &mut S, offset: i64) -> Result<LogOffsetMetadata, LogError> {
+    pub fn offset_metadata(&mut self, store: &mut S, offset: i64) -> Result<LogOffsetMetadata, LogError> {
         self.check_range(offset)?;
         if offset == self.log_end_offset {
             return Ok(self.log_end_offset_metadata());
@@ -146,6 +179,7 @@ impl<S: LogStore> Log<S> {
             Some((index, start)) => {
                 let segment_base_offset = self.segments.get(index).map_or(0, |segment| segment.base_offset);
                 let at = SegmentPosition { segment_base_offset, position: start.position };
+                self.readers.remember(ReadHint { offset, at, slot: start.slot, generation: self.generation });
                 Ok(LogOffsetMetadata { offset, at })
             }
             None => Ok(self.log_end_offset_metadata()),
@@ -184,7 +218,8 @@ impl<S: LogStore> Log<S> {
         hint: Option<&ReadHint>,
     ) -> Result<Option<(usize, Start)>, LogError> {
         let Some(mut index) = self.segment_index(offset) else { return Ok(None) };
-        if let Some(hint) = hint.filter(|hint| hint.offset == offset && hint.generation == self.generation)
+        let given = hint.filter(|hint| hint.offset == offset && hint.generation == self.generation).copied();
+        if let Some(hint) = given.or_else(|| self.readers.find(offset, self.generation))
             && let Some(segment) = self.segments.get(index)
             && segment.base_offset == hint.at.segment_base_offset
             && hint.at.position < segment.size

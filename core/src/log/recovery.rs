@@ -15,6 +15,7 @@ use super::leader_epochs::LeaderEpochs;
 use super::log::Log;
 use super::offset_index::OFFSET_INDEX_ENTRY_SIZE;
 use super::producer_state::ProducerState;
+use super::read::Readers;
 use super::scan::{Scan, ScanError, Scanned};
 use super::segment::Segment;
 use super::store::{Entry, LogStore, StoreError};
@@ -140,6 +141,7 @@ impl<S: LogStore> Recovery<S> {
             producers: ProducerState::default(),
             snapshots: offsets(&entries, SNAPSHOT_SUFFIX),
             last_snapshot_offset: 0,
+            readers: Readers::default(),
             removals: std::collections::VecDeque::new(),
             generation: 0,
             jitter_ms: 0,
