@@ -17,6 +17,8 @@ const TRUSTED_MAX: usize = 256 * 1024;
 pub struct FrameReader {
     buffer: BytesMut,
     frame_bytes_max: usize,
+    /// Length of the last frame and its prefix: the next one is likely to be about as long.
+    last: usize,
 }
 
 /// Why a stream cannot be read on.
@@ -36,7 +38,7 @@ pub enum FrameError {
 impl FrameReader {
     /// A reader of frames of at most `frame_bytes_max` bytes (`socket.request.max.bytes`).
     pub fn new(frame_bytes_max: usize) -> Self {
-        Self { buffer: BytesMut::new(), frame_bytes_max }
+        Self { buffer: BytesMut::new(), frame_bytes_max, last: 0 }
     }
 
     /// The next frame, without its prefix; `None` when it has not arrived whole.
@@ -45,6 +47,7 @@ impl FrameReader {
         if self.buffer.len() - PREFIX_BYTES < len {
             return Ok(None);
         }
+        self.last = PREFIX_BYTES + len;
         self.buffer.advance(PREFIX_BYTES);
         Ok(Some(self.buffer.split_to(len).freeze()))
     }
@@ -57,7 +60,7 @@ impl FrameReader {
         let buffered = self.buffer.len();
         let missing = match self.announced() {
             Ok(Some(len)) => (len + PREFIX_BYTES).saturating_sub(buffered),
-            Ok(None) | Err(_) => 0,
+            Ok(None) | Err(_) => self.last,
         };
         self.buffer.reserve(missing.min(TRUSTED_MAX.max(buffered)).max(READ_MIN));
         from.read_buf(&mut self.buffer).await

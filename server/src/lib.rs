@@ -3,16 +3,21 @@
 //! Nothing here decides anything about Kafka. `store` keeps bytes in files; `mailbox` and `driver` let threads drive the core's
 //! machines; the listeners carry frames; `server` is a node's life from its configuration to its clean stop.
 
+pub mod cli;
 pub mod compressors;
 pub mod dispatcher;
+pub mod driver;
+pub mod format;
 pub mod frames;
 pub mod http;
 pub mod kafka_listener;
+pub mod links;
 pub mod lock;
 pub mod logging;
 pub mod mailbox;
 pub mod outbox;
 pub mod page;
+pub mod server;
 pub mod service;
 pub mod store;
 pub mod websocket;

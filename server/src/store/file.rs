@@ -49,6 +49,11 @@ impl File {
         self.0.state().path.clone().unwrap_or_else(|| "(removed)".to_owned())
     }
 
+    /// Something that handles on one file share, and no others have while it lives.
+    pub fn key(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
     /// Whether two handles are the same file.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

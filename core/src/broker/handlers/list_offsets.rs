@@ -97,7 +97,10 @@ pub fn resume<S: LogStore>(
         let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) else { continue };
         match found {
             Ok(ListedOffset { offset, timestamp, leader_epoch }) => {
-                (answer.offset, answer.timestamp, answer.leader_epoch) = (offset, timestamp, leader_epoch);
+                (answer.offset, answer.timestamp) = (offset, timestamp);
+                if request.version >= 4 {
+                    answer.leader_epoch = leader_epoch;
+                }
             }
             Err(error) => answer.error_code = error.code(),
         }

@@ -1,0 +1,317 @@
+//! The driver: the machines of one node, the routes between them, and how threads take their turns.
+//!
+//! Whoever brings an event drives the machine it is for, and then the machines that were told something meanwhile. Machines
+//! that may touch a disk (shards, controller, log directories) come last, one at a time, and what waits behind them is left where
+//! any thread can take it: a stalled disk delays nobody else.
+
+mod alarms;
+mod connections;
+mod ready;
+mod session;
+mod slot;
+mod syncer;
+mod time;
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use ottla_core::broker::{ConnectionEvent, Message, Node, Shard, ShardEvent};
+use ottla_core::config::BrokerConfig;
+use ottla_core::controller::Controller;
+use ottla_core::ids::ShardId;
+use ottla_core::log::log_dirs::LogDirs;
+use ottla_core::machine::{Cx, Effect, Effects, Machine, Waiter};
+use ottla_core::metadata::Published;
+use ottla_core::record::compression::Compressors;
+use ottla_core::trace::Traces;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::dispatcher::Dispatcher;
+use crate::store::Durable;
+use alarms::Target;
+use connections::{Client, Connections};
+use ready::{Leftovers, Ready, Storage};
+use slot::{Seat, Slot, Timer};
+use syncer::Syncer;
+pub use time::Clock;
+
+/// Events that a machine handles before its thread looks after others.
+const EVENTS_MAX: usize = 64;
+
+/// One node.
+pub struct Driver<S: Durable> {
+    this: Weak<Self>,
+    config: Arc<BrokerConfig>,
+    shards: Box<[Slot<S, Shard<S>>]>,
+    controller: Slot<S, Controller<S>>,
+    log_dirs: Slot<S, LogDirs<S>>,
+    connections: Connections<S>,
+    leftovers: Leftovers,
+    /// The metadata log's syncs do not queue behind those of partitions.
+    quorum_syncer: Syncer<S>,
+    syncer: Syncer<S>,
+    store: S,
+    compressors: Compressors,
+    clock: Clock,
+    dispatcher: Dispatcher,
+    halt: Box<dyn Fn(&str) + Send + Sync>,
+    stopped: Notify,
+}
+
+/// What a driver is built from, besides the node.
+pub struct Surroundings<S> {
+    /// Files.
+    pub store: S,
+    /// The compressors lent to machines.
+    pub compressors: Compressors,
+    /// The clocks.
+    pub clock: Clock,
+    /// The thread for timers and wakes.
+    pub dispatcher: Dispatcher,
+    /// Where syncs run.
+    pub runtime: Handle,
+    /// Called with the reason when the node cannot go on.
+    pub halt: Box<dyn Fn(&str) + Send + Sync>,
+    /// From which connections draw their randomness.
+    pub seed: u64,
+}
+
+impl<S: Durable> Driver<S> {
+    /// Opens a node's files, which may read every log, and wakes every machine once. The error is a sentence for the user.
+    pub fn open(config: Arc<BrokerConfig>, around: Surroundings<S>) -> Result<Arc<Self>, String> {
+        let Surroundings { mut store, compressors, clock, dispatcher, runtime, halt, seed } = around;
+        let (mut asked, mut traces) = (Effects::default(), Traces::default());
+        let mut cx = Cx {
+            now: clock.now(),
+            store: &mut store,
+            compressors: &compressors,
+            effects: &mut asked,
+            traces: &mut traces,
+        };
+        let node = Node::open(&mut cx, config, seed)?;
+        let driver = Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            config: node.config,
+            shards: node.shards.into_iter().map(|shard| Slot::new(shard, &store)).collect(),
+            controller: Slot::new(node.controller, &store),
+            log_dirs: Slot::new(node.log_dirs, &store),
+            connections: Connections::new(node.published, seed),
+            leftovers: Leftovers::default(),
+            quorum_syncer: Syncer::new(runtime.clone()),
+            syncer: Syncer::new(runtime),
+            store,
+            compressors,
+            clock,
+            dispatcher,
+            halt,
+            stopped: Notify::new(),
+        });
+        let mut ready = Ready::default();
+        for effect in asked.drain() {
+            driver.perform(effect, None, &mut ready);
+        }
+        for storage in driver.all_storage() {
+            driver.tick(storage, &mut ready);
+        }
+        driver.run(ready);
+        Ok(driver)
+    }
+
+    /// Tells a machine something and drives whatever that sets in motion.
+    pub fn tell(&self, message: Message<S>) {
+        let mut ready = Ready::default();
+        self.post(message, &mut ready);
+        self.run(ready);
+    }
+
+    /// Begins a clean stop and waits for its end: everything flushed, checkpoints and `.kafka_cleanshutdown` written.
+    pub async fn stop(&self) {
+        let mut ready = Ready::default();
+        for shard in 0..self.shards.len() {
+            let id = ShardId(u16::try_from(shard).unwrap_or(u16::MAX));
+            self.post(Message::Shard(id, ShardEvent::Stop), &mut ready);
+        }
+        self.run(ready);
+        self.stopped.notified().await;
+    }
+
+    /// The newest metadata that was published.
+    pub fn published(&self) -> Arc<Published> {
+        self.connections.published()
+    }
+
+    /// The configuration it was opened with.
+    pub fn config(&self) -> &Arc<BrokerConfig> {
+        &self.config
+    }
+
+    /// Clients connected just now.
+    pub fn connected(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Drives until nothing is left to drive.
+    fn run(&self, mut ready: Ready<S>) {
+        loop {
+            while let Some(client) = ready.next_client() {
+                if self.turn_client(&client, &mut ready) {
+                    ready.client(client);
+                }
+            }
+            let Some(storage) = ready.next_storage(&self.leftovers) else { return };
+            self.watch_leftovers();
+            if self.turn_storage(storage, &mut ready) {
+                ready.storage(storage);
+            }
+        }
+    }
+
+    fn turn_client(&self, client: &Arc<Client<S>>, ready: &mut Ready<S>) -> bool {
+        let more = self.turn(&client.slot, Some(client), ready, |machine| {
+            client.set_wants_more(machine.wants_more());
+        });
+        client.outbox.flush();
+        if client.is_paused_no_more() {
+            self.dispatcher.wake(Arc::clone(&client.resumed));
+        }
+        if let Some(at) = client.slot.timer.to_arm() {
+            self.set_alarm(at, Target::Client(Arc::downgrade(client)));
+        }
+        more == Some(true)
+    }
+
+    fn turn_storage(&self, storage: Storage, ready: &mut Ready<S>) -> bool {
+        let more = match storage {
+            Storage::Shard(shard) => match self.shards.get(shard) {
+                Some(slot) => self.turn(slot, None, ready, |_| ()),
+                None => None,
+            },
+            Storage::Controller => self.turn(&self.controller, None, ready, |_| ()),
+            Storage::LogDirs => self.turn(&self.log_dirs, None, ready, |_| ()),
+        };
+        if let Some(at) = self.timer(storage).and_then(Timer::to_arm) {
+            self.set_alarm(at, Target::Storage(storage));
+        }
+        more == Some(true)
+    }
+
+    /// One turn of a machine. `None` when another thread has it or nothing waits for it; else whether more waits.
+    fn turn<M: Machine<S>>(
+        &self,
+        slot: &Slot<S, M>,
+        client: Option<&Arc<Client<S>>>,
+        ready: &mut Ready<S>,
+        at_the_end: impl FnOnce(&M),
+    ) -> Option<bool> {
+        let mut turn = slot.mailbox.claim(EVENTS_MAX)?;
+        while let Some(event) = turn.next_event() {
+            let Seat { machine, store, effects, traces } = turn.machine();
+            let mut cx = Cx { now: self.clock.now(), store, compressors: &self.compressors, effects, traces };
+            machine.handle(&mut cx, event);
+            for effect in effects.drain() {
+                self.perform(effect, client, ready);
+            }
+        }
+        let machine = &turn.machine().machine;
+        slot.timer.set(machine.deadline());
+        at_the_end(machine);
+        Some(turn.release())
+    }
+
+    /// Carries out an effect as far as that is possible while a machine is held: nothing here waits or drives.
+    fn perform(&self, effect: Effect<S>, client: Option<&Arc<Client<S>>>, ready: &mut Ready<S>) {
+        match effect {
+            Effect::Tell(message) => self.post(message, ready),
+            Effect::Send { connection, frame } => match client.filter(|client| client.id == connection) {
+                Some(client) => client.outbox.push(frame),
+                None => {
+                    if let Some(client) = self.connections.get(connection) {
+                        client.outbox.push(frame);
+                        ready.client(client);
+                    }
+                }
+            },
+            Effect::Close { connection, reason } => {
+                if let Some(client) = self.connections.get(connection) {
+                    client.outbox.close(&reason);
+                }
+            }
+            Effect::Sync { targets, then } => {
+                if let Some(driver) = self.this.upgrade() {
+                    self.syncer(then.waiter).add(targets, then, driver);
+                }
+            }
+            Effect::Publish(published) => self.publish(&published, ready),
+            Effect::Halt { reason } => (self.halt)(&reason),
+            Effect::Stopped => self.stopped.notify_one(),
+        }
+    }
+
+    fn publish(&self, published: &Arc<Published>, ready: &mut Ready<S>) {
+        for (index, slot) in self.shards.iter().enumerate() {
+            if slot.mailbox.post(ShardEvent::Metadata(Arc::clone(published))) {
+                ready.storage(Storage::Shard(index));
+            }
+        }
+        self.connections.publish(published, |client| {
+            if client.slot.mailbox.post(ConnectionEvent::Metadata(Arc::clone(published))) {
+                ready.client(Arc::clone(client));
+            }
+        });
+    }
+
+    fn post(&self, message: Message<S>, ready: &mut Ready<S>) {
+        match message {
+            Message::Connection(id, event) => {
+                let Some(client) = self.connections.get(id) else { return };
+                if client.slot.mailbox.post(event) {
+                    ready.client(client);
+                }
+            }
+            Message::Shard(ShardId(shard), event) => {
+                let shard = usize::from(shard);
+                if self.shards.get(shard).is_some_and(|slot| slot.mailbox.post(event)) {
+                    ready.storage(Storage::Shard(shard));
+                }
+            }
+            Message::Controller(event) => {
+                if self.controller.mailbox.post(event) {
+                    ready.storage(Storage::Controller);
+                }
+            }
+            Message::LogDirs(event) => {
+                if self.log_dirs.mailbox.post(event) {
+                    ready.storage(Storage::LogDirs);
+                }
+            }
+        }
+    }
+
+    fn syncer(&self, waiter: Waiter) -> &Syncer<S> {
+        match waiter {
+            Waiter::Controller => &self.quorum_syncer,
+            Waiter::Shard(_) | Waiter::LogDirs => &self.syncer,
+        }
+    }
+
+    fn all_storage(&self) -> impl Iterator<Item = Storage> {
+        (0..self.shards.len()).map(Storage::Shard).chain([Storage::Controller, Storage::LogDirs])
+    }
+}
+
+impl<S: Durable> fmt::Debug for Driver<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shards = self.shards.len();
+        f.debug_struct("Driver")
+            .field("shards", &shards)
+            .field("connected", &self.connected())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Surroundings<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Surroundings")
+    }
+}

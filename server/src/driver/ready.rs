@@ -1,0 +1,78 @@
+//! What a thread has yet to drive, and what it leaves to others.
+
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::connections::Client;
+use crate::store::Durable;
+
+/// A machine that may touch a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Storage {
+    Shard(usize),
+    Controller,
+    LogDirs,
+}
+
+/// The machines that a thread found free when it told them something.
+#[derive(Debug)]
+pub(super) struct Ready<S: Durable> {
+    clients: VecDeque<Arc<Client<S>>>,
+    storage: Vec<Storage>,
+}
+
+/// Machines whose thread is busy with another one; any thread that has nothing else to do takes them.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    queue: Mutex<VecDeque<(Instant, Storage)>>,
+    pub(super) is_watched: AtomicBool,
+}
+
+impl<S: Durable> Ready<S> {
+    pub(super) fn client(&mut self, client: Arc<Client<S>>) {
+        self.clients.push_back(client);
+    }
+
+    pub(super) fn storage(&mut self, storage: Storage) {
+        if !self.storage.contains(&storage) {
+            self.storage.push(storage);
+        }
+    }
+
+    /// Clients go first: they never wait for a disk.
+    pub(super) fn next_client(&mut self) -> Option<Arc<Client<S>>> {
+        self.clients.pop_front()
+    }
+
+    /// One machine to be driven now; what is ready besides is left to whoever is first.
+    pub(super) fn next_storage(&mut self, leftovers: &Leftovers) -> Option<Storage> {
+        match self.storage.len() {
+            0 => leftovers.take(),
+            1 => self.storage.pop(),
+            _ => {
+                let now = Instant::now();
+                let first = self.storage.remove(0);
+                leftovers.queue().extend(self.storage.drain(..).map(|storage| (now, storage)));
+                Some(first)
+            }
+        }
+    }
+}
+
+impl<S: Durable> Default for Ready<S> {
+    fn default() -> Self {
+        Self { clients: VecDeque::new(), storage: Vec::new() }
+    }
+}
+
+impl Leftovers {
+    fn take(&self) -> Option<Storage> {
+        self.queue().pop_front().map(|(_, storage)| storage)
+    }
+
+    pub(super) fn queue(&self) -> MutexGuard<'_, VecDeque<(Instant, Storage)>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

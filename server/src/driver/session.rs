@@ -1,0 +1,68 @@
+//! The node as its listeners see it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_core::broker::{Connection, ConnectionEvent, Peer as ConnectionPeer, ShardEvent};
+use tokio::sync::Notify;
+
+use super::Driver;
+use super::connections::Client;
+use super::ready::{Ready, Storage};
+use super::slot::Slot;
+use crate::outbox::Outbox;
+use crate::service::{Peer, Service, Session};
+use crate::store::Durable;
+
+struct ClientSession<S: Durable> {
+    driver: Arc<Driver<S>>,
+    client: Arc<Client<S>>,
+}
+
+impl<S: Durable> Service for Driver<S> {
+    fn connected(self: Arc<Self>, peer: Peer, outbox: Arc<dyn Outbox>) -> Box<dyn Session> {
+        let shards = u16::try_from(self.shards.len()).unwrap_or(u16::MAX);
+        let client = self.connections.add(outbox, |id, published, seed| {
+            let peer = ConnectionPeer {
+                id,
+                listener: (*peer.listener).into(),
+                host: format!("/{}", peer.host).into(),
+            };
+            let machine = Connection::new(peer, Arc::clone(&self.config), published, shards, seed);
+            Slot::new(machine, &self.store)
+        });
+        Box::new(ClientSession { driver: self, client })
+    }
+}
+
+impl<S: Durable> Session for ClientSession<S> {
+    fn received(&self, frame: Bytes) {
+        if self.client.slot.mailbox.post(ConnectionEvent::Received(frame)) {
+            let mut ready = Ready::default();
+            ready.client(Arc::clone(&self.client));
+            self.driver.run(ready);
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.client.wants_more()
+    }
+
+    fn resumed(&self) -> &Notify {
+        &self.client.resumed
+    }
+}
+
+impl<S: Durable> Drop for ClientSession<S> {
+    fn drop(&mut self) {
+        let id = self.client.id;
+        self.driver.connections.remove(id);
+        let mut ready = Ready::default();
+        for (index, slot) in self.driver.shards.iter().enumerate() {
+            if slot.mailbox.post(ShardEvent::ConnectionClosed(id)) {
+                ready.storage(Storage::Shard(index));
+            }
+        }
+        self.driver.run(ready);
+    }
+}

@@ -1,0 +1,213 @@
+//! A node's life: bind, open, serve, stop.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ottla_core::config::BrokerConfig;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::refuse;
+use crate::compressors::compressors;
+use crate::dispatcher::Dispatcher;
+use crate::driver::{Clock, Driver, Surroundings};
+use crate::http::{self, Web};
+use crate::kafka_listener::{KafkaListener, Limits};
+use crate::lock::DirectoryLocks;
+use crate::logging;
+use crate::store::FileStore;
+
+/// How long clients may take to see that a stopping node has closed their connections.
+const PARTING: Duration = Duration::from_secs(1);
+/// Threads that stay for others when every shard, the controller and the log directories wait for a disk.
+const SPARE_WORKERS: usize = 2;
+
+/// Runs a node until it is told to stop.
+pub fn run(config: BrokerConfig, started: Instant) -> ExitCode {
+    logging::end_on_panic();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = usize::try_from(config.ottla_shards).ok().filter(|shards| *shards > 0).unwrap_or(8);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads((shards + 2).max(cores) + SPARE_WORKERS)
+        .thread_name("ottla")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("no threads: {error}")),
+    };
+    let lived = runtime.block_on(live(config, started));
+    // What still runs waits for clients that are gone.
+    runtime.shutdown_background();
+    match lived {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => refuse(&sentence),
+    }
+}
+
+async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> {
+    let directories = config.log_dirs.iter().chain([&config.metadata_log_dir]);
+    let mut directories: Vec<&str> = directories.map(String::as_str).collect();
+    directories.sort_unstable();
+    directories.dedup();
+    let _locks = DirectoryLocks::take(directories)?;
+
+    let mut kafka = Vec::new();
+    for listener in &config.listeners {
+        let bound = KafkaListener::bind(listener, &config).await;
+        kafka.push(bound.map_err(|error| {
+            format!("listeners: {}://{}:{}: {error}", listener.name, listener.host, listener.port)
+        })?);
+    }
+    let http = bind_http(&config).await?;
+    advertise(&mut config, &kafka);
+
+    let config = Arc::new(config);
+    let runtime = tokio::runtime::Handle::current();
+    let dispatcher = Dispatcher::start(runtime.clone()).map_err(|error| format!("no threads: {error}"))?;
+    let driver = {
+        let (config, dispatcher) = (Arc::clone(&config), dispatcher.clone());
+        // Opening may read every log.
+        let opened = tokio::task::spawn_blocking(move || open(config, dispatcher, runtime));
+        opened.await.map_err(|error| error.to_string())??
+    };
+
+    let (stop, stopped) = watch::channel(false);
+    let limits = Limits::new(&config).await;
+    let mut addresses = Vec::new();
+    for listener in kafka {
+        addresses.extend(listener.address().map(|address| format!("{}://{address}", listener.name())));
+        let service = Arc::clone(&driver) as _;
+        tokio::spawn(listener.serve(service, limits.clone(), dispatcher.clone(), stopped.clone()));
+    }
+    let pages: Vec<SocketAddr> = http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    for listener in http {
+        let mut stopped = stopped.clone();
+        let web = web(&config, Arc::clone(&driver), dispatcher.clone());
+        tokio::spawn(async move {
+            let stopping = async move {
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+            };
+            if let Err(error) = http::serve(listener, web, stopping).await {
+                tracing::error!(%error, "the page is not served any more");
+            }
+        });
+    }
+    announce(&config, &addresses, &pages, started);
+
+    let signal = until_signal().await?;
+    tracing::info!(signal, "stopping");
+    tokio::spawn(async {
+        if let Ok(signal) = until_signal().await {
+            tracing::warn!(signal, "stopping at once: the next start will recover");
+            std::process::exit(1);
+        }
+    });
+    stop.send_replace(true);
+    let parting = Instant::now();
+    while driver.connected() > 0 && parting.elapsed() < PARTING {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    driver.stop().await;
+    dispatcher.end();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Opens the node and starts to drive it.
+fn open(
+    config: Arc<BrokerConfig>,
+    dispatcher: Dispatcher,
+    runtime: tokio::runtime::Handle,
+) -> Result<Arc<Driver<FileStore>>, String> {
+    let seed = seed()?;
+    let halt = move |reason: &str| {
+        tracing::error!(seed, "the node cannot go on: {reason}");
+        std::process::exit(logging::EXIT_BROKEN);
+    };
+    let (store, compressors, halt) = (FileStore::default(), compressors(), Box::new(halt));
+    Driver::open(
+        config,
+        Surroundings { store, compressors, clock: Clock::start(), dispatcher, runtime, halt, seed },
+    )
+}
+
+/// A seed from the system.
+pub(crate) fn seed() -> Result<u64, String> {
+    let mut bytes = [0; 8];
+    let drawn = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    drawn.map_err(|error| format!("no randomness: {error}"))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Fills in what only the shell knows of the addresses that clients are told: ports that the system chose, and this machine's name.
+fn advertise(config: &mut BrokerConfig, bound: &[KafkaListener]) {
+    for advertised in &mut config.advertised_listeners {
+        let address =
+            bound.iter().find(|listener| listener.name() == advertised.name).map(KafkaListener::address);
+        if let (0, Some(Ok(address))) = (advertised.port, address) {
+            advertised.port = address.port();
+        }
+        if advertised.host.is_empty() {
+            advertised.host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        }
+    }
+}
+
+/// Binds `ottla.http.listeners`. The default port may be somebody else's: that costs the page, not the broker.
+async fn bind_http(config: &BrokerConfig) -> Result<Vec<TcpListener>, String> {
+    let is_default = config.settings.text("ottla.http.listeners").is_none();
+    let mut bound = Vec::new();
+    for address in &config.ottla_http_listeners {
+        match TcpListener::bind(address).await {
+            Ok(listener) => bound.push(listener),
+            Err(error) if is_default => {
+                tracing::warn!("no page: ottla.http.listeners={address}: {error}");
+            }
+            Err(error) => return Err(format!("ottla.http.listeners={address}: {error}")),
+        }
+    }
+    Ok(bound)
+}
+
+fn web(config: &BrokerConfig, driver: Arc<Driver<FileStore>>, dispatcher: Dispatcher) -> Web {
+    let hosts = config.ottla_http_listeners.iter().filter_map(|address| address.rsplit_once(':'));
+    let hosts = hosts.map(|(host, _)| host.to_ascii_lowercase());
+    let machine = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
+    let listener = config.advertised_listeners.first().map_or("", |listener| &listener.name);
+    Web {
+        service: driver,
+        node_id: config.node_id,
+        listener: listener.into(),
+        request_bytes_max: usize::try_from(config.socket_request_max_bytes).unwrap_or(usize::MAX),
+        own_names: hosts.chain([machine]).collect(),
+        dispatcher,
+    }
+}
+
+/// One readable block for whoever started it.
+fn announce(config: &BrokerConfig, kafka: &[String], pages: &[SocketAddr], started: Instant) {
+    let mut block = format!("Ottla {}, node {}\n", crate::VERSION, config.node_id);
+    let mut line = |name: &str, values: &[String]| {
+        if !values.is_empty() {
+            block.push_str(&format!("  {name:<8}{}\n", values.join("  ")));
+        }
+    };
+    line("kafka", kafka);
+    line("page", &pages.iter().map(|address| format!("http://{address}/")).collect::<Vec<_>>());
+    line("data", &config.log_dirs);
+    line("ready", &[format!("after {} ms", started.elapsed().as_millis())]);
+    crate::cli::say(&block);
+}
+
+async fn until_signal() -> Result<&'static str, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("no signals: {error}"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
