@@ -19,4 +19,5 @@ pub mod quorum;
 pub mod record;
 pub mod rng;
 pub mod time;
+pub mod tools;
 pub mod trace;

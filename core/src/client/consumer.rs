@@ -183,7 +183,7 @@ impl Consumer {
             let mut position = Position { leader_epoch: -1, ..Position::default() };
             match from {
                 Some(offset) if offset >= 0 => {
-                    (position.fetch, position.consumed) = (Some(offset), Some(offset))
+                    (position.fetch, position.consumed) = (Some(offset), Some(offset));
                 }
                 Some(name) => position.look_up = Some(name),
                 None => position.look_up = consumer.reset_timestamp(),

@@ -189,7 +189,7 @@ impl Membership {
             State::Idle { not_before } if *not_before <= now => self.find_coordinator(now, session),
             State::Joining { not_before } if *not_before <= now => self.join(now, session),
             State::AwaitingMetadata { epoch, .. } if session.metadata_epoch() > *epoch => {
-                self.lead(now, session)
+                self.lead(now, session);
             }
             State::Stable { heartbeat: Some(_), last_answer, .. }
                 if last_answer.plus_ms(i64::from(self.config.session_timeout_ms)) <= now =>
@@ -316,7 +316,7 @@ impl Membership {
             State::JoinSent(id) if *id == reply.id => self.joined(now, session, reply),
             State::SyncSent(id) if *id == reply.id => self.synced(now, session, reply),
             State::Stable { heartbeat, .. } if *heartbeat == Some(reply.id) => {
-                self.heartbeat_answered(now, reply)
+                self.heartbeat_answered(now, reply);
             }
             _ => return false,
         }
@@ -441,7 +441,7 @@ impl Membership {
             ErrorCode::RebalanceInProgress => self.rejoin(now),
             ErrorCode::IllegalGeneration | ErrorCode::UnknownMemberId => self.lose_membership(now),
             ErrorCode::FencedInstanceId => {
-                self.events.push(MembershipEvent::Fatal(ErrorCode::FencedInstanceId))
+                self.events.push(MembershipEvent::Fatal(ErrorCode::FencedInstanceId));
             }
             _ => self.lose_coordinator(now),
         }

@@ -242,7 +242,6 @@ impl Network {
         let request = ApiVersionsRequest {
             client_software_name: SOFTWARE_NAME.into(),
             client_software_version: env!("CARGO_PKG_VERSION").into(),
-            ..ApiVersionsRequest::default()
         };
         let correlation_id = link.next_correlation;
         link.next_correlation += 1;

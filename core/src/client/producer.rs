@@ -294,7 +294,7 @@ impl Producer {
             let error = self.session.cluster().topics.get(&record.topic).and_then(|topic| topic.error);
             match error {
                 Some(error) if !error.is_retriable() => {
-                    self.fail(id, record.topic, DeliveryError::Refused(error))
+                    self.fail(id, record.topic, DeliveryError::Refused(error));
                 }
                 _ if give_up <= now.monotonic => self.fail(id, record.topic, DeliveryError::TimedOut),
                 _ => self.unassigned.push_back((id, record, give_up)),

@@ -1,0 +1,92 @@
+//! Errors in the words of Kafka's tools: the class of the exception and its message.
+
+use std::fmt;
+
+use ottla_protocol::ErrorCode;
+
+use crate::client::Failure;
+
+/// Why a tool could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The class that Kafka's tools name.
+    pub class: String,
+    /// The sentence.
+    pub message: String,
+}
+
+impl Refusal {
+    /// With a class and a sentence.
+    pub fn new(class: &str, message: impl Into<String>) -> Self {
+        let package = match class {
+            "IllegalArgumentException" => "java.lang",
+            _ => "org.apache.kafka.common.errors",
+        };
+        Self { class: format!("{package}.{class}"), message: message.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.class, self.message)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Disconnected(reason) => Self::new("DisconnectException", reason),
+            Failure::TimedOut => Self::new("TimeoutException", "The request timed out."),
+            Failure::UnsupportedVersion { api } => Self::new(
+                "UnsupportedVersionException",
+                format!("The broker does not support a version of {} that this tool can send", api.name()),
+            ),
+            Failure::Malformed(reason) => Self::new("SerializationException", reason),
+        }
+    }
+}
+
+/// A broker's refusal; its message where it gave one.
+pub fn refusal(error: ErrorCode, message: Option<&str>) -> Refusal {
+    let message = message.filter(|message| !message.is_empty()).unwrap_or_else(|| error.message());
+    Refusal::new(&class(error), message)
+}
+
+/// The name of the exception: the error's name in camel case, but for some.
+pub fn class(error: ErrorCode) -> String {
+    match error {
+        ErrorCode::TopicAlreadyExists => return "TopicExistsException".into(),
+        ErrorCode::InvalidConfig => return "InvalidConfigurationException".into(),
+        ErrorCode::RequestTimedOut => return "TimeoutException".into(),
+        ErrorCode::NonEmptyGroup => return "GroupNotEmptyException".into(),
+        _ => {}
+    }
+    let mut name = String::new();
+    for word in error.name().split('_') {
+        let (head, rest) = word.split_at(word.len().min(1));
+        name.push_str(head);
+        name.push_str(&rest.to_ascii_lowercase());
+    }
+    if !name.ends_with("Exception") {
+        name.push_str("Exception");
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_named_as_in_java() {
+        let named = [
+            (ErrorCode::TopicAlreadyExists, "TopicExistsException"),
+            (ErrorCode::InvalidTopicException, "InvalidTopicException"),
+            (ErrorCode::UnknownTopicOrPartition, "UnknownTopicOrPartitionException"),
+            (ErrorCode::InvalidReplicationFactor, "InvalidReplicationFactorException"),
+        ];
+        for (error, name) in named {
+            assert_eq!(class(error), name);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Kafka's command-line tools as machines: arguments in, client calls, lines out. The same code natively and in the tab.
+//!
+//! A shell starts a tool with [`start`], carries its links, hands it lines that are typed, and prints what it says until it has
+//! an exit code.
+
+mod admin;
+mod failure;
+pub mod options;
+mod pattern;
+mod topics;
+
+use std::fmt::Debug;
+
+use ottla_protocol::Str;
+
+use self::options::OptionSpec;
+use crate::client::{LinkEffect, LinkEvent, Target};
+use crate::record::Compressors;
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+
+/// The tools, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
+pub const TOOLS: [&str; 1] = ["kafka-topics"];
+
+/// The release of Apache Kafka whose tools these are like.
+const KAFKA_VERSION: &str = "4.3.1";
+
+/// What happens to a tool.
+#[derive(Clone, Debug)]
+pub enum ToolEvent {
+    /// Of one of its links.
+    Link(LinkEvent),
+    /// A line was typed or piped in.
+    Line(String),
+    /// The input has ended.
+    EndOfInput,
+    /// Ctrl-C.
+    Interrupt,
+    /// A deadline passed.
+    Tick,
+}
+
+/// What a tool says.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// For standard output, line ends included.
+    pub stdout: String,
+    /// For standard error, line ends included.
+    pub stderr: String,
+}
+
+/// What a tool may use besides its event.
+#[derive(Debug)]
+pub struct ToolCx<'a> {
+    /// The clocks.
+    pub now: Now,
+    /// The codecs that the shell lends.
+    pub compressors: &'a Compressors,
+    /// What it says.
+    pub output: &'a mut Output,
+}
+
+/// Where a tool runs.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// Where to go when the arguments name a ZooKeeper (`--zookeeper`): the broker behind it.
+    pub behind_zookeeper: Option<Target>,
+    /// Contents of files that arguments name (`--command-config`), read beforehand by the shell.
+    pub files: std::collections::BTreeMap<String, String>,
+}
+
+/// A running tool.
+#[derive(Clone, Debug)]
+pub enum Tool {
+    /// `kafka-topics`
+    Topics(topics::TopicsTool),
+}
+
+/// Why a tool did not start: what it said, and its exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// For standard output.
+    pub stdout: String,
+    /// For standard error.
+    pub stderr: String,
+    /// 0 after `--help` and `--version`.
+    pub code: i32,
+}
+
+impl Exit {
+    /// A wrong command line, then the help.
+    fn usage(specs: &[&[OptionSpec]], message: &str) -> Self {
+        Self { stdout: String::new(), stderr: format!("{message}\n{}", options::help(specs)), code: 1 }
+    }
+
+    /// A sentence.
+    fn error(message: &str) -> Self {
+        Self { stdout: String::new(), stderr: format!("{message}\n"), code: 1 }
+    }
+
+    /// A sentence that Kafka's tool prints where its results go.
+    fn on_stdout(message: String) -> Self {
+        Self { stdout: message + "\n", stderr: String::new(), code: 1 }
+    }
+
+    /// After `--version`: the release of Kafka whose behaviour this is.
+    fn version() -> Self {
+        Self { stdout: format!("{KAFKA_VERSION}\n"), stderr: String::new(), code: 0 }
+    }
+}
+
+/// Starts a tool. `name` may carry `.sh`.
+pub fn start(
+    name: &str,
+    arguments: &[String],
+    environment: &Environment,
+    _rng: &mut Rng,
+) -> Result<Tool, Exit> {
+    match name.strip_suffix(".sh").unwrap_or(name) {
+        "kafka-topics" => topics::TopicsTool::start(arguments, environment).map(Tool::Topics),
+        other => {
+            Err(Exit { stdout: String::new(), stderr: format!("{other}: command not found\n"), code: 127 })
+        }
+    }
+}
+
+/// The same of whichever tool it is.
+macro_rules! each {
+    ($tool:expr, $one:ident => $what:expr) => {
+        match $tool {
+            Tool::Topics($one) => $what,
+        }
+    };
+}
+
+impl Tool {
+    /// Handles one event; a fresh tool wants a `Tick` first.
+    pub fn handle(&mut self, cx: &mut ToolCx<'_>, event: ToolEvent) {
+        each!(self, tool => tool.handle(cx, event));
+    }
+
+    /// When it wants a `Tick`.
+    pub fn deadline(&self) -> Option<Instant> {
+        each!(self, tool => tool.deadline())
+    }
+
+    /// What to do with its links.
+    pub fn take_effects(&mut self) -> Vec<LinkEffect> {
+        each!(self, tool => tool.take_effects())
+    }
+
+    /// Its exit code, once it has ended.
+    pub fn exit_code(&self) -> Option<i32> {
+        each!(self, tool => tool.exit_code())
+    }
+
+    /// What it writes before each line that is typed, if it wants lines.
+    pub fn prompt(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// `host:port,host:port` as addresses.
+fn addresses(list: &str) -> Result<Vec<Target>, Exit> {
+    let mut targets = Vec::new();
+    for address in list.split(',').map(str::trim).filter(|address| !address.is_empty()) {
+        let address = address.rsplit_once("://").map_or(address, |(_, rest)| rest);
+        let parsed = address.rsplit_once(':').and_then(|(host, port)| {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            Some(Target { host: Str::from(host), port: port.parse().ok()? }).filter(|_| !host.is_empty())
+        });
+        match parsed {
+            Some(target) => targets.push(target),
+            None => {
+                return Err(Exit::error(&format!("Invalid url in bootstrap.servers: {address}")));
+            }
+        }
+    }
+    if targets.is_empty() {
+        return Err(Exit::error("No resolvable bootstrap urls given in bootstrap.servers"));
+    }
+    Ok(targets)
+}

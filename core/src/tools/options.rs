@@ -1,0 +1,175 @@
+//! Arguments as Kafka's tools take them: `--name value`, `--name=value`, and any prefix that only one name has.
+
+use std::collections::BTreeMap;
+
+/// Whether an option takes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// A flag.
+    Nothing,
+    /// A value; the text names it in the help.
+    Value(&'static str),
+    /// A value that may be left out.
+    MaybeValue(&'static str),
+}
+
+/// One option of a tool.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionSpec {
+    /// Without the dashes.
+    pub name: &'static str,
+    /// What follows it.
+    pub takes: Takes,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// An option that is a flag.
+pub const fn flag(name: &'static str, help: &'static str) -> OptionSpec {
+    OptionSpec { name, takes: Takes::Nothing, help }
+}
+
+/// An option with a value.
+pub const fn value(name: &'static str, what: &'static str, help: &'static str) -> OptionSpec {
+    OptionSpec { name, takes: Takes::Value(what), help }
+}
+
+/// What was given.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    given: BTreeMap<&'static str, Vec<String>>,
+    /// What was no option, in order.
+    pub rest: Vec<String>,
+}
+
+impl Options {
+    /// Reads arguments. The error is a sentence.
+    pub fn parse(specs: &[&'static [OptionSpec]], arguments: &[String]) -> Result<Self, String> {
+        let mut options = Self::default();
+        let mut arguments = arguments.iter().peekable();
+        while let Some(argument) = arguments.next() {
+            let dashed = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'));
+            let Some(dashed) = dashed.filter(|name| !name.is_empty()) else {
+                options.rest.push(argument.clone());
+                continue;
+            };
+            let (name, inline) = match dashed.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (dashed, None),
+            };
+            let spec = find(specs, name)?;
+            let next_is_value = arguments.peek().is_some_and(|next| !next.starts_with("--"));
+            let value = match spec.takes {
+                Takes::Nothing if inline.is_some() => return Err(format!("Option {name} takes no argument")),
+                Takes::Nothing => String::new(),
+                _ if inline.is_some() => inline.unwrap_or_default(),
+                Takes::MaybeValue(_) if !next_is_value => String::new(),
+                Takes::Value(_) if !next_is_value => {
+                    return Err(format!("Option {} requires an argument", spec.name));
+                }
+                Takes::Value(_) | Takes::MaybeValue(_) => arguments.next().cloned().unwrap_or_default(),
+            };
+            options.given.entry(spec.name).or_default().push(value);
+        }
+        Ok(options)
+    }
+
+    /// Whether an option was given.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
+    /// The value of an option; the last one counts.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.given.get(name)?.last().map(String::as_str)
+    }
+
+    /// All values of an option.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.given.get(name).into_iter().flatten().map(String::as_str)
+    }
+
+    /// A value as a number.
+    pub fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>, String> {
+        let parse =
+            |text: &str| text.parse().map_err(|_| format!("Cannot parse argument '{text}' of option {name}"));
+        self.value(name).map(parse).transpose()
+    }
+
+    /// `key=value` pairs of an option that may be repeated.
+    pub fn pairs(&self, name: &str) -> Result<BTreeMap<String, String>, String> {
+        let pair = |text: &str| match text.split_once('=') {
+            Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+            None => Err(format!("Invalid key=value pair '{text}' for option {name}")),
+        };
+        self.values(name).flat_map(|text| text.split(',')).map(pair).collect()
+    }
+}
+
+/// The option with this name, or the one that it is short for. An earlier list goes before a later one, so that an option that
+/// came to a tool later does not take a short form away.
+fn find(lists: &[&'static [OptionSpec]], name: &str) -> Result<&'static OptionSpec, String> {
+    if let Some(spec) = lists.iter().copied().flatten().find(|spec| spec.name == name) {
+        return Ok(spec);
+    }
+    for specs in lists {
+        let mut matching = specs.iter().filter(|spec| spec.name.starts_with(name));
+        match (matching.next(), matching.next()) {
+            (Some(spec), None) => return Ok(spec),
+            (Some(_), Some(_)) => {
+                return Err(format!("{name} is ambiguous: it is short for more than one option"));
+            }
+            (None, _) => {}
+        }
+    }
+    Err(format!("{name} is not a recognized option"))
+}
+
+/// The help text of a tool.
+pub fn help(specs: &[&[OptionSpec]]) -> String {
+    let label = |spec: &OptionSpec| match spec.takes {
+        Takes::Nothing => format!("--{}", spec.name),
+        Takes::Value(what) => format!("--{} <{what}>", spec.name),
+        Takes::MaybeValue(what) => format!("--{} [{what}]", spec.name),
+    };
+    let mut specs: Vec<&OptionSpec> = specs.iter().copied().flatten().collect();
+    specs.sort_unstable_by_key(|spec| spec.name);
+    let width = specs.iter().map(|spec| label(spec).len()).max().unwrap_or(0);
+    let mut text = format!("{:<width$}  Description\n{:<width$}  -----------\n", "Option", "------");
+    for spec in specs {
+        text.push_str(&format!("{:<width$}  {}\n", label(spec), spec.help));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static SPECS: [OptionSpec; 3] =
+        [flag("create", "c"), value("partitions", "count", "p"), value("property", "k=v", "p")];
+
+    fn parse(arguments: &[&str]) -> Result<Options, String> {
+        Options::parse(
+            &[&SPECS],
+            &arguments.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn a_unique_prefix_stands_for_its_option() {
+        let options = parse(&["--create", "--partition", "3"]).unwrap();
+        assert_eq!(options.number::<i32>("partitions"), Ok(Some(3)));
+        assert!(parse(&["--p", "3"]).unwrap_err().contains("ambiguous"));
+        assert!(parse(&["--nothing"]).unwrap_err().contains("not a recognized option"));
+        assert!(parse(&["--partitions"]).unwrap_err().contains("requires an argument"));
+    }
+
+    #[test]
+    fn values_may_hold_equals_signs_and_repeat() {
+        let options = parse(&["--property", "parse.key=true", "--property=key.separator=:"]).unwrap();
+        let pairs = options.pairs("property").unwrap();
+        assert_eq!(pairs["key.separator"], ":");
+        assert_eq!(pairs["parse.key"], "true");
+    }
+}
