@@ -128,6 +128,8 @@ pub struct LogDirs<S: LogStore> {
     /// What is to be done when a sync has ended.
     pending: BTreeMap<u64, Pending<S>>,
     next_token: u64,
+    /// A partition has gone that the recovery points still name.
+    forgotten: bool,
     high_watermarks: Schedule,
     recovery_points: Schedule,
     log_start_offsets: Schedule,
@@ -216,6 +218,7 @@ impl<S: LogStore> LogDirs<S> {
             stop: Stop::Waiting { clean: true },
             pending: BTreeMap::new(),
             next_token: 0,
+            forgotten: false,
             high_watermarks: schedule(config.replica_high_watermark_checkpoint_interval_ms),
             recovery_points: schedule(i64::from(config.log_flush_offset_checkpoint_interval_ms)),
             log_start_offsets: schedule(i64::from(config.log_flush_start_offset_checkpoint_interval_ms)),
@@ -260,6 +263,14 @@ impl<S: LogStore> LogDirs<S> {
             }
         }
         self.checkpoint(cx, &names);
+    }
+
+    /// Writes the recovery points anew if a partition has gone, once the files are free.
+    fn forget(&mut self, cx: &mut Cx<'_, S>) {
+        if self.forgotten && self.pending.is_empty() && matches!(self.stop, Stop::Waiting { .. }) {
+            self.forgotten = false;
+            self.checkpoint(cx, &[RECOVERY_POINT_CHECKPOINT]);
+        }
     }
 
     /// Begins to write checkpoint files of all directories.
@@ -410,12 +421,18 @@ impl<S: LogStore> Machine<S> for LogDirs<S> {
                 for directory in &mut self.directories {
                     directory.offsets.remove(&partition);
                 }
+                // A new topic of this name must not be taken for a log that was synced so far.
+                self.forgotten = true;
+                self.forget(cx);
             }
             LogDirsEvent::Stopped { shard, offsets, clean } => {
                 self.hear(offsets);
                 self.stopped(cx, shard, clean);
             }
-            LogDirsEvent::Synced { token, outcome } => self.synced(cx, token, outcome),
+            LogDirsEvent::Synced { token, outcome } => {
+                self.synced(cx, token, outcome);
+                self.forget(cx);
+            }
             LogDirsEvent::Tick => self.tick(cx),
         }
     }

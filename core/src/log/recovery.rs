@@ -2,7 +2,8 @@
 //!
 //! After a clean shutdown only the last few batches are looked at. Otherwise every segment from the one that holds the recovery point
 //! on is read whole: checksums are verified, the indexes, the leader epochs and the index of aborted transactions are rebuilt,
-//! the first batch that is not whole ends the log. Segments below are believed; one whose offset index is missing or
+//! the first batch that is not whole ends the log. Below the recovery point it does so only if nothing valid follows: a hole
+//! in the middle is an error, for the operator to look at. Segments below are believed; one whose index is missing or
 //! impossible is read whole too, and must be sound. Producer state comes from the newest snapshot and the batches after
 //! it.
 
@@ -16,7 +17,7 @@ use super::log::Log;
 use super::offset_index::OFFSET_INDEX_ENTRY_SIZE;
 use super::producer_state::ProducerState;
 use super::read::Readers;
-use super::scan::{Scan, ScanError, Scanned};
+use super::scan::{self, Scan, ScanError, Scanned};
 use super::segment::Segment;
 use super::store::{Entry, LogStore, StoreError};
 use super::swap;
@@ -276,15 +277,32 @@ impl<S: LogStore> Recovery<S> {
                 self.current = self.current.saturating_add(1);
                 Ok(0)
             }
-            Err(ScanError::Torn(reason))
-                if whole
-                    && !self.options.clean_shutdown
-                    && self.next_offset >= self.options.recovery_point =>
-            {
+            Err(ScanError::Torn(reason)) if whole && !self.options.clean_shutdown => {
+                let below = self.next_offset < self.options.recovery_point;
+                if below && self.continues_after(store, position)? {
+                    return Err(self.corrupt(ScanError::Torn(reason), position));
+                }
                 self.cut(store, position, reason)?;
                 Ok(0)
             }
-            Err(error) => Err(error.at(segment, position).in_dir(&self.log.dir)),
+            Err(error) => Err(self.corrupt(error, position)),
+        }
+    }
+
+    /// Whether what is broken at `position` lies in the middle of the log: then it is not for us to drop what follows.
+    fn continues_after(&self, store: &mut S, position: u64) -> Result<bool, LogError> {
+        let mut from_here = self.log.segments.iter().skip(self.current);
+        let Some(segment) = from_here.next() else { return Ok(false) };
+        if from_here.any(|later| later.size > 0) {
+            return Ok(true);
+        }
+        Ok(scan::continues_after(store, segment, position, self.next_offset)?)
+    }
+
+    fn corrupt(&self, error: ScanError, position: u64) -> LogError {
+        match self.log.segments.get(self.current) {
+            Some(segment) => error.at(segment, position).in_dir(&self.log.dir),
+            None => LogError::InvalidRecords("there is no such segment".to_owned()),
         }
     }
 

@@ -195,6 +195,41 @@ impl Scan {
     }
 }
 
+/// Whether a valid batch follows what is broken at `position`: then that is not the end of the log. Such a batch would have an
+/// offset from `next_offset` on. Looks at every byte, and is only for logs that are known to be damaged.
+pub fn continues_after<S: LogStore>(
+    store: &mut S,
+    segment: &Segment<S::File>,
+    position: u64,
+    next_offset: i64,
+) -> Result<bool, StoreError> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut start = position.saturating_add(1);
+    while start < segment.size {
+        let read = store.read_at(&segment.log, start, &mut chunk)?;
+        let bytes = chunk.get(..read).unwrap_or_default();
+        for (at, window) in bytes.windows(BATCH_HEADER_SIZE).enumerate() {
+            let Ok(header) = BatchHeader::read(window) else { continue };
+            let begin = start.saturating_add(at as u64);
+            let fits = begin.saturating_add(header.size_in_bytes() as u64) <= segment.size;
+            if fits && header.base_offset >= next_offset && segment.fits(header.last_offset()) {
+                let mut scan = Scan::starting_at(begin);
+                match scan.next(store, segment, true) {
+                    Ok(Some(_)) => return Ok(true),
+                    Ok(None) | Err(ScanError::Torn(_) | ScanError::Legacy) => {}
+                    Err(ScanError::Store(error)) => return Err(error),
+                }
+            }
+        }
+        let step = read.saturating_sub(BATCH_HEADER_SIZE.saturating_sub(1));
+        if step == 0 {
+            break;
+        }
+        start = start.saturating_add(step as u64);
+    }
+    Ok(false)
+}
+
 impl ScanError {
     /// As an error of the log, for a segment that must be whole.
     pub fn at<F: Clone>(self, segment: &Segment<F>, position: u64) -> LogError {

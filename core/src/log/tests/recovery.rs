@@ -51,8 +51,8 @@ fn a_tail_torn_at_any_byte_is_cut_to_whole_batches() {
 
 #[test]
 fn a_flipped_bit_ends_the_log_or_refuses_it() {
-    let (store, log) = ten_batches();
-    let second = log.segments()[1].base_offset;
+    let (store, log_of_all) = ten_batches();
+    let second = log_of_all.segments()[1].base_offset;
     let path = format!("{DIR}/{}", with_offset(second, ".log"));
     for at in [0, 9, 16, 30, 70, 150] {
         let mut store = store.clone();
@@ -63,11 +63,23 @@ fn a_flipped_bit_ends_the_log_or_refuses_it() {
         assert_eq!(log.segments().len(), 2);
         let cut = report.truncation.unwrap();
         assert_eq!((cut.path.as_str(), cut.position), (path.as_str(), 0));
-        // Known to be on the disk: an error that says where.
-        match reopen(&mut store, second + 1, false) {
-            Err(LogError::Corrupt { path: found, position: 0, .. }) => assert_eq!(found, path),
-            other => panic!("{other:?}"),
+        // Known to be on the disk, and in the middle: an error that says where.
+        for is_last in [false, true] {
+            if is_last {
+                for segment in &log_of_all.segments()[2..] {
+                    store.remove(&format!("{DIR}/{}", with_offset(segment.base_offset, ".log"))).unwrap();
+                }
+            }
+            match reopen(&mut store, second + 1, false) {
+                Err(LogError::Corrupt { path: found, position: 0, .. }) => assert_eq!(found, path),
+                other => panic!("{other:?}"),
+            }
         }
+        // The recovery point is that of another log: nothing valid follows.
+        overwrite(&mut store, &path, |bytes| bytes.truncate(bytes.len() / 2));
+        let (log, report) = reopen(&mut store, second + 1, false).unwrap();
+        assert_eq!((log.log_end_offset(), log.recovery_point()), (second, second));
+        assert!(report.truncation.is_some());
     }
 }
 
