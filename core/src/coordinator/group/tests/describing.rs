@@ -70,6 +70,21 @@ fn a_description_shows_what_is_settled() {
     assert_eq!(groups[0].members[0].member_metadata.len(), 0);
 }
 
+/// A group whose creation is not committed is not seen, and the answer waits until it could be.
+#[test]
+fn what_is_not_committed_is_not_described() {
+    let mut house = House::new();
+    house.log.holds_back = true;
+    house.join(&Member::fixed("one"));
+    let request = GroupRequest::DescribeGroups { version: 5, groups: vec![Str::from("group")] };
+    let token = house.ask(request);
+    assert_eq!(house.take(token), None);
+    house.commit_log();
+    let Some(GroupResponse::DescribeGroups(groups)) = house.take(token) else { panic!("described") };
+    assert_eq!(&*groups[0].group_state, "Dead");
+    assert_eq!(house.described("group"), "PreparingRebalance 1");
+}
+
 /// The absolute value of Java's `String.hashCode`, modulo the partitions.
 #[test]
 fn a_group_belongs_to_the_partition_that_kafka_says() {
