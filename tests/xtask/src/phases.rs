@@ -63,6 +63,16 @@ const PHASES: &[Phase] = &[
             cargo("test --package ottla-tests --test config_table --test config_verdicts", given)
         },
     },
+    Phase {
+        name: "groups",
+        budget_s: 240,
+        about: "random group requests to Apache Kafka and to our coordinator",
+        advice: "run `OTTLA_GROUP_SEEDS=12..13 cargo test -p ottla-tests --test group_seeds` for the seed that failed",
+        run: |given| {
+            tools::kafka()?;
+            cargo("test --package ottla-tests --test group_seeds", given)
+        },
+    },
 ];
 
 /// Runs Cargo with these words.
