@@ -18,6 +18,7 @@ pub mod partition;
 pub mod quorum;
 pub mod record;
 pub mod rng;
+pub mod sim;
 pub mod time;
 pub mod tools;
 pub mod trace;

@@ -352,6 +352,9 @@ impl Consumer {
     pub fn tick(&mut self, now: Now, compressors: &Compressors) {
         let at = now.monotonic;
         self.session.tick(at);
+        for position in self.positions.values_mut().filter(|position| position.not_before <= at) {
+            position.not_before = Instant(0);
+        }
         for reply in self.session.take_replies(at) {
             let mine = self.membership.as_mut().is_some_and(|m| m.take_reply(at, &mut self.session, &reply));
             if !mine {

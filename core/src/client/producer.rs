@@ -369,8 +369,11 @@ impl Producer {
         if not_before > now || !self.session.is_ready() {
             return;
         }
-        let request =
-            InitProducerIdRequest { transaction_timeout_ms: i32::MAX, ..InitProducerIdRequest::default() };
+        let request = InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: i32::MAX,
+            ..InitProducerIdRequest::default()
+        };
         if let Some(id) = self.session.send(now, &Destination::Any, (0, 5), request) {
             self.identity = Identity::Asked(id);
         }

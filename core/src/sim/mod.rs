@@ -6,8 +6,10 @@
 
 mod host;
 mod network;
+#[cfg(test)]
+mod tests;
 pub mod world;
 
 pub use host::Host;
 pub use network::Network;
-pub use world::{Process, ProcessId, World, WorldConfig};
+pub use world::{ProcessId, Program, ProgramEvent, World, WorldConfig};

@@ -1,0 +1,161 @@
+//! A broker, a producer and a consumer in one world.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{ProcessId, Program, ProgramEvent, World, WorldConfig};
+use crate::client::{
+    AutoOffsetReset, Consumer, ConsumerConfig, ConsumerRecord, Delivery, LinkEffect, MembershipConfig,
+    Producer, ProducerConfig, ProducerRecord, SessionConfig, Target,
+};
+use crate::config::BrokerConfig;
+use crate::log::MemoryStore;
+use crate::record::Compressors;
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+
+#[derive(Clone, Debug)]
+enum Client {
+    Producer(Box<Producer>, Vec<Delivery>),
+    Consumer(Box<Consumer>, Vec<ConsumerRecord>),
+}
+
+impl Program for Client {
+    type Input = ProducerRecord;
+
+    fn handle(&mut self, now: Now, compressors: &Compressors, event: ProgramEvent<ProducerRecord>) {
+        match self {
+            Self::Producer(producer, deliveries) => {
+                match event {
+                    ProgramEvent::Link(event) => producer.handle(now, compressors, event),
+                    ProgramEvent::Input(record) => {
+                        producer.send(now, record);
+                        producer.tick(now, compressors);
+                    }
+                    ProgramEvent::Tick => producer.tick(now, compressors),
+                }
+                deliveries.extend(producer.take_deliveries());
+            }
+            Self::Consumer(consumer, records) => {
+                match event {
+                    ProgramEvent::Link(event) => consumer.handle(now, compressors, event),
+                    _ => consumer.tick(now, compressors),
+                }
+                records.extend(consumer.poll(usize::MAX));
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Producer(producer, _) => producer.deadline(),
+            Self::Consumer(consumer, _) => consumer.deadline(),
+        }
+    }
+
+    fn take_effects(&mut self) -> Vec<LinkEffect> {
+        match self {
+            Self::Producer(producer, _) => producer.session().take_effects(),
+            Self::Consumer(consumer, _) => consumer.session().take_effects(),
+        }
+    }
+}
+
+type TestWorld = World<MemoryStore, Client>;
+
+fn session() -> SessionConfig {
+    let bootstrap = vec![Target { host: "localhost".into(), port: 9092 }];
+    SessionConfig { bootstrap, client_id: "test".into(), ..SessionConfig::default() }
+}
+
+fn world(seed: u64) -> TestWorld {
+    let mut world = World::new(WorldConfig { seed, ..WorldConfig::default() });
+    world.add_host(Arc::new(BrokerConfig::default()), MemoryStore::new()).unwrap();
+    world
+}
+
+fn producer(world: &mut TestWorld) -> ProcessId {
+    let config = ProducerConfig { session: session(), ..ProducerConfig::default() };
+    let rng = world.rng().fork();
+    world.spawn(Client::Producer(Box::new(Producer::new(config, rng)), Vec::new()))
+}
+
+fn consumer(world: &mut TestWorld) -> ProcessId {
+    let membership = MembershipConfig { group_id: "readers".into(), ..MembershipConfig::default() };
+    let config = ConsumerConfig {
+        session: session(),
+        membership: Some(membership),
+        auto_offset_reset: AutoOffsetReset::Earliest,
+        ..ConsumerConfig::default()
+    };
+    let consumer = Consumer::subscribe(config, vec!["exam-topic".into()]);
+    world.spawn(Client::Consumer(Box::new(consumer), Vec::new()))
+}
+
+fn record(value: String) -> ProducerRecord {
+    ProducerRecord {
+        topic: "exam-topic".into(),
+        value: Some(Bytes::from(value)),
+        ..ProducerRecord::default()
+    }
+}
+
+fn seconds(world: &mut TestWorld, count: u64) {
+    let until = Instant(world.now().monotonic.0 + count * 1_000_000);
+    world.run_until(until);
+}
+
+fn values(world: &TestWorld, id: ProcessId) -> Vec<String> {
+    let Some(Client::Consumer(_, records)) = world.program(id) else { panic!("no consumer") };
+    records
+        .iter()
+        .map(|record| String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into())
+        .collect()
+}
+
+#[test]
+fn what_is_produced_is_consumed_in_a_group_and_survives_a_crash() {
+    let mut world = world(1);
+    seconds(&mut world, 1);
+    let sender = producer(&mut world);
+    for n in 0..20 {
+        world.tell(sender, record(format!("before {n}")));
+    }
+    seconds(&mut world, 5);
+    let Some(Client::Producer(producer, deliveries)) = world.program(sender) else { panic!("no producer") };
+    assert!(producer.is_idle(), "{producer:?}");
+    assert_eq!(deliveries.len(), 20);
+    assert!(deliveries.iter().all(|delivery| delivery.outcome.is_ok()), "{deliveries:?}");
+
+    let reader = consumer(&mut world);
+    seconds(&mut world, 20);
+    assert_eq!(values(&world, reader).len(), 20, "{:?}", world.program(reader));
+
+    world.crash_host(1);
+    seconds(&mut world, 2);
+    world.start_host(1).unwrap();
+    for n in 0..5 {
+        world.tell(sender, record(format!("after {n}")));
+    }
+    seconds(&mut world, 60);
+    let read = values(&world, reader);
+    assert_eq!(read.len(), 25, "{read:?}");
+}
+
+#[test]
+fn a_clone_goes_on_the_same_way() {
+    let mut one = world(7);
+    let sender = producer(&mut one);
+    let reader = consumer(&mut one);
+    for n in 0..10 {
+        one.tell(sender, record(n.to_string()));
+    }
+    seconds(&mut one, 3);
+    let mut other = one.clone();
+    seconds(&mut one, 30);
+    seconds(&mut other, 30);
+    assert_eq!(one.trace_hash(), other.trace_hash());
+    assert_eq!(values(&one, reader), values(&other, reader));
+    assert_eq!(values(&one, reader).len(), 10);
+}
