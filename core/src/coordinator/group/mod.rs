@@ -137,8 +137,11 @@ impl GroupCoordinator {
         self.groups.contains_key(id) || state.has_group(id)
     }
 
-    /// The group as it is now, to be looked at.
+    /// The group as it is now, to be looked at; `None` too when the name belongs to a group of another type.
     fn view(&self, state: &GroupState, id: &Str) -> Option<Cow<'_, ClassicGroup>> {
+        if state.is_other_group(id) {
+            return None;
+        }
         match self.groups.get(id) {
             Some(group) => Some(Cow::Borrowed(group)),
             None if state.has_group(id) => Some(Cow::Owned(from_state(state, id))),
@@ -154,7 +157,7 @@ impl GroupCoordinator {
     /// The group as it is now, to be changed.
     fn turn<'a>(&'a mut self, tip: &GroupState, now: Now, id: &'a Str) -> Option<Turn<'a>> {
         if !self.groups.contains_key(id) {
-            if !tip.has_group(id) {
+            if !tip.has_group(id) || tip.is_other_group(id) {
                 return None;
             }
             self.restore(tip, now, id);

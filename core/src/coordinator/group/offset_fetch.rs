@@ -102,7 +102,7 @@ fn fetch_topic(
     topic: &OffsetFetchRequestTopics,
     require_stable: bool,
 ) -> OffsetFetchResponseTopics {
-    let exists = state.has_group(group);
+    let exists = state.has_group(group) || state.is_other_group(group);
     let partitions = topic.partition_indexes.iter().map(|partition| {
         let offset = state.offsets().get(group, &topic.name, *partition);
         let offset = offset.filter(|offset| exists && !offset.is_of_other_topic(&topic.topic_id));
@@ -118,7 +118,7 @@ fn fetch_topic(
 }
 
 fn fetch_all(state: &GroupState, group: &Str, require_stable: bool) -> Vec<OffsetFetchResponseTopics> {
-    if !state.has_group(group) {
+    if !state.has_group(group) && !state.is_other_group(group) {
         return Vec::new();
     }
     let Some(topics) = state.offsets().of_group(group) else { return Vec::new() };

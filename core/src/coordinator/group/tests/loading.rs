@@ -1,9 +1,11 @@
 //! A coordinator moves: what is loaded equals what was, and writes that fail are taken back.
 
-use ottla_protocol::ErrorCode;
+use ottla_protocol::records::group::OffsetCommitValue;
+use ottla_protocol::{ErrorCode, Str};
 
-use super::harness::{House, Member, error, replayed};
-use crate::coordinator::group::{GroupConfig, GroupResponse};
+use super::harness::{House, Log, Member, error, now, replayed};
+use crate::coordinator::Append;
+use crate::coordinator::group::{GroupConfig, GroupRecord, GroupResponse};
 
 /// Members go on in their generation with a session that begins at the load; the silent ones are gone after it.
 #[test]
@@ -125,4 +127,24 @@ fn an_assignment_waits_for_the_high_watermark() {
     assert_eq!(house.take(token), None);
     house.commit_log();
     assert_eq!(&house.synced(token).assignment[..], b"a");
+}
+
+/// The offsets of a KIP-848 group that another broker wrote can be read; all else leaves the group alone.
+#[test]
+fn a_group_of_another_type_is_left_alone() {
+    let mut log = Log::default();
+    let value = OffsetCommitValue { offset: 7, expire_timestamp: -1, ..OffsetCommitValue::default() };
+    let offset = GroupRecord::offset_commit(&Str::from("group"), &Str::from("t"), 0, value);
+    // ConsumerGroupMetadata, compacted to stand after its offsets.
+    let epoch = GroupRecord::decode(b"\0\x03\0\x05group", Some(&[0, 0, 0, 0, 0, 3, 0])).unwrap();
+    log.append(now(0), &[offset, epoch]).unwrap();
+    let mut house = House::load(log, GroupConfig::default(), 0, 1);
+    assert_eq!(house.committed("group", "t"), 7);
+    assert_eq!(house.join_error(&Member::new()), ErrorCode::InconsistentGroupProtocol);
+    assert_eq!(house.commit(&Member::new(), "t", 8), ErrorCode::GroupIdNotFound);
+    assert_eq!(house.heartbeat(&Member::new()), ErrorCode::UnknownMemberId);
+    assert_eq!(house.described("group"), "Dead 0");
+    house.pass(30 * 24 * 3_600_000);
+    assert_eq!(house.committed("group", "t"), 7);
+    assert_eq!(house.log.records.len(), 2);
 }
