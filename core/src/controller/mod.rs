@@ -67,6 +67,9 @@ pub fn open<S: LogStore>(
 ) -> Result<(Controller<S>, Arc<Published>), OpenError> {
     let Opened { mut log, mut state, directories } =
         quorum::open::open(cx.store, cx.now, &mut rng, cx.compressors, config)?;
+    // A driver that gives every life of a node the same seed still gets other ids in each.
+    let life = u64::try_from(log.epoch()).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut rng = Rng::from_seed(rng.next_u64().wrapping_add(life));
     let own: Vec<_> =
         config.log_dirs.iter().filter_map(|directory| directories.get(directory).copied()).collect();
     let records = registration::register(state.image(), config, &own, &mut rng, log.log_end_offset());

@@ -26,6 +26,8 @@ pub enum ReplayError {
     UnknownTopic(Str),
     /// A name that another topic has.
     TopicExists(Str),
+    /// An id that another topic has.
+    TopicIdExists(Uuid),
     /// An index that the topic does not have.
     UnknownPartition(Uuid, i32),
     /// As many directories as replicas, or none, are allowed.
@@ -50,6 +52,7 @@ impl std::fmt::Display for ReplayError {
             Self::UnknownTopicId(id) => write!(f, "no topic has the id {id}"),
             Self::UnknownTopic(name) => write!(f, "there is no topic {name}"),
             Self::TopicExists(name) => write!(f, "there is a topic {name} already"),
+            Self::TopicIdExists(id) => write!(f, "there is a topic with the id {id} already"),
             Self::UnknownPartition(id, index) => write!(f, "the topic with id {id} has no partition {index}"),
             Self::BadDirectories(id, index) => {
                 write!(
@@ -258,6 +261,9 @@ impl MetadataImage {
     fn replay_topic(&mut self, record: &TopicRecord) -> Result<(), ReplayError> {
         if self.topics.by_name.contains_key(&record.name) {
             return Err(ReplayError::TopicExists(record.name.detached()));
+        }
+        if self.topics.by_id.contains_key(&record.topic_id) {
+            return Err(ReplayError::TopicIdExists(record.topic_id));
         }
         let topic =
             TopicImage { name: record.name.detached(), id: record.topic_id, partitions: Default::default() };

@@ -56,11 +56,14 @@ const PHASES: &[Phase] = &[
     Phase {
         name: "config",
         budget_s: 60,
-        about: "the table of configuration keys against Apache Kafka's own classes",
+        about: "configuration keys and a metadata directory in the hands of Apache Kafka",
         advice: "run `cargo test -p ottla-tests --test config_table`",
         run: |given| {
             tools::kafka()?;
-            cargo("test --package ottla-tests --test config_table --test config_verdicts", given)
+            cargo(
+                "test --package ottla-tests --test config_table --test config_verdicts --test metadata_log",
+                given,
+            )
         },
     },
     Phase {

@@ -210,3 +210,18 @@ fn unknown_records_and_features_stop_the_node() {
         FeatureLevelRecord { name: "metadata.version".into(), feature_level: 31 }.into();
     assert!(write(&[future]).is_some_and(|reason| reason.contains("at offset") && reason.contains("31")));
 }
+
+#[test]
+fn a_restart_adds_the_log_to_the_snapshot() {
+    let small = config(&[("metadata.log.max.record.bytes.between.snapshots", "3000")]);
+    let mut world = World::open(MemoryStore::new(), small).expect("it opens");
+    for life in 0..3 {
+        for number in 0..20 {
+            world.create(vec![topic(&format!("t{life}-{number}"), 3)], false);
+            let before = world.image().topics.by_name.clone();
+            let again = World::open(world.store.clone(), world.config.clone()).expect("it opens");
+            assert_eq!(again.image().topics.by_name, before, "life {life}, topic {number}");
+        }
+        world = world.restart();
+    }
+}
