@@ -417,7 +417,7 @@ impl Membership {
             ErrorCode::None => {}
             error => return self.refused(now, session, error),
         }
-        let assigned = assigned_of(&answer.assignment);
+        let assigned = assigned_partitions(&answer.assignment);
         let gave_up = self.owned.iter().any(|owned| !assigned.contains(owned));
         self.owned.clone_from(&assigned);
         self.events.push(MembershipEvent::Assigned(assigned));
@@ -498,7 +498,8 @@ fn assignment(partitions: &[TopicPartition]) -> Bytes {
     embed(&ConsumerProtocolAssignment { assigned_partitions, user_data: None })
 }
 
-fn assigned_of(assignment: &Bytes) -> Vec<TopicPartition> {
+/// The partitions that a member's assignment names.
+pub fn assigned_partitions(assignment: &Bytes) -> Vec<TopicPartition> {
     let read: ConsumerProtocolAssignment = unembed(assignment).unwrap_or_default();
     let partitions = |topic: &AssignedTopic| {
         topic.partitions.iter().map(|partition| (topic.topic.detached(), *partition)).collect::<Vec<_>>()

@@ -6,6 +6,7 @@
 
 mod host;
 mod network;
+pub mod playground;
 #[cfg(test)]
 mod tests;
 pub mod world;

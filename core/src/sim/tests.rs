@@ -12,7 +12,6 @@ use crate::client::{
 use crate::config::BrokerConfig;
 use crate::log::MemoryStore;
 use crate::record::Compressors;
-use crate::rng::Rng;
 use crate::time::{Instant, Now};
 
 #[derive(Clone, Debug)]

@@ -113,6 +113,11 @@ impl GroupCoordinator {
         }
     }
 
+    /// The state of a group that has members or is getting them, as Kafka names it.
+    pub fn state_of(&self, group: &str) -> Option<&'static str> {
+        self.groups.get(group).map(|group| group.state().name())
+    }
+
     /// New settings; they count from the next request on.
     pub fn set_config(&mut self, config: GroupConfig) {
         self.config = config;
