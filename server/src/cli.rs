@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ottla_core::config::{self, BrokerConfig, Resolved};
+use ottla_core::tools::TOOLS;
 
-use crate::{format, server};
+use crate::{format, server, tools};
 
 const HELP: &str = "\
 Ottla: Apache Kafka's protocol and log format, in one binary.
@@ -17,6 +18,9 @@ Ottla: Apache Kafka's protocol and log format, in one binary.
       its data in ./data, formatted when it is not there, and its page on http://127.0.0.1:8080.
   ottla format --config FILE [--cluster-id ID] [...]
       Prepares the log directories that FILE names, as kafka-storage.sh does.
+  ottla TOOL ...
+      One of Kafka's tools, with its options: see ottla TOOL --help. A link to this binary that has the name of a tool,
+      with or without .sh, is that tool.
 
   --log LEVEL   error, warn, info, debug or trace, or as in RUST_LOG, which it overrides. Logs go to standard error.
   --version     Prints the version.
@@ -25,15 +29,24 @@ Ottla: Apache Kafka's protocol and log format, in one binary.
 /// Does what the arguments (the program's name first) ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut arguments = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
-    let _program = arguments.next();
+    let program = arguments.next().unwrap_or_default();
+    let name =
+        Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.strip_suffix(".sh").unwrap_or(&name);
     let arguments: Vec<String> = arguments.collect();
+    if tools::is_tool(name) {
+        return tools::run(name, &arguments);
+    }
     match arguments.split_first() {
         Some((command, rest)) if command == "server" => serve(rest),
         Some((command, rest)) if command == "format" => format::run(rest),
+        Some((tool, rest)) if tools::is_tool(tool) => tools::run(tool, rest),
         Some((option, [])) if option == "--version" || option == "-V" => {
             say(&format!("ottla {}\n", crate::VERSION))
         }
-        Some((option, [])) if ["--help", "-h", "help"].contains(&option.as_str()) => say(HELP),
+        Some((option, [])) if ["--help", "-h", "help"].contains(&option.as_str()) => {
+            say(&format!("{HELP}\nTools: {}\n", TOOLS.join(", ")))
+        }
         Some((unknown, _)) => refuse(&format!("{unknown} is no command of ottla: see ottla --help")),
         None => refuse("a command is needed: ottla server, or see ottla --help"),
     }

@@ -20,6 +20,7 @@ pub mod page;
 pub mod server;
 pub mod service;
 pub mod store;
+pub mod tools;
 pub mod websocket;
 
 /// The version of this binary.
