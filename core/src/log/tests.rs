@@ -6,6 +6,7 @@ use crate::record::{Batch, BatchBuilder, BatchOptions, Compressors};
 use crate::time::{Instant, Now};
 
 mod crash;
+mod follower;
 mod hostile;
 mod log_dirs;
 mod model;
