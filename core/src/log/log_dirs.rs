@@ -1,7 +1,7 @@
 //! [`LogDirs`]: the keeper of what belongs to a log directory as a whole.
 //!
 //! It reads the checkpoint files when the node starts, hears from the shards where their partitions stand, writes the checkpoints on
-//! Kafka's schedule, and ends a clean stop with `.kafka_cleanshutdown`. A checkpoint is written beside the old one, synced,
+//! Kafka's schedule (the recovery points sooner, when there is news), and ends a clean stop with `.kafka_cleanshutdown`. A checkpoint is written beside the old one, synced,
 //! and renamed over it; a directory that refuses a sync is left alone from then on.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,6 +130,8 @@ pub struct LogDirs<S: LogStore> {
     next_token: u64,
     /// A partition has gone that the recovery points still name.
     forgotten: bool,
+    /// Logs were synced further than the recovery points on the disk say.
+    synced_further: bool,
     high_watermarks: Schedule,
     recovery_points: Schedule,
     log_start_offsets: Schedule,
@@ -219,6 +221,7 @@ impl<S: LogStore> LogDirs<S> {
             pending: BTreeMap::new(),
             next_token: 0,
             forgotten: false,
+            synced_further: false,
             high_watermarks: schedule(config.replica_high_watermark_checkpoint_interval_ms),
             recovery_points: schedule(i64::from(config.log_flush_offset_checkpoint_interval_ms)),
             log_start_offsets: schedule(i64::from(config.log_flush_start_offset_checkpoint_interval_ms)),
@@ -243,7 +246,9 @@ impl<S: LogStore> LogDirs<S> {
     fn hear(&mut self, offsets: Vec<PartitionOffsets>) {
         for offsets in offsets {
             if let Some(directory) = self.directories.get_mut(usize::from(offsets.log_dir.0)) {
-                directory.offsets.insert(offsets.partition.clone(), offsets);
+                let recovery_point = offsets.recovery_point;
+                let before = directory.offsets.insert(offsets.partition.clone(), offsets);
+                self.synced_further |= before.map_or(0, |before| before.recovery_point) != recovery_point;
             }
         }
     }
@@ -261,6 +266,11 @@ impl<S: LogStore> LogDirs<S> {
                 schedule.due = now.plus_ms(schedule.interval_ms.max(1));
                 names.push(name);
             }
+        }
+        // What a crash has to read again is what lies past the recovery points: news of them go with the high watermarks.
+        let has_recovery_points = names.contains(&RECOVERY_POINT_CHECKPOINT);
+        if !names.is_empty() && std::mem::take(&mut self.synced_further) && !has_recovery_points {
+            names.push(RECOVERY_POINT_CHECKPOINT);
         }
         self.checkpoint(cx, &names);
     }

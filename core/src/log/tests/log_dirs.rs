@@ -88,7 +88,8 @@ fn checkpoints_follow_their_schedules() {
     world.with(now(5_000), |cx| dirs.handle(cx, LogDirsEvent::Tick));
     world.settle(&mut dirs, &SyncOutcome::Done);
     assert_eq!(world.text("d/replication-offset-checkpoint"), "0\n2\nt 0 20\nt 1 20\n");
-    assert_eq!(world.text("d/recovery-point-offset-checkpoint"), "no such file or directory");
+    assert_eq!(world.text("d/recovery-point-offset-checkpoint"), "0\n2\nt 0 10\nt 1 10\n");
+    assert_eq!(world.text("d/log-start-offset-checkpoint"), "no such file or directory");
     world.with(now(60_000), |cx| {
         dirs.handle(cx, LogDirsEvent::Removed(offsets(0).partition));
         dirs.handle(cx, LogDirsEvent::Tick);
