@@ -22,12 +22,15 @@ use crate::store::FileStore;
 
 /// How long clients may take to see that a stopping node has closed their connections.
 const PARTING: Duration = Duration::from_secs(1);
+/// How long flushing may take; a service manager kills at some point, too.
+const STOP_MAX: Duration = Duration::from_secs(60);
 /// Threads that stay for others when every shard, the controller and the log directories wait for a disk.
 const SPARE_WORKERS: usize = 2;
 
 /// Runs a node until it is told to stop.
 pub fn run(config: BrokerConfig, started: Instant) -> ExitCode {
     logging::end_on_panic();
+    raise_descriptor_limit();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = usize::try_from(config.ottla_shards).ok().filter(|shards| *shards > 0).unwrap_or(8);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -45,6 +48,16 @@ pub fn run(config: BrokerConfig, started: Instant) -> ExitCode {
     match lived {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => refuse(&sentence),
+    }
+}
+
+/// Takes as many descriptors as the system allows: each connection and each open segment is one.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of descriptors stays as it is");
     }
 }
 
@@ -111,7 +124,12 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
     while driver.connected() > 0 && parting.elapsed() < PARTING {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    driver.stop().await;
+    if tokio::time::timeout(STOP_MAX, driver.stop()).await.is_err() {
+        return Err(format!(
+            "the stop was not clean after {} s: the next start will recover",
+            STOP_MAX.as_secs()
+        ));
+    }
     dispatcher.end();
     tracing::info!("stopped");
     Ok(())

@@ -16,7 +16,7 @@ use crate::dispatcher::Work;
 use crate::store::Durable;
 
 /// How long a machine may wait behind another on the same thread.
-const PATIENCE: Duration = Duration::from_millis(2);
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// What an alarm is for.
 #[derive(Debug)]
