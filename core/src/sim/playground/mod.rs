@@ -82,7 +82,7 @@ impl Playground {
                 }
             }
             Input::Line { terminal, text } => {
-                self.with_terminal(terminal, |shell, world| shell.line(world, &text))
+                self.with_terminal(terminal, |shell, world| shell.line(world, &text));
             }
             Input::Interrupt { terminal } => self.with_terminal(terminal, Terminal::interrupt),
             Input::EndOfInput { terminal } => self.with_terminal(terminal, Terminal::end_of_input),

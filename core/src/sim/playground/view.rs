@@ -235,7 +235,7 @@ fn view_host(view: &mut View, host: &Host<MemoryStore>) {
                 if let Some(value) = value {
                     group.generation = value.generation;
                     group.protocol = value.protocol.as_deref().unwrap_or_default().to_owned();
-                    group.members = value.members.iter().map(|member| view_member(member)).collect();
+                    group.members = value.members.iter().map(view_member).collect();
                 }
                 if let Some(topics) = runtime.committed().offsets().of_group(id) {
                     for (topic, partition, offset) in crate::coordinator::group::offsets::partitions(topics) {
