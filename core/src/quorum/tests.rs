@@ -147,7 +147,7 @@ fn decoded(records: &[Bytes]) -> Vec<String> {
         match &mut record {
             MetadataRecord::RegisterBroker(broker) => broker.features.sort_by(|a, b| a.name.cmp(&b.name)),
             MetadataRecord::RegisterController(controller) => {
-                controller.features.sort_by(|a, b| a.name.cmp(&b.name))
+                controller.features.sort_by(|a, b| a.name.cmp(&b.name));
             }
             _ => {}
         }
