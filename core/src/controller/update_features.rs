@@ -62,9 +62,8 @@ fn update_feature(
         let sentence = format!("Invalid update version {level} for feature {name}. {reason}");
         Err(ApiError::new(ErrorCode::InvalidUpdateVersion, sentence))
     };
-    // Version 0 of the request has a flag in place of the type.
+    // The flag that version 0 has in place of the type allows nothing, as in Kafka.
     let upgrade_type = match update.upgrade_type {
-        UPGRADE if update.allow_downgrade => SAFE_DOWNGRADE,
         UPGRADE | SAFE_DOWNGRADE | UNSAFE_DOWNGRADE => update.upgrade_type,
         _ => return refuse("The controller does not support the given upgrade type.".to_owned()),
     };

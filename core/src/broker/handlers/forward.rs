@@ -5,7 +5,7 @@ use ottla_protocol::messages::{
     DescribeQuorumResponse, ElectLeadersResponse, InitProducerIdRequest, InitProducerIdResponse,
     UpdateFeaturesResponse,
 };
-use ottla_protocol::{ApiKey, ErrorCode};
+use ottla_protocol::{ApiKey, ErrorCode, Uuid};
 
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::Message;
@@ -81,10 +81,23 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
         ControllerResponse::ElectLeaders(answer) => request.respond(&answer, []),
         ControllerResponse::AlterPartitionReassignments(answer) => request.respond(&answer, []),
         ControllerResponse::ListPartitionReassignments(answer) => request.respond(&answer, []),
-        ControllerResponse::DescribeQuorum(answer) => request.respond(&answer, []),
+        ControllerResponse::DescribeQuorum(answer) => {
+            request.respond(&quorum_at(answer, request.version), [])
+        }
         ControllerResponse::NextProducerId(id) => request.respond(&producer_id(Ok(id)), []),
         ControllerResponse::Failed(error) => return failed(request, error),
     }))
+}
+
+/// Versions before 2 do not know the directories of voters, and say so when they are given one (KIP-853).
+fn quorum_at(mut answer: DescribeQuorumResponse, version: i16) -> DescribeQuorumResponse {
+    if version < 2 {
+        let partitions = answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+        for voter in partitions.flat_map(|partition| &mut partition.current_voters) {
+            voter.replica_directory_id = Uuid::ZERO;
+        }
+    }
+    answer
 }
 
 /// Nothing was done: the answer says so where it has a place for it, or the client is sent away to come back.
@@ -103,4 +116,24 @@ fn failed<S: LogStore>(request: &Request, error: ErrorCode) -> Handled<S> {
         }
         api => return Err(format!("{}: the metadata log failed with {error:?}", api.name())),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_protocol::messages::describe_quorum_response::{PartitionData, ReplicaState, TopicData};
+    use ottla_protocol::{Encoder, Message as _};
+
+    use super::*;
+
+    #[test]
+    fn the_quorum_is_described_at_every_version() {
+        let voter = ReplicaState { replica_directory_id: Uuid::ONE, ..ReplicaState::default() };
+        let partition = PartitionData { current_voters: vec![voter], ..PartitionData::default() };
+        let topics = vec![TopicData { partitions: vec![partition], ..TopicData::default() }];
+        let answer = DescribeQuorumResponse { topics, ..DescribeQuorumResponse::default() };
+        for version in 0..=2 {
+            let encoded = quorum_at(answer.clone(), version).encode(&mut Encoder::new(), version);
+            assert!(encoded.is_ok(), "version {version}: {encoded:?}");
+        }
+    }
 }
