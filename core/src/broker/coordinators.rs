@@ -62,6 +62,13 @@ impl<S: LogStore> Append<GroupRecord> for OffsetsLog<'_, '_, S> {
     }
 }
 
+/// What happened to groups goes where everything is traced.
+fn hand_on_traces<S: LogStore>(cx: &mut Cx<'_, S>, runtime: &mut Runtime<GroupCoordinator>) {
+    for event in runtime.coordinator_mut().take_traces() {
+        cx.traces.emit(|| event);
+    }
+}
+
 /// What groups obey of the broker's configuration.
 fn group_config(config: &BrokerConfig) -> GroupConfig {
     GroupConfig {
@@ -118,7 +125,9 @@ impl GroupCoordinators {
 
     /// The partition went elsewhere.
     pub fn unload(&mut self, index: i32) {
-        self.by_partition.remove(&index);
+        if let Some((_, Phase::Active(mut runtime))) = self.by_partition.remove(&index) {
+            self.ready.extend(runtime.coordinator_mut().unloaded());
+        }
     }
 
     fn load_step<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, index: i32, partition: &mut Partition<S>) {
@@ -170,6 +179,7 @@ impl GroupCoordinators {
         let mut log = OffsetsLog { partition, cx, grown: &mut self.grown };
         runtime.submit(now, &mut log, token, request);
         self.ready.extend(runtime.take_ready());
+        hand_on_traces(cx, runtime);
     }
 
     /// Goes on loading, and lets passed deadlines decide.
@@ -196,6 +206,7 @@ impl GroupCoordinators {
                 let mut log = OffsetsLog { partition, cx, grown: &mut self.grown };
                 runtime.tick(now, &mut log);
                 self.ready.extend(runtime.take_ready());
+                hand_on_traces(cx, runtime);
             }
         }
     }
