@@ -198,6 +198,11 @@ impl<S: LogStore> Connection<S> {
                     return;
                 }
                 State::Silent => {}
+                State::Answered(frame) if frame.len == 0 => {
+                    let (api, version) = (request.api.name(), request.version);
+                    return self
+                        .close(cx, format!("the answer to {api} v{version} does not fit its version"));
+                }
                 State::Answered(frame) => {
                     let (connection, api, bytes) = (self.id, request.api, frame.len);
                     cx.traces.emit(|| TraceEvent::ResponseSent { connection, api, bytes });

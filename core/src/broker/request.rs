@@ -65,15 +65,16 @@ impl Request {
             .map_err(|error| format!("{} v{}: {error}", self.api.name(), self.version))
     }
 
-    /// The response as a frame; `slices` fill the holes that [`ottla_protocol::Records::Slice`] left, in order.
+    /// The response as a frame; `slices` fill the holes that [`ottla_protocol::Records::Slice`] left, in order. An answer that its
+    /// version cannot carry is an empty frame, for which the connection is closed: a mistake of ours never takes the node down.
     pub fn respond<M: ResponseMessage, L>(
         &self,
         response: &M,
         slices: impl IntoIterator<Item = L>,
     ) -> Frame<L> {
         let mut output = Encoder::new();
-        if let Err(error) = encode_response(&mut output, self.version, self.correlation_id, response) {
-            panic!("a response of ours does not encode: {} v{}: {error}", self.api.name(), self.version);
+        if encode_response(&mut output, self.version, self.correlation_id, response).is_err() {
+            return Frame { chunks: Vec::new(), len: 0 };
         }
         let len = output.len();
         let mut slices = slices.into_iter();
