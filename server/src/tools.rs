@@ -1,193 +1,227 @@
-//! Kafka's command-line tools, natively: the machines of `core::tools` over blocking sockets, standard input and output.
+//! Kafka's tools natively: `core::tools` over blocking sockets, standard input and output.
+//!
+//! One thread drives the tool; others read its links, standard input, and wait for Ctrl-C.
 
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ottla_core::client::LinkEvent;
+use ottla_core::client::{LinkEvent, Target};
 use ottla_core::rng::Rng;
-use ottla_core::tools::{self, Environment, Exit, Output, TOOLS, Tool, ToolCx, ToolEvent};
+use ottla_core::time::{Instant, Now};
+use ottla_core::tools::{self, Environment, Output, TOOLS, Tool, ToolCx, ToolEvent};
 
-use crate::cli::refuse;
 use crate::compressors::compressors;
-use crate::driver::Clock;
 use crate::links::Links;
 
-/// How often a tool without a deadline is looked at.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Lines that are read ahead of the records that have not been delivered.
+const LINES_AHEAD: usize = 10_000;
+/// Options that name a file whose contents a tool needs.
+const FILE_OPTIONS: [&str; 6] = [
+    "--command-config",
+    "--producer.config",
+    "--consumer.config",
+    "--reader-config",
+    "--formatter-config",
+    "--from-file",
+];
 
-/// Lines of input read ahead of the tool.
-const LINES_AHEAD_MAX: usize = 1_024;
-
-/// Whether the binary was asked for a tool, with or without `.sh`.
+/// Whether Kafka has a tool of this name that Ottla has too; `.sh` may follow it.
 pub fn is_tool(name: &str) -> bool {
     TOOLS.contains(&name.strip_suffix(".sh").unwrap_or(name))
 }
 
 /// Runs a tool to its end.
 pub fn run(name: &str, arguments: &[String]) -> ExitCode {
+    let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
     let environment = match environment(arguments) {
         Ok(environment) => environment,
-        Err(sentence) => return refuse(&sentence),
-    };
-    let seed = match crate::server::seed() {
-        Ok(seed) => seed,
-        Err(sentence) => return refuse(&sentence),
+        Err(sentence) => {
+            eprintln!("{sentence}");
+            return ExitCode::FAILURE;
+        }
     };
     match tools::start(name, arguments, &environment, &mut Rng::from_seed(seed)) {
-        Ok(tool) => exit(drive(tool)),
-        Err(Exit { stdout, stderr, code }) => {
-            say(&Output { stdout, stderr });
-            exit(code)
+        Ok(tool) => exit_code(drive(tool)),
+        Err(exit) => {
+            print(&Output { stdout: exit.stdout, stderr: exit.stderr });
+            exit_code(exit.code)
         }
     }
 }
 
-fn exit(code: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
+fn exit_code(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// What a thread tells the one that drives the tool.
-enum Happened {
-    Tool(ToolEvent),
-    /// A line, or the end of the input. The reader waits for room before the next.
-    Input(Option<String>),
-}
-
-impl From<LinkEvent> for Happened {
-    fn from(event: LinkEvent) -> Self {
-        Self::Tool(ToolEvent::Link(event))
-    }
-}
-
-/// The tool's loop; its exit code.
-fn drive(mut tool: Tool) -> i32 {
-    let (clock, compressors) = (Clock::start(), compressors());
-    let (happen, happened): (Sender<Happened>, Receiver<Happened>) = mpsc::channel();
-    let mut links = Links::new(happen.clone());
-    let prompt = tool.prompt().filter(|_| io::stdin().is_terminal() && io::stdout().is_terminal());
-    let room = tool.prompt().map(|_| read_input(happen.clone()));
-    on_interrupt(happen);
-    let write_prompt = || {
-        if let Some(prompt) = prompt {
-            say(&Output { stdout: prompt.to_owned(), stderr: String::new() });
-        }
-    };
-    write_prompt();
-    let mut next = Some(ToolEvent::Tick);
-    loop {
-        if let Some(event) = next.take() {
-            let mut output = Output::default();
-            tool.handle(
-                &mut ToolCx { now: clock.now(), compressors: &compressors, output: &mut output },
-                event,
-            );
-            if !say(&output) {
-                // Nobody reads any more, as after `| head`.
-                return tool.exit_code().unwrap_or(0);
-            }
-            for effect in tool.take_effects() {
-                links.perform(effect);
-            }
-            if let Some(code) = tool.exit_code() {
-                return code;
-            }
-        }
-        let until =
-            tool.deadline().map(|at| clock.instant(at).saturating_duration_since(std::time::Instant::now()));
-        next = match happened.recv_timeout(until.unwrap_or(PATIENCE).min(PATIENCE)) {
-            Ok(Happened::Tool(event)) => Some(event),
-            Ok(Happened::Input(line)) => {
-                if let Some(room) = &room {
-                    let _ = room.send(());
-                }
-                if line.is_some() {
-                    write_prompt();
-                }
-                Some(line.map_or(ToolEvent::EndOfInput, ToolEvent::Line))
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                let is_due = tool.deadline().is_some_and(|at| at <= clock.monotonic());
-                is_due.then_some(ToolEvent::Tick)
-            }
-        };
-    }
-}
-
-/// Reads lines on a thread of its own; each `()` that is sent back makes room for one more.
-fn read_input(happen: Sender<Happened>) -> Sender<()> {
-    let (room, taken) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut ahead = 0;
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else { break };
-            if happen.send(Happened::Input(Some(line))).is_err() {
-                return;
-            }
-            ahead += 1;
-            ahead -= taken.try_iter().count();
-            if ahead >= LINES_AHEAD_MAX {
-                if taken.recv().is_err() {
-                    return;
-                }
-                ahead -= 1;
-            }
-        }
-        let _ = happen.send(Happened::Input(None));
-    });
-    room
-}
-
-/// Ctrl-C ends a tool in good order; a second one ends it at once.
-fn on_interrupt(happen: Sender<Happened>) {
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-        let Ok(runtime) = runtime else { return };
-        runtime.block_on(async {
-            let mut interrupts = 0;
-            while tokio::signal::ctrl_c().await.is_ok() {
-                interrupts += 1;
-                if interrupts > 1 || happen.send(Happened::Tool(ToolEvent::Interrupt)).is_err() {
-                    std::process::exit(130);
-                }
-            }
-        });
-    });
-}
-
-/// Prints what a tool says. `false` when nobody reads it.
-fn say(output: &Output) -> bool {
-    let _ = io::stderr().write_all(output.stderr.as_bytes());
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(output.stdout.as_bytes()).and_then(|()| stdout.flush()).is_ok()
-}
-
-/// The files that arguments name, read for the tool.
+/// What the arguments name outside of the tool: files, and the broker behind a ZooKeeper.
 fn environment(arguments: &[String]) -> Result<Environment, String> {
-    let mut environment = Environment { behind_zookeeper: None, files: Default::default() };
-    let names_file = |option: &str| {
-        let option = option.trim_start_matches('-');
-        option.ends_with("config") || option.ends_with("config-file") || option.ends_with("-file")
-    };
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        let (option, value) = match argument.split_once('=') {
+    let mut files = BTreeMap::new();
+    let mut behind_zookeeper = None;
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let (option, attached) = match argument.split_once('=') {
             Some((option, value)) => (option, Some(value.to_owned())),
             None => (argument.as_str(), None),
         };
-        if !option.starts_with("--") || !names_file(option) {
-            continue;
-        }
-        // `--config key=value` of a topic looks like it and is no file.
-        let path = value.or_else(|| arguments.next().cloned()).unwrap_or_default();
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                environment.files.insert(path, text);
-            }
-            Err(_) if option == "--config" => {}
-            Err(error) => return Err(format!("{path}: {error}")),
+        if FILE_OPTIONS.contains(&option) {
+            let Some(path) = attached.or_else(|| rest.next().cloned()) else { continue };
+            let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+            files.insert(path, text);
+        } else if option == "--zookeeper" {
+            behind_zookeeper =
+                attached.or_else(|| rest.next().cloned()).and_then(|address| broker_behind(&address));
         }
     }
-    Ok(environment)
+    Ok(Environment { behind_zookeeper, files })
+}
+
+/// Ottla's broker listens where its ZooKeeper does, on Kafka's port.
+fn broker_behind(zookeeper: &str) -> Option<Target> {
+    let first = zookeeper.split([',', '/']).next()?;
+    let (host, port) = first.rsplit_once(':').unwrap_or((first, "2181"));
+    let port = if port == "2181" { 9092 } else { port.parse().ok()? };
+    Some(Target { host: host.into(), port })
+}
+
+/// What happens to a tool.
+struct Event(ToolEvent);
+
+impl From<LinkEvent> for Event {
+    fn from(event: LinkEvent) -> Self {
+        Self(ToolEvent::Link(event))
+    }
+}
+
+fn drive(mut tool: Tool) -> i32 {
+    let (events, inbox) = channel();
+    let mut links = Links::new(events.clone());
+    let (tokens, taken) = sync_channel(LINES_AHEAD);
+    let prompt = tool.prompt().filter(|_| io::stdin().is_terminal());
+    if tool.reads_input() {
+        let events = events.clone();
+        std::thread::spawn(move || read_lines(&events, &tokens));
+    }
+    if tool.ends_by_interrupt() {
+        std::thread::spawn(move || wait_for_interrupts(&events));
+    }
+    let (compressors, started) = (compressors(), std::time::Instant::now());
+    let mut event = Some(ToolEvent::Tick);
+    let mut undelivered = 0_usize;
+    if let Some(prompt) = prompt {
+        print(&Output { stdout: prompt.to_owned(), ..Output::default() });
+    }
+    loop {
+        let mut output = Output::default();
+        while let Some(current) = event.take() {
+            undelivered += usize::from(matches!(current, ToolEvent::Line(_)));
+            let prompts = prompt.filter(|_| matches!(current, ToolEvent::Line(_)));
+            let mut cx = ToolCx { now: now(started), compressors: &compressors, output: &mut output };
+            tool.handle(&mut cx, current);
+            tool.take_effects().into_iter().for_each(|effect| links.perform(effect));
+            output.stdout.push_str(prompts.unwrap_or_default());
+            // What is there already is handled before anything is printed.
+            if tool.exit_code().is_none() && output.stdout.len() + output.stderr.len() < 64 << 10 {
+                event = inbox.try_recv().ok().map(|Event(event)| event);
+            }
+        }
+        print(&output);
+        if let Some(code) = tool.exit_code() {
+            return code;
+        }
+        while undelivered > tool.undelivered() && taken.try_recv().is_ok() {
+            undelivered -= 1;
+        }
+        event = Some(next(&inbox, tool.deadline(), now(started).monotonic));
+    }
+}
+
+fn next(inbox: &Receiver<Event>, deadline: Option<Instant>, now: Instant) -> ToolEvent {
+    let wait = deadline.map_or(Duration::from_secs(3600), |deadline| {
+        Duration::from_micros(deadline.0.saturating_sub(now.0)).min(Duration::from_secs(3600))
+    });
+    match inbox.recv_timeout(wait) {
+        Ok(Event(event)) => event,
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => ToolEvent::Tick,
+    }
+}
+
+fn now(started: std::time::Instant) -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    Now {
+        monotonic: Instant(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)),
+        wall: i64::try_from(wall).unwrap_or(i64::MAX),
+    }
+}
+
+/// Prints; when the reader has gone there is nobody left to work for.
+fn print(output: &Output) {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(output.stdout.as_bytes()).and_then(|()| stdout.flush());
+    let _ = io::stderr().lock().write_all(output.stderr.as_bytes());
+    if written.is_err() {
+        std::process::exit(0);
+    }
+}
+
+fn read_lines(events: &Sender<Event>, tokens: &SyncSender<()>) {
+    let mut input = io::stdin().lock();
+    loop {
+        let mut line = Vec::new();
+        match input.read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if tokens.send(()).is_err() || events.send(Event(ToolEvent::Line(line))).is_err() {
+            return;
+        }
+    }
+    let _ = events.send(Event(ToolEvent::EndOfInput));
+}
+
+fn wait_for_interrupts(events: &Sender<Event>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+    runtime.block_on(async {
+        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            if events.send(Event(ToolEvent::Interrupt)).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_broker_behind_a_zookeeper() {
+        let behind = |address| broker_behind(address).map(|target| (target.host.to_string(), target.port));
+        assert_eq!(behind("zookeeper:2181/kafka"), Some(("zookeeper".into(), 9092)));
+        assert_eq!(behind("localhost:19092,other:1"), Some(("localhost".into(), 19092)));
+        assert_eq!(behind("localhost"), Some(("localhost".into(), 9092)));
+    }
+
+    #[test]
+    fn tools_go_by_their_scripts_names() {
+        assert!(is_tool("kafka-topics") && is_tool("kafka-topics.sh") && !is_tool("server"));
+    }
 }

@@ -152,7 +152,12 @@ pub struct Consumer {
     fetching: BTreeSet<i32>,
     next_auto_commit: Instant,
     commits_under_way: usize,
+    /// An eager rebalance goes on: nothing is handed out.
+    suspended: bool,
     closing: bool,
+    leaving: Option<RequestId>,
+    /// Topics whose error has been told.
+    told: BTreeSet<Str>,
 }
 
 #[derive(Clone, Debug)]
@@ -205,8 +210,18 @@ impl Consumer {
             fetching: BTreeSet::new(),
             next_auto_commit: Instant(0),
             commits_under_way: 0,
+            suspended: false,
             closing: false,
+            leaving: None,
+            told: BTreeSet::new(),
         }
+    }
+
+    /// The same over a session that knows the cluster already.
+    pub fn over(mut self, mut session: Session, now: Instant) -> Self {
+        session.want_topics(now, self.session.topics().clone(), true);
+        self.session = session;
+        self
     }
 
     fn reset_timestamp(&self) -> Option<i64> {
@@ -239,6 +254,9 @@ impl Consumer {
 
     /// Up to `max` records, in the order of each partition; handing them out moves the position.
     pub fn poll(&mut self, max: usize) -> Vec<ConsumerRecord> {
+        if self.suspended {
+            return Vec::new();
+        }
         let count = max.min(self.buffered.len());
         let records: Vec<_> = self.buffered.drain(..count).collect();
         for record in &records {
@@ -246,7 +264,17 @@ impl Consumer {
                 position.consumed = Some(record.offset + 1);
             }
         }
+        self.catch_up();
         records
+    }
+
+    /// What holds no records for the caller (control batches, aborted transactions) is consumed with what came before it.
+    fn catch_up(&mut self) {
+        if self.buffered.is_empty() {
+            for position in self.positions.values_mut().filter(|position| position.fetch.is_some()) {
+                position.consumed = position.fetch;
+            }
+        }
     }
 
     /// Reads on from `offset`.
@@ -306,7 +334,7 @@ impl Consumer {
             topics,
             ..OffsetCommitRequest::default()
         };
-        if let Some(id) = self.session.send(now, &Destination::At(target), (2, 9), request) {
+        if let Some(id) = self.session.send(now, &Destination::Coordinator(target), (2, 9), request) {
             self.asked.insert(id, Asked::Commit);
             self.commits_under_way += 1;
             for (partition, offset, _) in consumed {
@@ -333,13 +361,13 @@ impl Consumer {
 
     fn leave(&mut self, now: Instant) {
         if let Some(membership) = &mut self.membership {
-            membership.leave(now, &mut self.session);
+            self.leaving = membership.leave(now, &mut self.session);
         }
     }
 
     /// Whether nothing is left to be said after [`Consumer::close`].
     pub fn is_closed(&self) -> bool {
-        self.closing && self.commits_under_way == 0
+        self.closing && self.commits_under_way == 0 && self.leaving.is_none()
     }
 
     /// Takes what the shell says.
@@ -356,6 +384,9 @@ impl Consumer {
             position.not_before = Instant(0);
         }
         for reply in self.session.take_replies(at) {
+            if self.leaving == Some(reply.id) {
+                self.leaving = None;
+            }
             let mine = self.membership.as_mut().is_some_and(|m| m.take_reply(at, &mut self.session, &reply));
             if !mine {
                 self.take_reply(at, compressors, &reply);
@@ -364,6 +395,7 @@ impl Consumer {
         if self.closing {
             return;
         }
+        self.tell_of_topics();
         if let Some(membership) = &mut self.membership {
             membership.tick(at, &mut self.session);
             for event in membership.take_events() {
@@ -386,9 +418,20 @@ impl Consumer {
         let membership = self.membership.as_ref().and_then(Membership::deadline);
         let commit = (self.config.enable_auto_commit && self.membership.is_some() && !self.closing)
             .then_some(self.next_auto_commit);
-        let backoffs =
-            self.positions.values().map(|position| position.not_before).filter(|at| at.0 > 0).min();
+        let backoffs = self.positions.values().map(|position| position.not_before);
+        let backoffs = backoffs.filter(|at| !self.closing && (1..u64::MAX).contains(&at.0)).min();
         [membership, commit, backoffs, self.session.deadline()].into_iter().flatten().min()
+    }
+
+    /// Says once of each topic that it cannot be read.
+    fn tell_of_topics(&mut self) {
+        for (name, topic) in &self.session.cluster().topics {
+            if let Some(error) = topic.error.filter(|error| !error.is_retriable())
+                && self.told.insert(name.clone())
+            {
+                self.events.push(ConsumerEvent::TopicError(name.clone(), error));
+            }
+        }
     }
 
     /// Without a group and without named partitions, all partitions of its topics are its own.
@@ -419,8 +462,10 @@ impl Consumer {
                 if self.config.enable_auto_commit {
                     self.commit(now);
                 }
+                self.suspended = self.membership.as_ref().is_some_and(|m| !m.is_cooperative());
             }
             MembershipEvent::Assigned(partitions) => {
+                self.suspended = false;
                 let kept: BTreeSet<TopicPartition> = partitions.iter().cloned().collect();
                 self.positions.retain(|partition, _| kept.contains(partition));
                 self.buffered.retain(|record| kept.contains(&(record.topic.clone(), record.partition)));
@@ -482,7 +527,7 @@ impl Consumer {
             topics: Some(topics),
             ..OffsetFetchRequest::default()
         };
-        if let Some(id) = self.session.send(now, &Destination::At(target), (1, 7), request) {
+        if let Some(id) = self.session.send(now, &Destination::Coordinator(target), (1, 7), request) {
             self.asked.insert(id, Asked::Committed(unknown));
         }
     }
@@ -642,7 +687,7 @@ impl Consumer {
                         }
                         let aborted = data.aborted_transactions.iter().flatten();
                         let aborted = aborted.map(|txn| (txn.producer_id, txn.first_offset)).collect();
-                        self.take_records(compressors, &partition, &data.records, aborted);
+                        self.take_records(now, compressors, &partition, &data.records, aborted);
                     }
                     ErrorCode::OffsetOutOfRange => self.out_of_range(&partition),
                     ErrorCode::TopicAuthorizationFailed => {
@@ -669,12 +714,13 @@ impl Consumer {
 
     fn take_records(
         &mut self,
+        now: Instant,
         compressors: &Compressors,
         partition: &TopicPartition,
         records: &Records,
         mut aborted: VecDeque<(i64, i64)>,
     ) {
-        let Some(bytes) = records.bytes() else { return };
+        let Some(bytes) = records.bytes().filter(|bytes| !bytes.is_empty()) else { return };
         let Some(position) = self.positions.get_mut(partition) else { return };
         let from = position.fetch.unwrap_or(0);
         let mut next = from;
@@ -728,6 +774,11 @@ impl Consumer {
             }
         }
         position.fetch = Some(next);
+        if next == from {
+            // Not one whole batch: nothing that can be read will come from there soon.
+            position.not_before = now.plus_ms(self.config.session.retry_backoff_ms);
+        }
+        self.catch_up();
     }
 
     fn positions_found(&mut self, now: Instant, partitions: &[TopicPartition], reply: &Reply) {

@@ -150,6 +150,11 @@ impl Membership {
         (self.member_id.clone(), self.generation_id)
     }
 
+    /// Whether a rebalance takes nothing away that is not given to another member (KIP-429).
+    pub fn is_cooperative(&self) -> bool {
+        self.config.assignors.iter().all(|assignor| assignor.is_cooperative())
+    }
+
     /// Whether it has its partitions and nothing is changing.
     pub fn is_stable(&self) -> bool {
         matches!(self.state, State::Stable { .. })
@@ -250,7 +255,8 @@ impl Membership {
         // The answer comes when the rebalance has ended.
         let patience = i64::from(self.config.rebalance_timeout_ms) + 5_000;
         let lowest = if self.config.group_instance_id.is_some() { 5 } else { 0 };
-        let sent = session.send_within(now, &Destination::At(target), (lowest, 9), request, patience);
+        let sent =
+            session.send_within(now, &Destination::Coordinator(target), (lowest, 9), request, patience);
         match sent {
             Some(id) => self.state = State::JoinSent(id),
             None => self.back_off(now, session),
@@ -282,15 +288,16 @@ impl Membership {
             member_id: self.member_id.clone(),
             group_instance_id: self.config.group_instance_id.clone(),
         };
-        let sent = session.send(now, &Destination::At(target), (0, 4), request);
+        let sent = session.send(now, &Destination::Coordinator(target), (0, 4), request);
         if let State::Stable { next_heartbeat, heartbeat, .. } = &mut self.state {
             *next_heartbeat = now.plus_ms(self.config.heartbeat_interval_ms);
             *heartbeat = sent;
         }
     }
 
-    /// Leaves the group, so that its partitions go to others at once. A static member stays.
-    pub fn leave(&mut self, now: Instant, session: &mut Session) {
+    /// Leaves the group, so that its partitions go to others at once; names the request. A static member stays.
+    pub fn leave(&mut self, now: Instant, session: &mut Session) -> Option<RequestId> {
+        let mut sent = None;
         if let (Some(target), None) = (&self.coordinator, &self.config.group_instance_id)
             && !self.member_id.is_empty()
         {
@@ -304,9 +311,10 @@ impl Membership {
                 members: vec![member],
                 ..LeaveGroupRequest::default()
             };
-            session.send(now, &Destination::At(target.clone()), (3, 5), request);
+            sent = session.send(now, &Destination::Coordinator(target.clone()), (3, 5), request);
         }
         self.state = State::Left;
+        sent
     }
 
     /// Takes an answer, if it is one of this member's.
@@ -324,9 +332,12 @@ impl Membership {
     }
 
     fn coordinator_found(&mut self, now: Instant, session: &mut Session, reply: &Reply) {
-        let answer = reply.decode::<FindCoordinatorResponse>();
-        let found = answer.ok().filter(|answer| answer.error_code == 0);
-        let target = found.and_then(|answer| {
+        let answer = reply.decode::<FindCoordinatorResponse>().ok();
+        let refused = answer.as_ref().and_then(|answer| ErrorCode::from_code(answer.error_code));
+        if let Some(error) = refused.filter(|error| *error != ErrorCode::None && !error.is_retriable()) {
+            return self.refused(now, session, error);
+        }
+        let target = answer.filter(|answer| answer.error_code == 0).and_then(|answer| {
             Some(Target { host: answer.host.detached(), port: u16::try_from(answer.port).ok()? })
         });
         match target {
@@ -405,7 +416,7 @@ impl Membership {
             protocol_name: self.protocol.map(|protocol| protocol.name().into()),
             assignments,
         };
-        match session.send(now, &Destination::At(target), (0, 5), request) {
+        match session.send(now, &Destination::Coordinator(target), (0, 5), request) {
             Some(id) => self.state = State::SyncSent(id),
             None => self.back_off(now, session),
         }

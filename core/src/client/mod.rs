@@ -16,7 +16,7 @@ pub mod session;
 pub use cluster::Cluster;
 pub use consumer::{AutoOffsetReset, Consumer, ConsumerConfig, ConsumerEvent, ConsumerRecord};
 pub use membership::{MembershipConfig, assigned_partitions};
-pub use network::{Failure, LinkEffect, LinkEvent, LinkId, Network, Reply, RequestId, Target};
+pub use network::{Failure, Lane, LinkEffect, LinkEvent, LinkId, Network, Reply, RequestId, Target};
 pub use producer::{
     Delivery, DeliveryError, Producer, ProducerConfig, ProducerRecord, RecordId, RecordMetadata,
 };

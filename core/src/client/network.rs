@@ -35,6 +35,15 @@ pub struct Target {
     pub port: u16,
 }
 
+/// Which of the links to a broker: a request of the group does not queue behind a fetch that waits for records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// What most requests use.
+    Data,
+    /// What a group's members use for their coordinator.
+    Coordination,
+}
+
 /// What the shell does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEffect {
@@ -86,7 +95,7 @@ pub struct Reply {
 pub struct Network {
     client_id: Str,
     links: BTreeMap<LinkId, Link>,
-    by_target: BTreeMap<Target, LinkId>,
+    by_target: BTreeMap<(Target, Lane), LinkId>,
     next_link: u64,
     next_request: u64,
     effects: Vec<LinkEffect>,
@@ -96,6 +105,7 @@ pub struct Network {
 #[derive(Clone, Debug)]
 struct Link {
     target: Target,
+    lane: Lane,
     phase: Phase,
     waiting: VecDeque<Outgoing>,
     in_flight: VecDeque<InFlight>,
@@ -173,14 +183,14 @@ impl Network {
         request: R,
         timeout_ms: i64,
     ) -> RequestId {
-        self.send_expecting(now, target, versions, request, timeout_ms, true)
+        self.send_on(now, (target, Lane::Data), versions, request, timeout_ms, true)
     }
 
-    /// As [`Network::send`]; without a response (Produce with acks=0) the reply is an empty body once it was sent.
-    pub fn send_expecting<R: Request + Send + Sync + 'static>(
+    /// As [`Network::send`], on one of the links; without a response (Produce with acks=0) the reply is an empty body once it was sent.
+    pub fn send_on<R: Request + Send + Sync + 'static>(
         &mut self,
         now: Instant,
-        target: &Target,
+        (target, lane): (&Target, Lane),
         versions: (i16, i16),
         request: R,
         timeout_ms: i64,
@@ -196,7 +206,7 @@ impl Network {
         }));
         let deadline = now.plus_ms(timeout_ms);
         let outgoing = Outgoing { id, api: R::API_KEY, versions, encode, deadline, expects_response };
-        let link = self.link_to(now, target);
+        let link = self.link_to(now, target, lane);
         if let Some(entry) = self.links.get_mut(&link) {
             entry.waiting.push_back(outgoing);
         }
@@ -204,17 +214,18 @@ impl Network {
         id
     }
 
-    fn link_to(&mut self, now: Instant, target: &Target) -> LinkId {
-        if let Some(link) = self.by_target.get(target) {
+    fn link_to(&mut self, now: Instant, target: &Target, lane: Lane) -> LinkId {
+        if let Some(link) = self.by_target.get(&(target.clone(), lane)) {
             return *link;
         }
         let link = LinkId(self.next_link);
         self.next_link += 1;
-        self.by_target.insert(target.clone(), link);
+        self.by_target.insert((target.clone(), lane), link);
         self.links.insert(
             link,
             Link {
                 target: target.clone(),
+                lane,
                 phase: Phase::Opening,
                 waiting: VecDeque::new(),
                 in_flight: VecDeque::new(),
@@ -340,7 +351,7 @@ impl Network {
     /// A link is gone: everything on it fails.
     fn lost(&mut self, id: LinkId, failure: &Failure) {
         let Some(link) = self.links.remove(&id) else { return };
-        self.by_target.remove(&link.target);
+        self.by_target.remove(&(link.target, link.lane));
         self.effects.push(LinkEffect::Close { link: id });
         let in_flight = link.in_flight.iter().map(|request| (request.id, request.version));
         let waiting = link.waiting.iter().map(|request| (request.id, request.versions.1));
@@ -370,13 +381,6 @@ impl Network {
             })
             .flatten()
             .min()
-    }
-
-    /// The highest version that both sides speak, once the link has said so.
-    pub fn version(&self, target: &Target, api: ApiKey, highest: i16) -> Option<i16> {
-        let link = self.links.get(self.by_target.get(target)?)?;
-        let Phase::Ready(spoken) = &link.phase else { return None };
-        spoken.get(&api.key()).map(|(_, max)| (*max).min(highest))
     }
 
     /// Closes every link; nothing is answered any more.

@@ -10,7 +10,7 @@ use ottla_protocol::messages::produce_request::{PartitionProduceData, ProduceReq
 use ottla_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProduceResponse};
 use ottla_protocol::{ErrorCode, Records, Str};
 
-use super::network::{Failure, LinkEvent, Reply, RequestId};
+use super::network::{Failure, Lane, LinkEvent, Reply, RequestId};
 use super::partitioner::{Sticky, partition_for_key};
 use super::session::{Destination, Session, SessionConfig, Topics};
 use crate::record::{BatchBuilder, BatchOptions, Compression, Compressors, increment_sequence};
@@ -267,7 +267,7 @@ impl Producer {
             // What waits for its leader or the producer id is woken by their answers.
             self.can_send().then(|| linger.max(first.not_before))
         });
-        let expiry = self.queues.values().filter_map(|queue| {
+        let expiry = self.queues.values().filter(|queue| !queue.in_flight).filter_map(|queue| {
             Some(queue.batches.front()?.created.plus_ms(self.config.delivery_timeout_ms))
         });
         let blocked = self.unassigned.front().map(|(_, _, give_up)| *give_up);
@@ -353,14 +353,27 @@ impl Producer {
     fn expire(&mut self, now: Instant) {
         let timeout = self.config.delivery_timeout_ms;
         let mut expired = Vec::new();
+        let mut unknown_outcome = false;
         for ((topic, _), queue) in self.queues.iter_mut().filter(|(_, queue)| !queue.in_flight) {
             while queue.batches.front().is_some_and(|batch| batch.created.plus_ms(timeout) <= now) {
                 let batch = queue.batches.pop_front();
+                unknown_outcome |= batch.as_ref().is_some_and(|batch| batch.sequence.is_some());
                 expired.extend(batch.into_iter().flat_map(|batch| batch.ids).map(|id| (id, topic.clone())));
             }
         }
+        if unknown_outcome && matches!(self.identity, Identity::Known { .. }) {
+            self.renew_identity(now);
+        }
         for (id, topic) in expired {
             self.fail(id, topic, DeliveryError::TimedOut);
+        }
+    }
+
+    /// The sequence is broken: what follows begins a new one under a new id.
+    fn renew_identity(&mut self, now: Instant) {
+        self.identity = Identity::Unknown { not_before: now };
+        for queue in self.queues.values_mut() {
+            queue.next_sequence = 0;
         }
     }
 
@@ -445,9 +458,9 @@ impl Producer {
             ..ProduceRequest::default()
         };
         let Some(target) = self.session.resolve(&Destination::Node(leader)) else { return };
-        let id = self.session.network().send_expecting(
+        let id = self.session.network().send_on(
             now,
-            &target,
+            (&target, Lane::Data),
             PRODUCE_VERSIONS,
             request,
             self.config.session.request_timeout_ms,
@@ -477,6 +490,7 @@ impl Producer {
                 return;
             }
         };
+        let mut unanswered = places;
         for topic in &answer.responses {
             for part in &topic.partition_responses {
                 let error = ErrorCode::from_code(part.error_code).unwrap_or(ErrorCode::UnknownServerError);
@@ -484,8 +498,17 @@ impl Producer {
                     ErrorCode::None | ErrorCode::DuplicateSequenceNumber => Ok(()),
                     error => Err(DeliveryError::Refused(error)),
                 };
-                self.settle(&(topic.name.detached(), part.index), part.base_offset, now.monotonic, outcome);
+                let place = (topic.name.detached(), part.index);
+                let asked = unanswered.len();
+                unanswered.retain(|other| *other != place);
+                if unanswered.len() < asked {
+                    self.settle(&place, part.base_offset, now.monotonic, outcome);
+                }
             }
+        }
+        for place in unanswered {
+            let failure = Failure::Malformed("an answer without this partition".into());
+            self.settle(&place, -1, now.monotonic, Err(DeliveryError::Network(failure)));
         }
     }
 
@@ -511,8 +534,22 @@ impl Producer {
     ) {
         let Some(queue) = self.queues.get_mut(place) else { return };
         queue.in_flight = false;
+        let broken = matches!(
+            &outcome,
+            Err(DeliveryError::Refused(
+                ErrorCode::OutOfOrderSequenceNumber
+                    | ErrorCode::UnknownProducerId
+                    | ErrorCode::InvalidProducerEpoch
+            ))
+        );
+        if broken && matches!(self.identity, Identity::Known { .. }) {
+            self.renew_identity(now);
+        }
+        let Some(queue) = self.queues.get_mut(place) else { return };
         let retriable = match &outcome {
             Ok(()) => false,
+            // Nothing was appended: the batch goes again under the new id.
+            Err(_) if broken => true,
             Err(DeliveryError::Refused(error)) => error.is_retriable(),
             Err(DeliveryError::Network(Failure::UnsupportedVersion { .. })) => false,
             Err(DeliveryError::Network(_)) => true,
@@ -525,20 +562,7 @@ impl Producer {
             return self.session.refresh_after_backoff(now);
         }
         let Some(batch) = queue.batches.pop_front() else { return };
-        if let Err(DeliveryError::Refused(error)) = &outcome
-            && matches!(
-                error,
-                ErrorCode::OutOfOrderSequenceNumber
-                    | ErrorCode::UnknownProducerId
-                    | ErrorCode::InvalidProducerEpoch
-            )
-        {
-            // The sequence is broken: what follows begins a new one under a new id.
-            self.identity = Identity::Unknown { not_before: now };
-            for queue in self.queues.values_mut() {
-                queue.next_sequence = 0;
-            }
-        } else if let (Err(_), Some((_, _, sequence))) = (&outcome, batch.sequence) {
+        if let (Err(_), Some((_, _, sequence))) = (&outcome, batch.sequence) {
             // Nothing was appended: the sequence is free for the next batch.
             queue.next_sequence = sequence.max(0);
         }

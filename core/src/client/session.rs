@@ -5,7 +5,7 @@ use ottla_protocol::messages::metadata_request::{MetadataRequest, MetadataReques
 use ottla_protocol::{ErrorCode, Request, Str};
 
 use super::cluster::Cluster;
-use super::network::{Failure, LinkEffect, LinkEvent, Network, Reply, RequestId, Target};
+use super::network::{Failure, Lane, LinkEffect, LinkEvent, Network, Reply, RequestId, Target};
 use crate::time::Instant;
 
 /// The highest Metadata version that this client reads.
@@ -18,8 +18,8 @@ pub enum Destination {
     Any,
     /// A broker by id.
     Node(i32),
-    /// A broker by address.
-    At(Target),
+    /// The coordinator of a group, by address, on a link of its own.
+    Coordinator(Target),
 }
 
 /// Settings of every client.
@@ -79,7 +79,13 @@ pub enum Topics {
 enum Refresh {
     /// Due at this time.
     Due(Instant),
-    Asked(RequestId),
+    Asked {
+        id: RequestId,
+        /// It asked for all topics.
+        all: bool,
+        /// Something else is wanted since: this answer is not the last.
+        stale: bool,
+    },
 }
 
 impl Session {
@@ -103,6 +109,11 @@ impl Session {
         &self.config
     }
 
+    /// Which topics it wants to know of.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
     /// What is known of the cluster.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
@@ -113,7 +124,7 @@ impl Session {
         !self.cluster.brokers.is_empty()
     }
 
-    /// Counts the Metadata answers so far: a caller that needs news remembers the number and waits for a higher one.
+    /// Counts the Metadata answers so far that nothing was wanted after: a caller that needs news remembers the number and waits for a higher one.
     pub fn metadata_epoch(&self) -> u64 {
         self.epoch
     }
@@ -132,18 +143,24 @@ impl Session {
         }
     }
 
-    /// Asks for metadata now, unless it is being asked for.
+    /// Asks for metadata now; once more when it is being asked for.
     pub fn refresh_soon(&mut self, now: Instant) {
+        match &mut self.refresh {
+            Refresh::Due(at) => *at = (*at).min(now),
+            Refresh::Asked { stale, .. } => *stale = true,
+        }
+    }
+
+    /// Asks for metadata again at this time at the latest, unless it is being asked for.
+    pub fn refresh_by(&mut self, by: Instant) {
         if let Refresh::Due(at) = &mut self.refresh {
-            *at = (*at).min(now);
+            *at = (*at).min(by);
         }
     }
 
     /// Asks for metadata after the back-off: what is known did not work.
     pub fn refresh_after_backoff(&mut self, now: Instant) {
-        if let Refresh::Due(at) = &mut self.refresh {
-            *at = (*at).min(now.plus_ms(self.config.retry_backoff_ms));
-        }
+        self.refresh_by(now.plus_ms(self.config.retry_backoff_ms));
     }
 
     /// Sends a request; `None` when its destination is unknown.
@@ -167,7 +184,11 @@ impl Session {
         timeout_ms: i64,
     ) -> Option<RequestId> {
         let target = self.resolve(to)?;
-        Some(self.network.send(now, &target, versions, request, timeout_ms))
+        let lane = match to {
+            Destination::Coordinator(_) => Lane::Coordination,
+            Destination::Any | Destination::Node(_) => Lane::Data,
+        };
+        Some(self.network.send_on(now, (&target, lane), versions, request, timeout_ms, true))
     }
 
     /// The network, for what the session does not know of.
@@ -180,7 +201,7 @@ impl Session {
         match to {
             Destination::Any => self.any(),
             Destination::Node(id) => self.cluster.brokers.get(id).cloned(),
-            Destination::At(target) => Some(target.clone()),
+            Destination::Coordinator(target) => Some(target.clone()),
         }
     }
 
@@ -227,7 +248,7 @@ impl Session {
         };
         let timeout = self.config.request_timeout_ms;
         let id = self.network.send(now, &target, METADATA_VERSIONS, request, timeout);
-        self.refresh = Refresh::Asked(id);
+        self.refresh = Refresh::Asked { id, all: self.topics == Topics::All, stale: false };
     }
 
     /// The answers that came to requests of others; metadata is taken in on the way.
@@ -235,18 +256,24 @@ impl Session {
         let mut others = Vec::new();
         for reply in self.network.take_replies() {
             match self.refresh {
-                Refresh::Asked(id) if id == reply.id => self.take_metadata(now, &reply),
+                Refresh::Asked { id, all, stale } if id == reply.id => {
+                    self.take_metadata(now, &reply, all, stale);
+                }
                 _ => others.push(reply),
             }
         }
         others
     }
 
-    fn take_metadata(&mut self, now: Instant, reply: &Reply) {
+    fn take_metadata(&mut self, now: Instant, reply: &Reply, all: bool, stale: bool) {
         match reply.decode::<MetadataResponse>() {
             Ok(answer) if !answer.brokers.is_empty() => {
-                self.cluster.update(&answer, self.topics == Topics::All);
+                self.cluster.update(&answer, all);
                 self.trouble = None;
+                if stale {
+                    self.refresh = Refresh::Due(now);
+                    return;
+                }
                 self.epoch += 1;
                 let unsettled = answer.topics.iter().any(|topic| {
                     let passing = |code: i16| {
@@ -279,7 +306,7 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         let refresh = match self.refresh {
             Refresh::Due(at) => Some(at),
-            Refresh::Asked(_) => None,
+            Refresh::Asked { .. } => None,
         };
         [refresh, self.network.deadline()].into_iter().flatten().min()
     }

@@ -4,6 +4,9 @@
 //! an exit code.
 
 mod admin;
+mod client_config;
+mod console_consumer;
+mod console_producer;
 mod failure;
 pub mod options;
 mod pattern;
@@ -20,7 +23,7 @@ use crate::rng::Rng;
 use crate::time::{Instant, Now};
 
 /// The tools, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
-pub const TOOLS: [&str; 1] = ["kafka-topics"];
+pub const TOOLS: [&str; 3] = ["kafka-topics", "kafka-console-producer", "kafka-console-consumer"];
 
 /// The release of Apache Kafka whose tools these are like.
 const KAFKA_VERSION: &str = "4.3.1";
@@ -74,6 +77,10 @@ pub struct Environment {
 pub enum Tool {
     /// `kafka-topics`
     Topics(topics::TopicsTool),
+    /// `kafka-console-producer`
+    ConsoleProducer(console_producer::ConsoleProducer),
+    /// `kafka-console-consumer`
+    ConsoleConsumer(console_consumer::ConsoleConsumer),
 }
 
 /// Why a tool did not start: what it said, and its exit code.
@@ -114,10 +121,18 @@ pub fn start(
     name: &str,
     arguments: &[String],
     environment: &Environment,
-    _rng: &mut Rng,
+    rng: &mut Rng,
 ) -> Result<Tool, Exit> {
     match name.strip_suffix(".sh").unwrap_or(name) {
         "kafka-topics" => topics::TopicsTool::start(arguments, environment).map(Tool::Topics),
+        "kafka-console-producer" => {
+            let started = console_producer::ConsoleProducer::start(arguments, environment, rng.fork());
+            started.map(Tool::ConsoleProducer)
+        }
+        "kafka-console-consumer" => {
+            let started = console_consumer::ConsoleConsumer::start(arguments, environment, rng);
+            started.map(Tool::ConsoleConsumer)
+        }
         other => {
             Err(Exit { stdout: String::new(), stderr: format!("{other}: command not found\n"), code: 127 })
         }
@@ -129,6 +144,8 @@ macro_rules! each {
     ($tool:expr, $one:ident => $what:expr) => {
         match $tool {
             Tool::Topics($one) => $what,
+            Tool::ConsoleProducer($one) => $what,
+            Tool::ConsoleConsumer($one) => $what,
         }
     };
 }
@@ -154,9 +171,33 @@ impl Tool {
         each!(self, tool => tool.exit_code())
     }
 
+    /// Whether it wants lines.
+    pub fn reads_input(&self) -> bool {
+        self.prompt().is_some()
+    }
+
+    /// Whether Ctrl-C is for the tool to handle: it has something to say before it ends.
+    pub fn ends_by_interrupt(&self) -> bool {
+        match self {
+            Self::Topics(_) => false,
+            Self::ConsoleProducer(_) | Self::ConsoleConsumer(_) => true,
+        }
+    }
+
+    /// Lines that it was given and has not brought anywhere yet.
+    pub fn undelivered(&self) -> usize {
+        match self {
+            Self::ConsoleProducer(tool) => tool.undelivered(),
+            Self::Topics(_) | Self::ConsoleConsumer(_) => 0,
+        }
+    }
+
     /// What it writes before each line that is typed, if it wants lines.
     pub fn prompt(&self) -> Option<&'static str> {
-        None
+        match self {
+            Self::ConsoleProducer(_) => Some(">"),
+            Self::Topics(_) | Self::ConsoleConsumer(_) => None,
+        }
     }
 }
 

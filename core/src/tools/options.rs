@@ -96,13 +96,13 @@ impl Options {
         self.value(name).map(parse).transpose()
     }
 
-    /// `key=value` pairs of an option that may be repeated.
+    /// `key=value` pairs of an option that may be repeated; a later one replaces an earlier one.
     pub fn pairs(&self, name: &str) -> Result<BTreeMap<String, String>, String> {
         let pair = |text: &str| match text.split_once('=') {
-            Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-            None => Err(format!("Invalid key=value pair '{text}' for option {name}")),
+            Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+            _ => Err(format!("Invalid command line properties: {text}")),
         };
-        self.values(name).flat_map(|text| text.split(',')).map(pair).collect()
+        self.values(name).map(pair).collect()
     }
 }
 
