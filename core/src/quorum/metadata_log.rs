@@ -254,7 +254,7 @@ pub struct Appender<'a, S: LogStore> {
     pub store: &'a mut S,
     /// The finalized `metadata.version`.
     pub version: MetadataVersion,
-    /// Why the last append failed, for the log.
+    /// Why the last append failed, when it was the storage: the log is not to be trusted any more.
     pub failure: Option<LogError>,
 }
 
@@ -262,6 +262,8 @@ impl<S: LogStore> Append<MetadataRecord> for Appender<'_, S> {
     fn append(&mut self, now: Now, records: &[MetadataRecord]) -> Result<Appended, ErrorCode> {
         match self.log.append(self.store, now, self.version, records) {
             Ok(base_offset) => Ok(Appended { base_offset, high_watermark: self.log.high_watermark() }),
+            // More than a segment holds: nothing was written, and only this request is refused.
+            Err(LogError::LargerThanSegment { .. }) => Err(ErrorCode::RecordListTooLarge),
             Err(error) => {
                 self.failure = Some(error);
                 Err(ErrorCode::KafkaStorageError)
