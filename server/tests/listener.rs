@@ -180,12 +180,12 @@ async fn connections_are_counted_by_address() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_connections_are_closed_and_busy_ones_are_not() {
-    let fixture = fixture(&[("connections.max.idle.ms", "400")]).await;
+    let fixture = fixture(&[("connections.max.idle.ms", "1000")]).await;
     let (mut idle, mut busy) = (fixture.connect().await, fixture.connect().await);
-    for _ in 0..10 {
+    for _ in 0..12 {
         busy.write_all(&framed(["hello"])).await.expect("written");
         assert_eq!(read_frame(&mut busy).await, b"hello");
-        tokio::time::sleep(Duration::from_millis(80)).await;
+        tokio::time::sleep(Duration::from_millis(120)).await;
     }
     assert!(is_closed(&mut idle).await);
 }
