@@ -121,6 +121,11 @@ impl Peer {
         self.started_within
     }
 
+    /// True while its process is there.
+    pub fn runs(&self) -> bool {
+        self.process.as_ref().is_some_and(Supervised::runs)
+    }
+
     /// `kill -9`: nothing is flushed, nothing is said.
     pub fn kill(&mut self) {
         if let Some(process) = self.process.take() {
@@ -144,7 +149,7 @@ impl Peer {
         self.process = Some(Supervised::start(&command, &self.output_path(), self.shared));
         while !crate::wire::answers_metadata(self.address()) {
             assert!(
-                started.elapsed() < START_MAX && self.process.as_ref().is_some_and(Supervised::runs),
+                started.elapsed() < START_MAX && self.runs(),
                 "{:?} did not answer after {:?}; its last words:\n{}",
                 self.kind,
                 started.elapsed(),

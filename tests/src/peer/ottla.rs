@@ -22,7 +22,8 @@ fn binary() -> PathBuf {
 pub fn command(peer: &Peer) -> Command {
     let listener = format!("PLAINTEXT://127.0.0.1:{}", peer.port);
     let mut command = Command::new(binary());
-    command.arg("server").current_dir(&peer.directory);
+    // The first words of a panic say more than its last.
+    command.arg("server").current_dir(&peer.directory).env("RUST_BACKTRACE", "0");
     let place = [
         ("listeners".to_owned(), listener.clone()),
         ("advertised.listeners".to_owned(), listener),

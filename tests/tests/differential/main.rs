@@ -51,6 +51,12 @@ fn family(name: &str, apis: &[ApiKey], scenarios: &[Scenario]) {
                 let [expected, found] = [reference, subject].map(|peer| {
                     let mut session = Session::open(peer, &versions, level, &prefix);
                     play(&mut session);
+                    assert!(
+                        peer.runs(),
+                        "{scenario} at {level} ended {:?}:\n{}",
+                        peer.kind(),
+                        peer.last_words()
+                    );
                     session.transcript
                 });
                 differences.compare(scenario, &expected, &found);
