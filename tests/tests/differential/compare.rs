@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::known::{KNOWN, Known};
 use crate::transcript::{Noted, Transcript};
 
 /// (scenario, label, API, path, Apache Kafka's value, the other's).
@@ -18,6 +19,19 @@ pub struct Differences {
 impl Differences {
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// Takes out what is known, and says why it differs.
+    pub fn without_known(mut self) -> Self {
+        self.found.retain(|difference, _| {
+            let known = KNOWN.iter().find(|known| covers(known, difference));
+            if let Some(known) = known {
+                let (scenario, label, api, path, ..) = difference;
+                println!("known: {api}, {scenario} / {label}, {path}: {}", known.why);
+            }
+            known.is_none()
+        });
+        self
     }
 
     /// Notes where the answers of a scenario differ.
@@ -63,6 +77,13 @@ impl Differences {
         let [scenario, label, api, path, expected, found] = words.map(str::to_owned);
         self.found.entry((scenario, label, api, path, expected, found)).or_default().insert(answer.version);
     }
+}
+
+fn covers(known: &Known, (scenario, label, api, path, ..): &Difference) -> bool {
+    known.api == api
+        && (known.scenario.is_empty() || known.scenario == scenario)
+        && (known.labels.is_empty() || known.labels.contains(&label.as_str()))
+        && (known.paths.is_empty() || known.paths.iter().any(|part| path.contains(part)))
 }
 
 impl fmt::Display for Differences {

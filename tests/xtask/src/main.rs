@@ -6,7 +6,6 @@ mod phases;
 mod pure;
 mod repository;
 mod shell;
-#[allow(dead_code)]
 mod tools;
 mod up;
 

@@ -1,6 +1,7 @@
 //! The phases of `cargo xtask test`, in the order in which they run: cheap ones first.
 
 use crate::phase::{Given, Phase, run_all};
+use crate::repository::target;
 use crate::shell::{Failure, Outcome, command, run};
 use crate::{pure, tools};
 
@@ -76,7 +77,51 @@ const PHASES: &[Phase] = &[
             cargo("test --package ottla-tests --test group_seeds", given)
         },
     },
+    Phase {
+        name: "clients",
+        budget_s: 300,
+        about: "kcat, kafka-python, confluent-kafka, kafkajs, the Java client and Kafka's tools against a server",
+        advice: "run `cargo test -p ottla-tests --test clients NAME`; with OTTLA_TEST_PEERS=kafka it asks Apache Kafka",
+        run: |given| {
+            tools::debian(&[("kcat", "kcat")])?;
+            tools::kafka()?;
+            tools::python()?;
+            tools::npm()?;
+            suites(&["peers", "clients"], given)
+        },
+    },
+    Phase {
+        name: "differential",
+        budget_s: 180,
+        about: "the same requests to Apache Kafka and to Ottla, at every version, valid and not",
+        advice: "run `cargo test -p ottla-tests --test differential NAME`; what differs is told as Kafka's | ours",
+        run: |given| {
+            tools::kafka()?;
+            suites(&["differential"], given)
+        },
+    },
+    Phase {
+        name: "kill9",
+        budget_s: 60,
+        about: "kill -9 in the middle of acks=all load, twenty times",
+        advice: "run `cargo test -p ottla-tests --test kill9 -- --nocapture`; OTTLA_TEST_KEEP=1 keeps the data",
+        run: |given| suites(&["kill9"], given),
+    },
 ];
+
+/// Runs end-to-end suites against a server built before them.
+fn suites(names: &[&str], given: &Given) -> Outcome {
+    cargo("build --package ottla-server", given)?;
+    let mut test = command("cargo test --package ottla-tests --no-fail-fast".split(' '));
+    names.iter().for_each(|name| {
+        test.args(["--test", name]);
+    });
+    test.env("OTTLA_BIN", target().join("debug/ottla"));
+    if given.full {
+        test.env("OTTLA_TEST_PEERS", "kafka,ottla");
+    }
+    run(test, given.limit)
+}
 
 /// Runs Cargo with these words.
 fn cargo(words: &str, given: &Given) -> Outcome {
