@@ -96,6 +96,13 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         api: "Produce",
+        scenario: "batches",
+        labels: &["compressed in name only", "unknown compression"],
+        paths: &["ErrorCode"],
+        why: "Apache Kafka falls over what it cannot decompress and says UNKNOWN_SERVER_ERROR",
+    },
+    Known {
+        api: "Produce",
         scenario: "idempotence",
         labels: &["the first again", "the last again"],
         paths: &["LogAppendTimeMs"],
