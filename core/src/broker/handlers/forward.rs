@@ -89,9 +89,10 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
     }))
 }
 
-/// Versions before 2 do not know the directories of voters, and say so when they are given one (KIP-853).
+/// Versions before 2 know neither the directories of voters nor the nodes, and say so when they are given some (KIP-853).
 fn quorum_at(mut answer: DescribeQuorumResponse, version: i16) -> DescribeQuorumResponse {
     if version < 2 {
+        answer.nodes.clear();
         let partitions = answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
         for voter in partitions.flat_map(|partition| &mut partition.current_voters) {
             voter.replica_directory_id = Uuid::ZERO;
@@ -120,7 +121,7 @@ fn failed<S: LogStore>(request: &Request, error: ErrorCode) -> Handled<S> {
 
 #[cfg(test)]
 mod tests {
-    use ottla_protocol::messages::describe_quorum_response::{PartitionData, ReplicaState, TopicData};
+    use ottla_protocol::messages::describe_quorum_response::{Node, PartitionData, ReplicaState, TopicData};
     use ottla_protocol::{Encoder, Message as _};
 
     use super::*;
@@ -130,7 +131,8 @@ mod tests {
         let voter = ReplicaState { replica_directory_id: Uuid::ONE, ..ReplicaState::default() };
         let partition = PartitionData { current_voters: vec![voter], ..PartitionData::default() };
         let topics = vec![TopicData { partitions: vec![partition], ..TopicData::default() }];
-        let answer = DescribeQuorumResponse { topics, ..DescribeQuorumResponse::default() };
+        let nodes = vec![Node::default()];
+        let answer = DescribeQuorumResponse { topics, nodes, ..DescribeQuorumResponse::default() };
         for version in 0..=2 {
             let encoded = quorum_at(answer.clone(), version).encode(&mut Encoder::new(), version);
             assert!(encoded.is_ok(), "version {version}: {encoded:?}");
