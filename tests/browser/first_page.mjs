@@ -1,0 +1,161 @@
+// The page as a student meets it: makes a topic, writes, reads, and sees the lag; in both languages, on a laptop and a phone.
+//
+//   node tests/browser/first_page.mjs [DIST] [SCREENSHOTS]
+//
+// Needs playwright-core (looked for in .tools, or as NODE_PATH says) and /usr/bin/chromium (or CHROMIUM).
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { serve } from "./serve.mjs";
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const DIST = resolve(process.argv[2] ?? join(ROOT, "dist"));
+const SHOTS = resolve(process.argv[3] ?? join(ROOT, ".tools/screenshots"));
+const LAPTOP = { width: 1440, height: 900 };
+const PHONE = { width: 390, height: 844 };
+const BROKER = "broker1:9092";
+
+const { chromium } = playwright();
+
+function playwright() {
+  const places = [join(ROOT, ".tools/node/"), join(ROOT, ".tools/"), `${process.env.NODE_PATH ?? ROOT}/../`];
+  for (const place of places) {
+    try {
+      return createRequire(place)("playwright-core");
+    } catch {
+      // The next place.
+    }
+  }
+  throw new Error("playwright-core is not installed: `npm install playwright-core` in .tools");
+}
+
+/** One page, and everything that it says went wrong. */
+async function open(browser, url, { lang, viewport, theme = "light", touch = false }) {
+  const context = await browser.newContext({ viewport, deviceScaleFactor: 1.5, hasTouch: touch });
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("request", (request) => request.url().startsWith(url) || request.url().startsWith("data:") || complaints.push(`leaves the host: ${request.url()}`));
+  await page.goto(`${url}?lang=${lang}&theme=${theme}&seed=7`);
+  await page.locator(".entry input").first().waitFor({ timeout: 60_000 });
+  return { page, complaints };
+}
+
+const input = (page) => page.locator(".terminal.active .entry input");
+const log = (page) => page.locator(".terminal.active .log");
+
+async function type(page, line) {
+  await input(page).fill(line);
+  await input(page).press("Enter");
+}
+
+async function says(page, text, timeout = 20_000) {
+  await log(page).getByText(text).first().waitFor({ state: "attached", timeout });
+}
+
+async function writeReadAndLag(page, lang) {
+  const [first, second, third] = lang === "ko" ? ["커피 주문", "결제 완료", "회원 가입"] : ["coffee", "payment", "member"];
+  const prompt = (await page.locator(".terminal.active .entry .prompt").textContent()).trim();
+  const backAtPrompt = () => page.waitForFunction((text) => document.querySelector(".terminal.active .entry .prompt")?.textContent.trim() === text, prompt, { timeout: 20_000 });
+
+  // A button types its command; Enter runs it.
+  await page.locator(".steps .types").first().click({ timeout: 2_000 }).catch(() => input(page).fill(
+    `kafka-topics.sh --create --bootstrap-server ${BROKER} --replication-factor 1 --partitions 3 --topic exam-topic`));
+  assert.match(await input(page).inputValue(), /^kafka-topics\.sh --create .*--topic exam-topic$/);
+  await input(page).press("Enter");
+  await says(page, "Created topic exam-topic.");
+  await backAtPrompt();
+  await page.locator(".topic:not(.internal) .row").nth(2).waitFor({ state: "attached" });
+
+  await type(page, `kafka-console-producer.sh --broker-list ${BROKER} --topic exam-topic --property parse.key=true --property key.separator=:`);
+  await page.locator(".terminal.active .running").filter({ hasText: "kafka-console-producer" }).waitFor();
+  for (const line of [`D:${first}`, `G:${second}`, `M:${third}`, `D:${second}`, `A:${third}`]) await type(page, line);
+  await page.waitForFunction(() => document.querySelectorAll(".topic:not(.internal) .cell").length === 5, null, { timeout: 20_000 });
+  await input(page).press("Control+c");
+  await backAtPrompt();
+
+  await type(page, `kafka-console-consumer.sh --bootstrap-server ${BROKER} --topic exam-topic --from-beginning --group exam-group --max-messages 5`);
+  for (const text of [first, second, third]) await says(page, text);
+  await backAtPrompt();
+
+  // What is written now has been read by nobody: that is the lag.
+  await type(page, `kafka-console-producer.sh --broker-list ${BROKER} --topic exam-topic --property parse.key=true --property key.separator=:`);
+  await page.locator(".terminal.active .running").filter({ hasText: "kafka-console-producer" }).waitFor();
+  for (const line of [`D:${third}`, `D:${first}`, `G:${first}`]) await type(page, line);
+  await page.waitForFunction(() => document.querySelectorAll(".topic:not(.internal) .cell").length === 8, null, { timeout: 20_000 });
+  await input(page).press("Control+c");
+  await backAtPrompt();
+  await page.waitForFunction(() => document.querySelector(".lag-total")?.textContent === "3", null, { timeout: 20_000 });
+  const lags = await page.locator(".flag .lag text").allTextContents();
+  const sum = lags.reduce((sum, text) => sum + Number(text.replace("lag ", "")), 0);
+  assert.equal(sum, 3, `brackets: ${lags}`);
+
+  await type(page, `kafka-consumer-groups.sh --bootstrap-server ${BROKER} --describe --group exam-group`);
+  await says(page, "CURRENT-OFFSET");
+  await backAtPrompt();
+}
+
+async function fits(page, viewport) {
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(width <= viewport.width, `the page is ${width} wide on ${viewport.width}`);
+}
+
+async function laptop(browser, url, lang) {
+  const { page, complaints } = await open(browser, url, { lang, viewport: LAPTOP });
+  assert.equal(await page.locator("html").getAttribute("lang"), lang);
+  await page.screenshot({ path: join(SHOTS, `empty-${lang}.png`) });
+  await writeReadAndLag(page, lang);
+  await page.locator(".topic:not(.internal) .cell").first().click();
+  await page.locator(".record dl").waitFor();
+  await page.waitForTimeout(400);
+  await fits(page, LAPTOP);
+  await page.screenshot({ path: join(SHOTS, `laptop-${lang}.png`) });
+  await page.locator(".segments.theme button").nth(1).click();
+  assert.equal(await page.locator("html").getAttribute("data-theme"), "dark");
+  await page.screenshot({ path: join(SHOTS, `laptop-${lang}-dark.png`) });
+  assert.deepEqual(complaints, []);
+  await page.context().close();
+}
+
+async function phone(browser, url, lang) {
+  const { page, complaints } = await open(browser, url, { lang, viewport: PHONE, touch: true });
+  await page.screenshot({ path: join(SHOTS, `phone-${lang}-steps.png`) });
+  await page.locator(".panes button").nth(3).click();
+  await writeReadAndLag(page, lang);
+  const small = await page.evaluate(() => [...document.querySelectorAll("button:not(:disabled), input")]
+    .filter((element) => element.checkVisibility())
+    .map((element) => [element.textContent || element.type, element.getBoundingClientRect()])
+    .filter(([, box]) => box.height < 40)
+    .map(([name, box]) => `${name} ${box.height}`));
+  assert.deepEqual(small, [], "targets under 40");
+  for (const [index, pane] of ["steps", "cluster", "groups", "terminal"].entries()) {
+    await page.locator(".panes button").nth(index).click();
+    await page.waitForTimeout(250);
+    await fits(page, PHONE);
+    await page.screenshot({ path: join(SHOTS, `phone-${lang}-${pane}.png`) });
+  }
+  assert.deepEqual(complaints, []);
+  await page.context().close();
+}
+
+const server = await serve(DIST);
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+});
+try {
+  await mkdir(SHOTS, { recursive: true });
+  for (const lang of ["ko", "en"]) {
+    for (const [name, run] of [["laptop", laptop], ["phone", phone]]) {
+      const began = performance.now();
+      await run(browser, server.url, lang);
+      console.log(`ok  ${name} ${lang}  ${Math.round(performance.now() - began)} ms`);
+    }
+  }
+} finally {
+  await browser.close();
+  server.close();
+}
