@@ -15,7 +15,7 @@ const DIST = resolve(process.argv[2] ?? join(ROOT, "dist"));
 const SHOTS = resolve(process.argv[3] ?? join(ROOT, ".tools/screenshots"));
 const LAPTOP = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
-const BROKER = "broker1:9092";
+const BROKER = "localhost:9092";
 
 const { chromium } = playwright();
 

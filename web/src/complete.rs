@@ -92,7 +92,7 @@ pub fn complete(line: &str, view: &View) -> Completion {
         }
         Some("--group") => view.groups.iter().map(|group| group.id.clone()).collect(),
         Some("--bootstrap-server" | "--broker-list") => {
-            view.brokers.iter().map(|broker| format!("broker{}:{}", broker.id, broker.port)).collect()
+            view.brokers.iter().map(|broker| format!("localhost:{}", broker.port)).collect()
         }
         Some("--zookeeper") => vec!["zookeeper:2181".to_owned()],
         Some("--property") => [

@@ -94,7 +94,7 @@ impl Engine {
             Command::Pause => self.is_playing = false,
             Command::Step => {
                 if let Some(at_us) = self.world.next_event_at() {
-                    self.world.advance(at_us);
+                    self.world.step(at_us);
                 }
             }
             Command::Speed(speed) => self.speed = speed,

@@ -18,6 +18,5 @@ pub mod engine;
 #[cfg(target_arch = "wasm32")]
 pub mod infra;
 
-pub mod fake;
 /// The engine that the worker runs and the snapshots that it reports.
-pub use fake as playground;
+pub use ottla_core::sim::playground;

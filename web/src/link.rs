@@ -40,7 +40,10 @@ pub enum Report {
 }
 
 /// A hash (FNV-1a, 64 bits) of the sources that define what is sent.
-pub const SCHEMA: u64 = fnv(include_bytes!("link.rs"), fnv(include_bytes!("fake.rs"), 0xcbf2_9ce4_8422_2325));
+pub const SCHEMA: u64 = {
+    let view = fnv(include_bytes!("../../core/src/sim/playground/view.rs"), 0xcbf2_9ce4_8422_2325);
+    fnv(include_bytes!("link.rs"), fnv(include_bytes!("../../core/src/sim/playground/mod.rs"), view))
+};
 
 /// Why a frame could not be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -105,13 +105,7 @@ impl Component for App {
     fn create(ctx: &Context<Self>) -> Self {
         let settings = Settings::read();
         settings.apply(settings.lang.text(Text::Title));
-        let view = View {
-            now_us: 0,
-            brokers: Vec::new(),
-            topics: Vec::new(),
-            groups: Vec::new(),
-            terminals: Vec::new(),
-        };
+        let view = View::default();
         let mut app = Self {
             settings,
             pane: if media(PHONE) { Pane::Steps } else { Pane::Cluster },
@@ -123,7 +117,7 @@ impl Component for App {
             is_playing: !media(REDUCED_MOTION),
             exponent: 0.0,
             typed: None,
-            active: 1,
+            active: 0,
             selected: None,
             folded: Rc::default(),
         };

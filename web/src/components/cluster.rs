@@ -15,6 +15,8 @@ use crate::playground::{BrokerView, TopicView, View};
 
 /// More partitions than this are folded until somebody looks.
 const OPEN_PARTITIONS_MAX: usize = 6;
+/// What lies between the edge of the drawing and a lane, on both sides.
+const PADDING: f64 = 50.0;
 const NARROW: f64 = 560.0;
 const WIDE: f64 = 760.0;
 
@@ -88,7 +90,7 @@ fn topic(props: &ClusterProps, broker: &BrokerView, topic: &TopicView, width: f6
         let groups: Rc<Vec<_>> = Rc::new(
             props.view.groups.iter().filter(|g| g.offsets.iter().any(|o| o.topic == topic.name && o.partition == index)).cloned().collect(),
         );
-        let width = (width - 26.0) / scale;
+        let width = (width - PADDING) / scale;
         match is_folded {
             true => html! { <FoldedLane key={index} topic={topic.name.clone()} partition={partition.clone()} {groups} hues={props.hues.clone()} {width} {scale} /> },
             false => html! {

@@ -10,11 +10,11 @@ pub struct StepsProps {
     pub on_type: Callback<String>,
 }
 
-pub const CREATE_TOPIC: &str = "kafka-topics.sh --create --bootstrap-server broker1:9092 --replication-factor 1 --partitions 3 --topic exam-topic";
-const PRODUCE: &str = "kafka-console-producer.sh --broker-list broker1:9092 --topic exam-topic --property parse.key=true --property key.separator=:";
-const CONSUME: &str = "kafka-console-consumer.sh --bootstrap-server broker1:9092 --topic exam-topic --from-beginning --group exam-group";
+pub const CREATE_TOPIC: &str = "kafka-topics.sh --create --bootstrap-server localhost:9092 --replication-factor 1 --partitions 3 --topic exam-topic";
+const PRODUCE: &str = "kafka-console-producer.sh --broker-list localhost:9092 --topic exam-topic --property parse.key=true --property key.separator=:";
+const CONSUME: &str = "kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic exam-topic --from-beginning --group exam-group";
 pub const DESCRIBE_GROUP: &str =
-    "kafka-consumer-groups.sh --bootstrap-server broker1:9092 --describe --group exam-group";
+    "kafka-consumer-groups.sh --bootstrap-server localhost:9092 --describe --group exam-group";
 
 #[component]
 pub fn Steps(props: &StepsProps) -> Html {

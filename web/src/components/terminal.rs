@@ -41,7 +41,7 @@ pub struct TerminalsProps {
 pub fn Terminals(props: &TerminalsProps) -> Html {
     let TerminalsProps { lang, active, .. } = *props;
     let terminals = &props.view.terminals;
-    let next = terminals.iter().map(|terminal| terminal.id).max().map_or(1, |id| id.saturating_add(1));
+    let next = terminals.iter().map(|terminal| terminal.id).max().map_or(0, |id| id.saturating_add(1));
     let open = props.on_input.reform(move |_: MouseEvent| Input::OpenTerminal { terminal: next });
     html! {
         <section class="terminals" aria-label={lang.text(Text::Terminal)}>
@@ -57,7 +57,7 @@ pub fn Terminals(props: &TerminalsProps) -> Html {
                                     html! {
                                         <button key={other} class={classes!(is_own.then_some("own"))} aria-pressed={(other == active).to_string()}
                                             onclick={props.on_active.reform(move |_| other)}>
-                                            { format!("{} {other}", lang.text(Text::TerminalLabel)) }
+                                            { name(lang, other) }
                                         </button>
                                     }
                                 }) }
@@ -159,14 +159,14 @@ pub fn Terminal(props: &TerminalProps) -> Html {
     let is_waiting = props.is_running && !props.is_playing;
     html! {
         <>
-            <div class="log" ref={log} role="log" aria-live="polite" tabindex="0" aria-label={format!("{} {id}", lang.text(Text::TerminalLabel))}>
+            <div class="log" ref={log} role="log" aria-live="polite" tabindex="0" aria-label={name(lang, id)}>
                 { for terminal.lines.iter().map(|line| text_line(line.kind, &line.text)) }
                 if !choices.is_empty() { <p class="choices">{ for choices.iter().map(|choice| html! { <span>{ choice }</span> }) }</p> }
             </div>
             <label class="entry">
-                <span class="prompt">{ &terminal.prompt }</span>
+                <span class="prompt">{ terminal.prompt.trim_end() }</span>
                 <input ref={keys.field.clone()} type="text" value={(*line).clone()} disabled={!props.is_running} {onkeydown} {onkeyup} {oninput} onfocus={on_focus}
-                    aria-label={format!("{} {id}", lang.text(Text::TerminalLabel))}
+                    aria-label={name(lang, id)}
                     autocomplete="off" autocapitalize="off" autocorrect="off" spellcheck="false" enterkeyhint="send" />
                 if *is_composing {
                     <span class="note">{ lang.text(Text::Composing) }</span>
@@ -186,6 +186,11 @@ pub fn Terminal(props: &TerminalProps) -> Html {
             </div>
         </>
     }
+}
+
+/// The engine counts terminals from nought, people from one.
+fn name(lang: Lang, id: u8) -> String {
+    format!("{} {}", lang.text(Text::TerminalLabel), u16::from(id) + 1)
 }
 
 /// Whole lines only; the words of a command keep together.
@@ -242,6 +247,10 @@ impl Keys {
             "Tab" if !event.shift_key() => self.complete(),
             "c" | "C" if event.ctrl_key() && !self.is_selecting() => {
                 self.interrupt();
+                true
+            }
+            "d" | "D" if event.ctrl_key() && self.value().is_empty() => {
+                self.on_input.emit(Input::EndOfInput { terminal: self.id });
                 true
             }
             "l" | "L" if event.ctrl_key() => {

@@ -1,3 +1,5 @@
+//! English.
+
 use super::Text;
 
 pub fn text(key: Text) -> &'static str {

@@ -1,3 +1,5 @@
+//! 한국어.
+
 use super::Text;
 
 pub fn text(key: Text) -> &'static str {

@@ -38,7 +38,7 @@ impl Engine {
         let on_message = {
             let arrivals = arrivals.clone();
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-                arrivals.emit(arrival(&event.data()))
+                arrivals.emit(arrival(&event.data()));
             })
         };
         let on_error = Closure::<dyn FnMut(ErrorEvent)>::new(move |event: ErrorEvent| {
