@@ -126,6 +126,11 @@ impl Admin {
         }
     }
 
+    /// The brokers that are known.
+    pub fn brokers(&self) -> Vec<i32> {
+        self.session.cluster().brokers.keys().copied().collect()
+    }
+
     /// The next step begins at once.
     pub fn proceed(&mut self, now: Instant) {
         self.state = State::Due(now);

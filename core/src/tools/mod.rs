@@ -7,9 +7,11 @@ mod admin;
 mod client_config;
 mod console_consumer;
 mod console_producer;
+mod consumer_groups;
 mod failure;
 pub mod options;
 mod pattern;
+mod table;
 mod topics;
 
 use std::fmt::Debug;
@@ -23,7 +25,8 @@ use crate::rng::Rng;
 use crate::time::{Instant, Now};
 
 /// The tools, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
-pub const TOOLS: [&str; 3] = ["kafka-topics", "kafka-console-producer", "kafka-console-consumer"];
+pub const TOOLS: [&str; 4] =
+    ["kafka-topics", "kafka-console-producer", "kafka-console-consumer", "kafka-consumer-groups"];
 
 /// The release of Apache Kafka whose tools these are like.
 const KAFKA_VERSION: &str = "4.3.1";
@@ -81,6 +84,8 @@ pub enum Tool {
     ConsoleProducer(console_producer::ConsoleProducer),
     /// `kafka-console-consumer`
     ConsoleConsumer(console_consumer::ConsoleConsumer),
+    /// `kafka-consumer-groups`
+    ConsumerGroups(consumer_groups::ConsumerGroups),
 }
 
 /// Why a tool did not start: what it said, and its exit code.
@@ -133,6 +138,9 @@ pub fn start(
             let started = console_consumer::ConsoleConsumer::start(arguments, environment, rng);
             started.map(Tool::ConsoleConsumer)
         }
+        "kafka-consumer-groups" => {
+            consumer_groups::ConsumerGroups::start(arguments, environment).map(Tool::ConsumerGroups)
+        }
         other => {
             Err(Exit { stdout: String::new(), stderr: format!("{other}: command not found\n"), code: 127 })
         }
@@ -146,6 +154,7 @@ macro_rules! each {
             Tool::Topics($one) => $what,
             Tool::ConsoleProducer($one) => $what,
             Tool::ConsoleConsumer($one) => $what,
+            Tool::ConsumerGroups($one) => $what,
         }
     };
 }
@@ -179,7 +188,7 @@ impl Tool {
     /// Whether Ctrl-C is for the tool to handle: it has something to say before it ends.
     pub fn ends_by_interrupt(&self) -> bool {
         match self {
-            Self::Topics(_) => false,
+            Self::Topics(_) | Self::ConsumerGroups(_) => false,
             Self::ConsoleProducer(_) | Self::ConsoleConsumer(_) => true,
         }
     }
@@ -188,7 +197,7 @@ impl Tool {
     pub fn undelivered(&self) -> usize {
         match self {
             Self::ConsoleProducer(tool) => tool.undelivered(),
-            Self::Topics(_) | Self::ConsoleConsumer(_) => 0,
+            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::ConsumerGroups(_) => 0,
         }
     }
 
@@ -196,7 +205,7 @@ impl Tool {
     pub fn prompt(&self) -> Option<&'static str> {
         match self {
             Self::ConsoleProducer(_) => Some(">"),
-            Self::Topics(_) | Self::ConsoleConsumer(_) => None,
+            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::ConsumerGroups(_) => None,
         }
     }
 }

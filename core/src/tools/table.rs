@@ -1,17 +1,32 @@
 //! Columns of text.
 
-/// Rows under their heads, each column as wide as its widest cell, one blank between.
-pub fn columns(rows: &[Vec<String>]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0).max(15)
-    };
-    let widths: Vec<usize> = (0..count).map(width).collect();
+/// How a column is laid out.
+#[derive(Clone, Copy, Debug)]
+pub enum Column {
+    /// As wide as its widest cell, and at least so wide.
+    AtLeast(usize),
+    /// Always so wide; what is longer sticks out.
+    Fixed(usize),
+    /// As it is.
+    Last,
+}
+
+/// Rows under their heads, one blank between columns.
+pub fn columns(layout: &[Column], rows: &[Vec<String>]) -> String {
+    let widths = layout.iter().enumerate().map(|(at, column)| match column {
+        Column::AtLeast(least) => {
+            let cells = rows.iter().skip(1).filter_map(|row| row.get(at));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0).max(*least)
+        }
+        Column::Fixed(width) => *width,
+        Column::Last => 0,
+    });
+    let widths: Vec<usize> = widths.collect();
     let mut text = String::new();
     for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join(" ").trim_end());
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(&cells.join(" "));
         text.push('\n');
     }
     text
