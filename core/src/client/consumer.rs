@@ -405,8 +405,11 @@ impl Consumer {
             self.adopt_whole_topics();
         }
         if self.config.enable_auto_commit && self.membership.is_some() && self.next_auto_commit <= at {
+            let begun = self.next_auto_commit > Instant(0);
             self.next_auto_commit = at.plus_ms(self.config.auto_commit_interval_ms);
-            self.commit(at);
+            if begun {
+                self.commit(at);
+            }
         }
         self.find_committed(at);
         self.find_positions(at);
