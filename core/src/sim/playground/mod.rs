@@ -169,6 +169,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_into_the_producer_appears_in_the_consumer() {
+        let mut playground = Playground::new(2);
+        let at = "--topic exam-topic --bootstrap-server localhost:9092";
+        say(&mut playground, &format!("kafka-topics.sh --create {at}"), 5);
+        say(&mut playground, &format!("kafka-console-producer.sh {at}"), 3);
+        playground.input(Input::OpenTerminal { terminal: 1 });
+        let consume = format!("kafka-console-consumer.sh {at} --group readers --from-beginning");
+        playground.input(Input::Line { terminal: 1, text: consume });
+        playground.advance(playground.now_us() + 10_000_000);
+        say(&mut playground, "커피 주문", 10);
+        let view = playground.view();
+        let shown: Vec<&str> = view.terminals[1].lines.iter().map(|line| line.text.as_str()).collect();
+        assert!(shown.contains(&"커피 주문"), "{:?} {}", shown, screen(&playground));
+        let group = view.groups.iter().find(|group| group.id == "readers").unwrap();
+        assert_eq!((group.state.as_str(), group.members.len()), ("Stable", 1));
+        let committed: Vec<_> = group.offsets.iter().map(|offset| (offset.committed, offset.lag)).collect();
+        assert_eq!(committed, [(1, 0)]);
+        playground.input(Input::Interrupt { terminal: 1 });
+        playground.advance(playground.now_us() + 5_000_000);
+        assert_eq!(playground.view().terminals[1].running, None);
+    }
+
+    #[test]
     fn the_same_seed_and_inputs_give_the_same_world() {
         let run = || {
             let mut playground = Playground::new(3);
