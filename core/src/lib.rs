@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 pub mod controller;
 pub mod coordinator;
+mod crc;
 pub mod ids;
 pub mod log;
 pub mod machine;

@@ -4,7 +4,7 @@
 //! sequence, last offset, offset delta, timestamp, coordinator epoch, first offset of the open transaction (−1: none). Of the
 //! batches only the last one is kept.
 
-use crc_fast::{CrcAlgorithm, checksum};
+use crate::crc::{CrcAlgorithm, checksum};
 
 use super::producer_state::{BatchMetadata, ProducerEntry, ProducerState};
 use crate::record::NO_SEQUENCE;

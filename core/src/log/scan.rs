@@ -1,6 +1,6 @@
 //! Walking the batches of a segment from its file, in bounded pieces.
 
-use crc_fast::{CrcAlgorithm, Digest, checksum};
+use crate::crc::{CrcAlgorithm, Digest, checksum};
 
 use super::error::LogError;
 use super::producer_state::Marker;

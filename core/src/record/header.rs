@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crc_fast::{CrcAlgorithm, checksum};
+use crate::crc::{CrcAlgorithm, checksum};
 
 use super::batch::BatchError;
 use super::compression::CompressionType;

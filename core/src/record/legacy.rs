@@ -14,8 +14,8 @@
 //! A compressed message is a wrapper: its value is a message set, compressed. In v1 the offsets inside are relative and
 //! the wrapper's own offset is that of its last message.
 
+use crate::crc::{CrcAlgorithm, checksum};
 use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, checksum};
 
 use super::compression::{CompressionType, Compressors, DecompressError, lz4_with_valid_header};
 use super::header::{LOG_OVERHEAD, MAGIC_V0, MAGIC_V1, NO_TIMESTAMP, TimestampType};

@@ -17,6 +17,8 @@ use crate::playground::{BrokerView, TopicView, View};
 const OPEN_PARTITIONS_MAX: usize = 6;
 /// What lies between the edge of the drawing and a lane, on both sides.
 const PADDING: f64 = 50.0;
+/// A lane of one cell.
+const LEAST: f64 = 160.0;
 const NARROW: f64 = 560.0;
 const WIDE: f64 = 760.0;
 
@@ -90,7 +92,7 @@ fn topic(props: &ClusterProps, broker: &BrokerView, topic: &TopicView, width: f6
         let groups: Rc<Vec<_>> = Rc::new(
             props.view.groups.iter().filter(|g| g.offsets.iter().any(|o| o.topic == topic.name && o.partition == index)).cloned().collect(),
         );
-        let width = (width - PADDING) / scale;
+        let width = ((width - PADDING) / scale).max(LEAST);
         match is_folded {
             true => html! { <FoldedLane key={index} topic={topic.name.clone()} partition={partition.clone()} {groups} hues={props.hues.clone()} {width} {scale} /> },
             false => html! {
@@ -214,7 +216,7 @@ fn use_width(place: &NodeRef) -> UseStateHandle<f64> {
         let measured = element.clone();
         let on_resize = Closure::<dyn FnMut()>::new(move || {
             if let Some(element) = &measured {
-                state.set(f64::from(element.client_width()));
+                state.set(f64::from(element.client_width()).max(LEAST));
             }
         });
         let observer = ResizeObserver::new(on_resize.as_ref().unchecked_ref()).ok();
