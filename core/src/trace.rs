@@ -6,6 +6,7 @@
 use ottla_protocol::{ApiKey, ErrorCode, Str};
 
 use crate::ids::{ConnectionId, NodeId, TopicPartition};
+use crate::sim::mutation::Planted;
 
 /// What happened, to whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,12 +46,24 @@ pub enum TraceEvent {
 pub struct Traces {
     listening: bool,
     events: Vec<TraceEvent>,
+    planted: Planted,
 }
 
 impl Traces {
     /// A sink that keeps what it is given.
     pub fn listening() -> Self {
-        Self { listening: true, events: Vec::new() }
+        Self { listening: true, ..Self::default() }
+    }
+
+    /// The same sink for a node with a planted bug.
+    #[must_use]
+    pub fn with(self, planted: Planted) -> Self {
+        Self { planted, ..self }
+    }
+
+    /// The bug that is planted in this node: none, outside of simulations that look for it.
+    pub fn planted(&self) -> Planted {
+        self.planted
     }
 
     /// Records an event, built only when somebody listens.

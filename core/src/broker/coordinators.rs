@@ -15,6 +15,7 @@ use crate::machine::Cx;
 use crate::partition::Partition;
 use crate::record::{BatchBuilder, BatchOptions};
 use crate::rng::Rng;
+use crate::sim::mutation::Mutation;
 use crate::time::{Instant, Now};
 use crate::trace::TraceEvent;
 
@@ -133,10 +134,16 @@ impl GroupCoordinators {
     fn load_step<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, index: i32, partition: &mut Partition<S>) {
         let Some((_, phase)) = self.by_partition.get_mut(&index) else { return };
         let Phase::Loading { state, next_offset, end_offset, rng } = phase else { return };
+        let planted = cx.traces.planted();
         let replayed =
             partition.for_each_record(cx, *next_offset, *end_offset, LOAD_STEP_BYTES, |at, key, value| {
                 let record =
                     GroupRecord::decode(key.unwrap_or_default(), value).map_err(|error| error.to_string())?;
+                if planted.is(Mutation::OffsetsLostOnLoad)
+                    && matches!(record, GroupRecord::OffsetCommit { .. })
+                {
+                    return Ok(());
+                }
                 GroupCoordinator::replay(state, at, &record);
                 Ok(())
             });
@@ -151,7 +158,7 @@ impl GroupCoordinators {
             }
         }
         if next_offset >= end_offset {
-            let coordinator = GroupCoordinator::new(self.config.clone());
+            let coordinator = GroupCoordinator::new(GroupConfig { planted, ..self.config.clone() });
             let runtime = Runtime::loaded(coordinator, std::mem::take(state), cx.now, rng.fork());
             *phase = Phase::Active(Box::new(runtime));
         }

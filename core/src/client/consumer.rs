@@ -242,6 +242,11 @@ impl Consumer {
         self.positions.keys()
     }
 
+    /// Its member id and generation, when it is in a group.
+    pub fn group_identity(&self) -> Option<(Str, i32)> {
+        self.membership.as_ref().map(Membership::identity)
+    }
+
     /// The next offset it hands out.
     pub fn position(&self, partition: &TopicPartition) -> Option<i64> {
         self.positions.get(partition)?.consumed

@@ -18,6 +18,7 @@ use super::update_features::update_features;
 use crate::config::BrokerConfig;
 use crate::coordinator::{Coordinator, DecideCx, Decision, ReplayAt, Token};
 use crate::metadata::{MetadataState, record};
+use crate::sim::mutation::{Mutation, Planted};
 use crate::time::{Instant, Now};
 
 /// Producer ids in one block (KIP-730).
@@ -31,12 +32,13 @@ pub struct Decisions {
     quorum: QuorumView,
     /// Producer ids that are this node's to give: the next, and the end.
     producer_ids: std::ops::Range<i64>,
+    planted: Planted,
 }
 
 impl Decisions {
     /// For a node that has just begun to lead.
-    pub fn new(config: Arc<BrokerConfig>, kraft_version: i16, quorum: QuorumView) -> Self {
-        Self { config, kraft_version, quorum, producer_ids: 0..0 }
+    pub fn new(config: Arc<BrokerConfig>, kraft_version: i16, quorum: QuorumView, planted: Planted) -> Self {
+        Self { config, kraft_version, quorum, producer_ids: 0..0, planted }
     }
 
     /// How far the log has come.
@@ -47,6 +49,10 @@ impl Decisions {
 
     fn next_producer_id(&mut self, state: &MetadataState, token: Token) -> Decision<Self> {
         if let Some(producer_id) = self.producer_ids.next() {
+            if self.planted.is(Mutation::ProducerIdsReused) {
+                let again = producer_id.saturating_sub(1);
+                return Decision::reply(token, ControllerResponse::NextProducerId(again));
+            }
             return Decision::reply(token, ControllerResponse::NextProducerId(producer_id));
         }
         let first = state.tip().next_producer_id.unwrap_or(0);

@@ -37,6 +37,7 @@ use crate::metadata::{MetadataDelta, MetadataImage, Published};
 use crate::quorum::open::append;
 use crate::quorum::{self, Appender, MetadataLog, OpenError, Opened, ToSync};
 use crate::rng::Rng;
+use crate::sim::mutation::Mutation;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
@@ -86,7 +87,7 @@ pub fn open<S: LogStore>(
         log_end_offset: log.log_end_offset(),
         voters: log.voters().to_vec(),
     };
-    let decisions = Decisions::new(config.clone(), log.kraft_version(), view);
+    let decisions = Decisions::new(config.clone(), log.kraft_version(), view, cx.traces.planted());
     let mut controller = Controller {
         published: state.image().clone(),
         runtime: Runtime::loaded(decisions, state, cx.now, rng),
@@ -182,6 +183,11 @@ impl<S: LogStore> Controller<S> {
 
     /// Sends what may be sent and asks for the next sync.
     fn advance(&mut self, cx: &mut Cx<'_, S>) {
+        if cx.traces.planted().is(Mutation::MetadataNotSynced)
+            && let Ok(Some(sync)) = self.log.take_sync(cx.store, cx.now)
+        {
+            self.synced(cx, sync.token);
+        }
         let (high_watermark, log_end_offset) = (self.log.high_watermark(), self.log.log_end_offset());
         self.runtime.coordinator_mut().quorum_advanced(high_watermark, log_end_offset);
         for (token, response) in self.runtime.take_ready() {

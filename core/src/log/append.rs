@@ -10,6 +10,7 @@ use super::segment::{RollParams, Segment};
 use super::store::LogStore;
 use super::txn_index::AbortedTxn;
 use crate::record::{BatchHeader, TimestampType, ValidatedBatch, batch_views};
+use crate::sim::mutation::Mutation;
 use crate::time::{Now, Timestamp};
 
 /// A batch to be appended by a leader: final but for base offset and leader epoch, which are outside its checksum.
@@ -75,7 +76,11 @@ impl<S: LogStore> Log<S> {
         if let [batch] = batches {
             let header = self.assign(&batch.header, self.log_end_offset, leader_epoch);
             let marker = marker(&header, batch.body);
-            if let Checked::Duplicate(duplicate) = self.producers.check(&header, marker.as_ref(), origin)? {
+            let mut checked = self.producers.check(&header, marker.as_ref(), origin)?;
+            if self.config.planted.is(Mutation::DuplicateSequenceAccepted) {
+                checked = Checked::New;
+            }
+            if let Checked::Duplicate(duplicate) = checked {
                 return Ok(self.duplicate(duplicate));
             }
             let stamped = header.to_array();
@@ -180,6 +185,9 @@ impl<S: LogStore> Log<S> {
         let interval = self.config.index_interval_bytes;
         active.append(store, pending.parts, pending.headers, interval, now.wall)?;
         self.log_end_offset = last.next_offset();
+        if self.config.planted.is(Mutation::OffsetSkipped) && last.last_offset() % 7 == 6 {
+            self.log_end_offset = last.next_offset().saturating_add(1);
+        }
         self.account(store, pending)?;
         Ok(LogAppendInfo {
             first_offset: first.base_offset,

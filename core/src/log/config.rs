@@ -1,5 +1,7 @@
 //! The topic configuration that a log acts on.
 
+use crate::sim::mutation::Planted;
+
 /// A log's share of the topic configs, with Kafka's defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -31,6 +33,8 @@ pub struct LogConfig {
     pub max_message_bytes: i32,
     /// `producer.id.expiration.ms`, a broker config.
     pub producer_id_expiration_ms: i64,
+    /// The bug that is planted in this log: none, outside of simulations that look for it.
+    pub planted: Planted,
 }
 
 impl Default for LogConfig {
@@ -50,6 +54,7 @@ impl Default for LogConfig {
             flush_ms: i64::MAX,
             max_message_bytes: 1_048_588,
             producer_id_expiration_ms: 86_400_000,
+            planted: Planted::default(),
         }
     }
 }

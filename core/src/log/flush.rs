@@ -1,7 +1,7 @@
 //! What has to be synced. The log does not sync: its owner asks the driver, and says when that is done.
 
 use super::error::LogError;
-use super::file_names::LEADER_EPOCH_CHECKPOINT;
+use super::file_names::{LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA};
 use super::log::Log;
 use super::store::LogStore;
 use crate::time::{Instant, Now};
@@ -86,6 +86,12 @@ impl<S: LogStore> Log<S> {
             files.push(store.open(&self.path(LEADER_EPOCH_CHECKPOINT))?);
         }
         let directories = std::mem::take(&mut self.directory_changed).then(|| self.dir.clone());
+        let is_new = std::mem::take(&mut self.is_new);
+        if is_new && let Ok(metadata) = store.open(&self.path(PARTITION_METADATA)) {
+            files.push(metadata);
+        }
+        let parent = is_new.then(|| self.dir.rsplit_once('/')).flatten();
+        let parent = parent.map(|(parent, _)| parent.to_owned()).filter(|parent| !parent.is_empty());
         self.rolled = false;
         if scope == FlushScope::All {
             self.last_flush = now.monotonic;
@@ -93,7 +99,7 @@ impl<S: LogStore> Log<S> {
         Ok(FlushPlan {
             up_to,
             files,
-            directories: directories.into_iter().collect(),
+            directories: directories.into_iter().chain(parent).collect(),
             generation: self.generation,
         })
     }

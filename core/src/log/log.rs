@@ -18,6 +18,7 @@ use super::producer_state::ProducerState;
 use super::read::Readers;
 use super::segment::Segment;
 use super::store::{LogStore, StoreError};
+use crate::sim::mutation::Mutation;
 use crate::time::{Instant, Now, Timestamp};
 
 /// A partition's log. See the module's documentation.
@@ -47,6 +48,8 @@ pub struct Log<S: LogStore> {
     pub(super) last_flush: Instant,
     /// Files were created, renamed or removed since the directory was last synced.
     pub(super) directory_changed: bool,
+    /// Its directory may not be entered durably in the one above.
+    pub(super) is_new: bool,
     /// The leader epochs were written since they were last synced.
     pub(super) epochs_changed: bool,
     /// A segment was completed that has not been synced.
@@ -188,7 +191,10 @@ impl<S: LogStore> Log<S> {
 
     /// Moves the high watermark, up or down, within the log (a follower does what its leader says). Returns what it is now.
     pub fn set_high_watermark(&mut self, high_watermark: i64) -> i64 {
-        let new = high_watermark.max(self.log_start_offset).min(self.log_end_offset);
+        let mut new = high_watermark.max(self.log_start_offset).min(self.log_end_offset);
+        if self.config.planted.is(Mutation::HighWatermarkTooHigh) {
+            new = new.saturating_add(1);
+        }
         if new != self.high_watermark || new == self.log_end_offset {
             self.high_watermark = new;
             self.high_watermark_position =

@@ -227,7 +227,9 @@ impl<S: LogStore> Log<S> {
             return Ok(Some((index, Start { position: hint.at.position, slot: hint.slot, first: None })));
         }
         while let Some(segment) = self.segments.get(index) {
-            let found = segment.find(store, offset).map_err(|error| error.in_dir(&self.dir))?;
+            let planted = self.config.planted.is(crate::sim::mutation::Mutation::LookupOffByOne);
+            let wanted = offset.saturating_add(i64::from(planted));
+            let found = segment.find(store, wanted).map_err(|error| error.in_dir(&self.dir))?;
             if let Some(first) = found {
                 return Ok(Some((index, Start { position: first.position, slot: 0, first: Some(first) })));
             }

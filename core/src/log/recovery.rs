@@ -23,6 +23,7 @@ use super::store::{Entry, LogStore, StoreError};
 use super::swap;
 use super::time_index::TIME_INDEX_ENTRY_SIZE;
 use super::txn_index::AbortedTxn;
+use crate::sim::mutation::Mutation;
 use crate::time::Now;
 
 /// What a log is opened with.
@@ -148,6 +149,7 @@ impl<S: LogStore> Recovery<S> {
             jitter_ms: 0,
             last_flush: now.monotonic,
             directory_changed: had_leftovers || whole.contains(&true) || entries.is_empty(),
+            is_new: entries.is_empty() || !options.clean_shutdown,
             epochs_changed: false,
             rolled: false,
         };
@@ -254,7 +256,8 @@ impl<S: LogStore> Recovery<S> {
             return Ok(0);
         };
         let position = scan.position;
-        let next = scan.next(store, segment, whole).and_then(|next| match next {
+        let check = whole && !self.options.config.planted.is(Mutation::RecoveryIgnoresChecksum);
+        let next = scan.next(store, segment, check).and_then(|next| match next {
             Some(next) if whole && !follows(&next, segment, self.next_offset) => {
                 let offset = next.batch.header.base_offset;
                 Err(ScanError::Torn(format!("offset {offset} cannot follow, {} does", self.next_offset)))
@@ -263,6 +266,13 @@ impl<S: LogStore> Recovery<S> {
         });
         match next {
             Ok(Some(scanned)) => {
+                if self.options.config.planted.is(Mutation::RecoveryDropsLastBatch)
+                    && is_last
+                    && segment.size == self.scan.as_ref().map_or(0, |scan| scan.position)
+                {
+                    self.cut(store, position, "planted".to_owned())?;
+                    return Ok(0);
+                }
                 self.next_offset = scanned.batch.header.next_offset();
                 self.take_in(store, &scanned, whole)?;
                 let size = scanned.batch.header.size_in_bytes() as u64;
@@ -321,7 +331,8 @@ impl<S: LogStore> Recovery<S> {
                 self.log.write_epochs(store)?;
             }
         }
-        if header.base_offset < self.producers.map_end_offset() {
+        let forgets = self.options.config.planted.is(Mutation::RecoveryForgetsProducers);
+        if forgets || header.base_offset < self.producers.map_end_offset() {
             return Ok(());
         }
         let Some(completed) = self.producers.append(header, scanned.marker.as_ref()) else { return Ok(()) };

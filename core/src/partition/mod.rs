@@ -19,6 +19,7 @@ use crate::log::{
 use crate::machine::{Cx, SyncTarget};
 use crate::metadata::PartitionRegistration;
 use crate::record::{BatchRules, Compression, CompressionType, TimestampType};
+use crate::sim::mutation::{Mutation, Planted};
 use crate::time::{Instant, Now};
 use crate::trace::TraceEvent;
 
@@ -49,7 +50,7 @@ impl<S: LogStore> Partition<S> {
         config: &TopicConfig,
         checkpoints: &Checkpoints,
     ) -> Result<Self, String> {
-        let log_config = log_config(broker, config);
+        let log_config = log_config(broker, config, cx.traces.planted());
         let sentence = |error: LogError| format!("{name}: {error}");
         let start = checkpoints.of(&name, id.topic_id);
         let parent = broker.log_dirs.get(usize::from(start.log_dir.0)).ok_or("there is no log directory")?;
@@ -182,7 +183,7 @@ impl<S: LogStore> Partition<S> {
 
     /// Acts on another configuration from now on.
     pub fn reconfigure(&mut self, broker: &BrokerConfig, config: &TopicConfig) {
-        self.log.set_config(log_config(broker, config));
+        self.log.set_config(log_config(broker, config, self.log.config().planted));
         self.rules = rules(config);
         self.config = Arc::new(config.clone());
     }
@@ -313,8 +314,14 @@ impl<S: LogStore> Partition<S> {
     ) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
         match plan {
             Ok(plan) if plan.is_empty() => None,
-            Ok(plan) => {
+            Ok(mut plan) => {
+                if self.log.config().planted.is(Mutation::DirectoryNotSynced) {
+                    plan.directories.clear();
+                }
                 let reached = (plan.up_to, plan.generation());
+                if self.log.config().planted.is(Mutation::RecoveryPointTooEarly) {
+                    self.log.flushed_up_to(self.log.log_end_offset(), plan.generation());
+                }
                 let files = plan.files.into_iter().map(SyncTarget::File);
                 Some((
                     files.chain(plan.directories.into_iter().map(SyncTarget::Directory)).collect(),
@@ -394,7 +401,7 @@ impl<S: LogStore> Partition<S> {
 }
 
 /// A log's share of the configuration.
-fn log_config(broker: &BrokerConfig, config: &TopicConfig) -> LogConfig {
+fn log_config(broker: &BrokerConfig, config: &TopicConfig, planted: Planted) -> LogConfig {
     let bytes = |value: i32| u64::try_from(value).unwrap_or(0);
     LogConfig {
         segment_bytes: bytes(config.segment_bytes),
@@ -411,6 +418,7 @@ fn log_config(broker: &BrokerConfig, config: &TopicConfig) -> LogConfig {
         flush_ms: config.flush_ms,
         max_message_bytes: config.max_message_bytes,
         producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
+        planted,
     }
 }
 

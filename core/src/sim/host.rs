@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::mutation::Planted;
 use crate::broker::node::synced;
 use crate::broker::{ConnectionEvent, Message, Node, Peer};
 use crate::config::BrokerConfig;
@@ -29,13 +30,13 @@ pub struct Host<S: LogStore> {
 
 impl<S: LogStore + Clone> Host<S> {
     /// A machine that is switched on, and no broker on it.
-    pub fn new(config: Arc<BrokerConfig>, store: S) -> Self {
+    pub fn new(config: Arc<BrokerConfig>, store: S, planted: Planted) -> Self {
         Self {
             config,
             store,
             node: None,
             effects: Effects::default(),
-            traces: Traces::listening(),
+            traces: Traces::listening().with(planted),
             compressors: Compressors::default(),
             incarnation: 0,
         }

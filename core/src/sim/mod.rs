@@ -4,13 +4,19 @@
 //! world's generator. The same seed and inputs give the same [`World::trace_hash`] on every target, and a world can be cloned and
 //! goes on the same way twice.
 
+pub mod checkers;
+pub mod disk;
 mod host;
+pub mod mutation;
 mod network;
 pub mod playground;
+pub mod scenario;
 #[cfg(test)]
 mod tests;
+pub mod workload;
 pub mod world;
 
+pub use disk::{Disk, SimDisk};
 pub use host::Host;
 pub use network::Network;
 pub use world::{ProcessId, Program, ProgramEvent, World, WorldConfig};

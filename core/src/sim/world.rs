@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_protocol::Str;
 
-use super::{Host, Network};
+use super::mutation::Planted;
+use super::{Disk, Host, Network};
 use crate::broker::Peer;
 use crate::client::{LinkEffect, LinkEvent, LinkId, Target};
 use crate::config::BrokerConfig;
 use crate::ids::ConnectionId;
-use crate::log::LogStore;
 use crate::machine::{Chunk, Effect, Frame, SyncCompletion, SyncOutcome};
 use crate::record::Compressors;
 use crate::rng::Rng;
@@ -81,19 +81,21 @@ struct Process<P> {
 
 /// A world.
 #[derive(Clone, Debug)]
-pub struct World<S: LogStore, P> {
+pub struct World<S: Disk, P> {
     now: Instant,
     config: WorldConfig,
     rng: Rng,
-    queue: BTreeMap<(Instant, u64), Event>,
+    queue: BTreeMap<(Instant, u64), Event<S::Pending>>,
     next_event: u64,
     hosts: BTreeMap<i32, Host<S>>,
     host_ticks: BTreeMap<i32, Instant>,
+    last_sync: BTreeMap<i32, Instant>,
     processes: BTreeMap<ProcessId, Process<P>>,
     next_process: u32,
     links: BTreeMap<ConnectionId, Link>,
     next_connection: u64,
     traces: Vec<(Instant, i32, TraceEvent)>,
+    planted: Planted,
     hash: u64,
     at_this_instant: u32,
 }
@@ -110,7 +112,7 @@ struct Link {
 }
 
 #[derive(Clone, Debug)]
-enum Event {
+enum Event<D> {
     /// A client's connection reaches the host.
     Connect {
         connection: ConnectionId,
@@ -139,6 +141,7 @@ enum Event {
         host: i32,
         incarnation: u64,
         completion: SyncCompletion,
+        pending: D,
     },
     HostTick {
         host: i32,
@@ -148,7 +151,7 @@ enum Event {
     },
 }
 
-impl<S: LogStore + Clone, P: Program> World<S, P> {
+impl<S: Disk, P: Program> World<S, P> {
     /// An empty world.
     pub fn new(config: WorldConfig) -> Self {
         Self {
@@ -159,11 +162,13 @@ impl<S: LogStore + Clone, P: Program> World<S, P> {
             next_event: 0,
             hosts: BTreeMap::new(),
             host_ticks: BTreeMap::new(),
+            last_sync: BTreeMap::new(),
             processes: BTreeMap::new(),
             next_process: 0,
             links: BTreeMap::new(),
             next_connection: 0,
             traces: Vec::new(),
+            planted: Planted::default(),
             hash: 0xcbf2_9ce4_8422_2325,
             at_this_instant: 0,
         }
@@ -200,10 +205,15 @@ impl<S: LogStore + Clone, P: Program> World<S, P> {
         std::mem::take(&mut self.traces)
     }
 
+    /// Every machine set up from now on has this bug.
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
+    }
+
     /// Sets up a machine and starts its broker.
     pub fn add_host(&mut self, config: Arc<BrokerConfig>, store: S) -> Result<(), String> {
         let id = config.node_id;
-        self.hosts.insert(id, Host::new(config, store));
+        self.hosts.insert(id, Host::new(config, store, self.planted));
         self.start_host(id)
     }
 
@@ -226,6 +236,38 @@ impl<S: LogStore + Clone, P: Program> World<S, P> {
         for connection in broken {
             self.closed_by_host(connection, "the broker is gone");
         }
+    }
+
+    /// The machine's power is lost: the process is gone, and what the disk had not written.
+    pub fn power_loss(&mut self, id: i32) {
+        self.crash_host(id);
+        let mut rng = self.rng.fork();
+        if let Some(host) = self.hosts.get_mut(&id) {
+            host.store.power_loss(&mut rng);
+        }
+    }
+
+    /// How messages travel from now on.
+    pub fn set_network(&mut self, network: Network) {
+        self.config.network = network;
+    }
+
+    /// Cuts a connection of those there are, chosen at random; what was on its way is lost. False when there is none.
+    pub fn cut_connection(&mut self) -> bool {
+        let chosen = self.rng.below(self.links.len() as u64);
+        let chosen = self.links.keys().nth(usize::try_from(chosen).unwrap_or(0)).copied();
+        let Some((connection, link)) = chosen.and_then(|id| self.links.remove_entry(&id)) else {
+            return false;
+        };
+        let now = self.now();
+        let alive = |host: &&mut Host<S>| host.incarnation() == link.incarnation;
+        let effects =
+            self.hosts.get_mut(&link.host).filter(alive).map(|host| host.disconnect(now, connection));
+        self.carry_out(link.host, effects.unwrap_or_default());
+        let at = Instant(self.now.0 + self.config.network.delay_max_us);
+        let reason = "connection reset".to_owned();
+        self.schedule(at, Event::Refused { process: link.process, link: link.link, reason });
+        true
     }
 
     /// Runs a program.
@@ -308,12 +350,12 @@ impl<S: LogStore + Clone, P: Program> World<S, P> {
             .fold(self.hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     }
 
-    fn schedule(&mut self, at: Instant, event: Event) {
+    fn schedule(&mut self, at: Instant, event: Event<S::Pending>) {
         self.queue.insert((at, self.next_event), event);
         self.next_event += 1;
     }
 
-    fn happen(&mut self, event: Event) {
+    fn happen(&mut self, event: Event<S::Pending>) {
         let now = self.now();
         match event {
             Event::Connect { connection } => self.connected(connection),
@@ -344,11 +386,12 @@ impl<S: LogStore + Clone, P: Program> World<S, P> {
             Event::Refused { process, link, reason } => {
                 self.pass(process, ProgramEvent::Link(LinkEvent::Closed(link, reason)));
             }
-            Event::Synced { host, incarnation, completion } => {
+            Event::Synced { host, incarnation, completion, pending } => {
                 let Some(entry) = self.hosts.get_mut(&host).filter(|host| host.incarnation() == incarnation)
                 else {
                     return;
                 };
+                entry.store.synced(pending);
                 let effects = entry.synced(now, completion, SyncOutcome::Done);
                 self.carry_out(host, effects);
             }
@@ -416,10 +459,16 @@ impl<S: LogStore + Clone, P: Program> World<S, P> {
             match effect {
                 Effect::Send { connection, frame } => self.send(host_id, connection, &frame),
                 Effect::Close { connection, reason } => self.closed_by_host(connection, &reason),
-                Effect::Sync { then, .. } => {
-                    let incarnation = self.hosts.get(&host_id).map_or(0, Host::incarnation);
+                Effect::Sync { targets, then } => {
+                    let Some(host) = self.hosts.get(&host_id) else { continue };
+                    let (incarnation, pending) = (host.incarnation(), host.store.begin_sync(&targets));
+                    // A machine's syncs end in the order in which they were asked for.
                     let at = Instant(self.now.0 + SYNC_US.0 + self.rng.below(SYNC_US.1 - SYNC_US.0));
-                    self.schedule(at, Event::Synced { host: host_id, incarnation, completion: then });
+                    let last = self.last_sync.entry(host_id).or_insert(at);
+                    let at = at.max(*last);
+                    *last = at;
+                    let host = host_id;
+                    self.schedule(at, Event::Synced { host, incarnation, completion: then, pending });
                 }
                 Effect::Halt { reason } => {
                     self.digest(reason.as_bytes());

@@ -45,6 +45,17 @@ const PHASES: &[Phase] = &[
         run: |given| cargo("test --workspace", given),
     },
     Phase {
+        name: "sim",
+        budget_s: 120,
+        about: "seeds of the simulator, and a planted bug for each promise",
+        advice: "run `cargo xtask sim --seed N` for the seed that failed",
+        run: |given| {
+            let sim = "run --profile sim --package ottla-tests --example sim";
+            cargo(&format!("{sim} -- --seeds {}", if given.full { 2_000 } else { 40 }), given)?;
+            cargo(&format!("{sim} --features ottla-core/mutations -- --mutations"), given)
+        },
+    },
+    Phase {
         name: "codec",
         budget_s: 180,
         about: "every message at every version against Apache Kafka's codecs (Maven, JDK 17)",

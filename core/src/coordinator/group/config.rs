@@ -1,5 +1,6 @@
 //! What the broker's configuration says about groups.
 
+use crate::sim::mutation::Planted;
 use crate::time::Timestamp;
 
 /// The broker settings that a classic group obeys. Times are in ms.
@@ -21,6 +22,8 @@ pub struct GroupConfig {
     pub offsets_retention_check_interval_ms: i64,
     /// How long a new member may wait in its first join; a constant in Kafka.
     pub new_member_join_timeout_ms: i32,
+    /// The bug that is planted in this coordinator: none, outside of simulations that look for it.
+    pub planted: Planted,
 }
 
 impl Default for GroupConfig {
@@ -35,6 +38,7 @@ impl Default for GroupConfig {
             offsets_retention_ms: 10_080 * 60 * 1_000,
             offsets_retention_check_interval_ms: 600_000,
             new_member_join_timeout_ms: 5 * 60 * 1_000,
+            planted: Planted::default(),
         }
     }
 }

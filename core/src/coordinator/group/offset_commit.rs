@@ -14,6 +14,7 @@ use super::turn::Turn;
 use super::{Cx, Decided, GroupCoordinator};
 use crate::coordinator::Token;
 use crate::ids::TopicPartition;
+use crate::sim::mutation::Mutation;
 use crate::time::Timestamp;
 use crate::trace::TraceEvent;
 
@@ -49,7 +50,10 @@ impl GroupCoordinator {
                 let too_large = metadata.is_some_and(|text| text.encode_utf16().count() > metadata_max);
                 let error = if too_large { ErrorCode::OffsetMetadataTooLarge } else { ErrorCode::None };
                 if !too_large {
-                    let value = commit_value(partition, topic.topic_id, cx.now.wall, expire_timestamp);
+                    let mut value = commit_value(partition, topic.topic_id, cx.now.wall, expire_timestamp);
+                    if self.config.planted.is(Mutation::CommitOneTooHigh) {
+                        value.offset = value.offset.saturating_add(1);
+                    }
                     records.push(GroupRecord::offset_commit(&group, &name, partition.partition_index, value));
                     self.traces.push(TraceEvent::OffsetCommitted {
                         group: group.clone(),

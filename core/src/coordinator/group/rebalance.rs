@@ -4,6 +4,8 @@ use bytes::Bytes;
 use ottla_protocol::messages::sync_group_response::SyncGroupResponse;
 use ottla_protocol::{ErrorCode, Str};
 
+use crate::sim::mutation::Mutation;
+
 use super::classic_group::ClassicGroupState;
 use super::request::GroupResponse;
 use super::timers::{JoinPhase, Timer};
@@ -90,6 +92,9 @@ impl Turn<'_> {
             return;
         }
         self.group.init_next_generation(self.now.wall);
+        if self.config.planted.is(Mutation::GenerationNotRaised) {
+            self.group.generation_id = 1;
+        }
         self.trace();
         if self.group.is(ClassicGroupState::Empty) {
             self.write_group();

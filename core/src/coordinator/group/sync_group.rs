@@ -13,6 +13,7 @@ use super::request::GroupResponse;
 use super::turn::Turn;
 use super::{Cx, Decided, GroupCoordinator, Undo};
 use crate::coordinator::Token;
+use crate::sim::mutation::Mutation;
 
 /// From here on a member says for which protocol it asks (KIP-559).
 const MANDATORY_PROTOCOL_VERSION: i16 = 5;
@@ -95,6 +96,11 @@ impl Turn<'_> {
         let mut assignments: BTreeMap<&Str, &Bytes> = BTreeMap::new();
         for assignment in &request.assignments {
             assignments.insert(&assignment.member_id, &assignment.assignment);
+        }
+        if self.config.planted.is(Mutation::AssignmentToAll)
+            && let Some(first) = request.assignments.first()
+        {
+            assignments.values_mut().for_each(|assignment| *assignment = &first.assignment);
         }
         for member_id in self.group.member_ids() {
             if let Some(member) = self.group.member_mut(&member_id) {

@@ -1,0 +1,335 @@
+//! What simulated clients do all day: producers of three kinds send records that can be told apart, members of groups read them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_protocol::Str;
+
+use super::{Program, ProgramEvent};
+use crate::client::{
+    AutoOffsetReset, Consumer, ConsumerConfig, ConsumerEvent, LinkEffect, MembershipConfig, Producer,
+    ProducerConfig, ProducerRecord, RecordId, SessionConfig, Target,
+};
+use crate::config::{BrokerConfig, Origin, Setting};
+use crate::ids::TopicPartition;
+use crate::record::Compressors;
+use crate::rng::Rng;
+use crate::time::{Instant, Now};
+
+/// The topics that the workload writes to.
+pub const TOPICS: [&str; 2] = ["exam-topic", "other-topic"];
+/// Partitions of each.
+pub const PARTITIONS: i32 = 3;
+/// The groups that read all topics, and how many members each has.
+pub const GROUPS: [(&str, usize); 2] = [("readers", 2), ("auditors", 1)];
+
+/// A record of the workload: which producer, and which of its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag {
+    /// Which producer.
+    pub producer: u32,
+    /// From 0.
+    pub number: u32,
+}
+
+impl Tag {
+    /// The tag in a record's value, if it is one of ours.
+    pub fn read(value: &[u8]) -> Option<Self> {
+        let (producer, rest) = value.split_first_chunk::<4>()?;
+        let (number, _) = rest.split_first_chunk::<4>()?;
+        Some(Self { producer: u32::from_be_bytes(*producer), number: u32::from_be_bytes(*number) })
+    }
+
+    fn value(self, padding: usize) -> Bytes {
+        let mut value = Vec::with_capacity(8 + padding);
+        value.extend_from_slice(&self.producer.to_be_bytes());
+        value.extend_from_slice(&self.number.to_be_bytes());
+        value.resize(8 + padding, b'x');
+        Bytes::from(value)
+    }
+}
+
+/// What a producer promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProducerKind {
+    /// `enable.idempotence`, `acks=all`
+    Idempotent,
+    /// `acks=all`
+    Plain,
+    /// `acks=1`
+    LeaderOnly,
+}
+
+/// One of each.
+pub const PRODUCERS: [ProducerKind; 4] =
+    [ProducerKind::Idempotent, ProducerKind::Plain, ProducerKind::LeaderOnly, ProducerKind::Idempotent];
+
+/// A record that a producer was told has arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Where.
+    pub partition: TopicPartition,
+    /// At which offset; −1 when the broker no longer knew.
+    pub offset: i64,
+    /// Which.
+    pub tag: Tag,
+}
+
+/// What happened to a member of a group, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// It owns these partitions now.
+    Assigned { generation_id: i32, partitions: Vec<TopicPartition> },
+    /// It owns nothing.
+    Revoked,
+    /// A record was handed out.
+    Record { partition: TopicPartition, offset: i64, tag: Option<Tag> },
+    /// A batch could not be read.
+    Corrupt(String),
+}
+
+/// A producer with its memory.
+#[derive(Clone, Debug)]
+pub struct ProducerClient {
+    id: u32,
+    producer: Producer,
+    next: u32,
+    under_way: BTreeMap<RecordId, Tag>,
+    acknowledged: Vec<Acknowledged>,
+    failed: u64,
+}
+
+/// A group member with its memory.
+#[derive(Clone, Debug)]
+pub struct ConsumerClient {
+    /// Its group.
+    pub group: &'static str,
+    consumer: Consumer,
+    read: Vec<Read>,
+}
+
+/// A client of the workload.
+#[derive(Clone, Debug)]
+pub enum Client {
+    /// Sends.
+    Producer(Box<ProducerClient>),
+    /// Reads.
+    Consumer(Box<ConsumerClient>),
+}
+
+/// A record to be sent.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// To which topic.
+    pub topic: &'static str,
+    /// To which partition.
+    pub partition: i32,
+    /// Bytes beyond the tag.
+    pub padding: usize,
+}
+
+fn session(client_id: String) -> SessionConfig {
+    let bootstrap = vec![Target { host: "localhost".into(), port: 9092 }];
+    SessionConfig {
+        bootstrap,
+        client_id: client_id.into(),
+        request_timeout_ms: 5_000,
+        ..SessionConfig::default()
+    }
+}
+
+impl Client {
+    /// A producer.
+    pub fn producer(id: u32, kind: ProducerKind, rng: Rng) -> Self {
+        let config = ProducerConfig {
+            session: session(format!("producer-{id}")),
+            acks: if kind == ProducerKind::LeaderOnly { 1 } else { -1 },
+            enable_idempotence: kind == ProducerKind::Idempotent,
+            batch_size: 3_000,
+            linger_ms: 20,
+            delivery_timeout_ms: 30_000,
+            max_block_ms: 30_000,
+            ..ProducerConfig::default()
+        };
+        Self::Producer(Box::new(ProducerClient {
+            id,
+            producer: Producer::new(config, rng),
+            next: 0,
+            under_way: BTreeMap::new(),
+            acknowledged: Vec::new(),
+            failed: 0,
+        }))
+    }
+
+    /// A member of a group that reads all topics.
+    pub fn consumer(group: &'static str, number: usize) -> Self {
+        let membership = MembershipConfig {
+            group_id: group.into(),
+            session_timeout_ms: 8_000,
+            heartbeat_interval_ms: 1_000,
+            rebalance_timeout_ms: 8_000,
+            ..MembershipConfig::default()
+        };
+        let config = ConsumerConfig {
+            session: session(format!("{group}-{number}")),
+            membership: Some(membership),
+            auto_offset_reset: AutoOffsetReset::Earliest,
+            auto_commit_interval_ms: 700,
+            max_partition_fetch_bytes: 4_000,
+            ..ConsumerConfig::default()
+        };
+        let consumer = Consumer::subscribe(config, TOPICS.map(Str::from).to_vec());
+        Self::Consumer(Box::new(ConsumerClient { group, consumer, read: Vec::new() }))
+    }
+
+    /// The tag of the record that the next order will become.
+    pub fn next_tag(&self) -> Option<Tag> {
+        match self {
+            Self::Producer(client) => Some(Tag { producer: client.id, number: client.next }),
+            Self::Consumer(_) => None,
+        }
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_idle(&self) -> bool {
+        match self {
+            Self::Producer(client) => client.producer.is_idle(),
+            Self::Consumer(_) => true,
+        }
+    }
+}
+
+impl ProducerClient {
+    /// What was acknowledged since the last call.
+    pub fn take_acknowledged(&mut self) -> Vec<Acknowledged> {
+        std::mem::take(&mut self.acknowledged)
+    }
+
+    /// Records given up so far.
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    fn note_deliveries(&mut self) {
+        for delivery in self.producer.take_deliveries() {
+            let Some(tag) = self.under_way.remove(&delivery.id) else { continue };
+            match delivery.outcome {
+                Ok(metadata) => self.acknowledged.push(Acknowledged {
+                    partition: TopicPartition { topic: delivery.topic, partition: metadata.partition },
+                    offset: metadata.offset,
+                    tag,
+                }),
+                Err(_) => self.failed += 1,
+            }
+        }
+    }
+}
+
+impl ConsumerClient {
+    /// What happened since the last call.
+    pub fn take_read(&mut self) -> Vec<Read> {
+        std::mem::take(&mut self.read)
+    }
+
+    fn note(&mut self) {
+        let generation_id = self.consumer.group_identity().map_or(-1, |(_, generation_id)| generation_id);
+        for event in self.consumer.take_events() {
+            match event {
+                ConsumerEvent::Assigned(partitions) => {
+                    let named = |(topic, partition)| TopicPartition { topic, partition };
+                    let partitions = partitions.into_iter().map(named).collect();
+                    self.read.push(Read::Assigned { generation_id, partitions });
+                }
+                ConsumerEvent::Revoked => self.read.push(Read::Revoked),
+                ConsumerEvent::Corrupt(partition, reason) => {
+                    self.read.push(Read::Corrupt(format!("{partition:?}: {reason}")));
+                }
+                ConsumerEvent::Fatal(_) | ConsumerEvent::NoOffset(_) | ConsumerEvent::TopicError(..) => {}
+            }
+        }
+        for record in self.consumer.poll(usize::MAX) {
+            self.read.push(Read::Record {
+                partition: TopicPartition { topic: record.topic, partition: record.partition },
+                offset: record.offset,
+                tag: record.value.as_deref().and_then(Tag::read),
+            });
+        }
+    }
+}
+
+impl Program for Client {
+    type Input = Order;
+
+    fn handle(&mut self, now: Now, compressors: &Compressors, event: ProgramEvent<Order>) {
+        match self {
+            Self::Producer(client) => {
+                match event {
+                    ProgramEvent::Link(event) => client.producer.handle(now, compressors, event),
+                    ProgramEvent::Input(order) => {
+                        let tag = Tag { producer: client.id, number: client.next };
+                        client.next += 1;
+                        let record = ProducerRecord {
+                            topic: order.topic.into(),
+                            partition: Some(order.partition),
+                            value: Some(tag.value(order.padding)),
+                            ..ProducerRecord::default()
+                        };
+                        let id = client.producer.send(now, record);
+                        client.under_way.insert(id, tag);
+                        client.producer.tick(now, compressors);
+                    }
+                    ProgramEvent::Tick => client.producer.tick(now, compressors),
+                }
+                client.note_deliveries();
+            }
+            Self::Consumer(client) => {
+                match event {
+                    ProgramEvent::Link(event) => client.consumer.handle(now, compressors, event),
+                    ProgramEvent::Input(_) | ProgramEvent::Tick => client.consumer.tick(now, compressors),
+                }
+                client.note();
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Producer(client) => client.producer.deadline(),
+            Self::Consumer(client) => client.consumer.deadline(),
+        }
+    }
+
+    fn take_effects(&mut self) -> Vec<LinkEffect> {
+        match self {
+            Self::Producer(client) => client.producer.session().take_effects(),
+            Self::Consumer(client) => client.consumer.session().take_effects(),
+        }
+    }
+}
+
+/// A broker with small segments, short waits, and a flush policy that the seed chooses.
+pub fn broker(rng: &mut Rng) -> Arc<BrokerConfig> {
+    const SETTINGS: [(&str, &str); 8] = [
+        ("num.partitions", "3"),
+        ("offsets.topic.num.partitions", "4"),
+        ("group.initial.rebalance.delay.ms", "300"),
+        ("log.flush.offset.checkpoint.interval.ms", "2000"),
+        ("replica.high.watermark.checkpoint.interval.ms", "1500"),
+        ("metadata.log.max.record.bytes.between.snapshots", "2000"),
+        ("log.retention.check.interval.ms", "3000"),
+        ("ottla.shards", "2"),
+    ];
+    let setting = |(name, value): (&str, &str)| {
+        (name.to_owned(), Setting { value: value.to_owned(), origin: Origin::SingleNode })
+    };
+    let mut config = match BrokerConfig::resolve(SETTINGS.map(setting), true) {
+        Ok(resolved) => resolved.config,
+        Err(errors) => panic!("the workload's broker: {errors:?}"),
+    };
+    let defaults = &mut config.topic_defaults;
+    defaults.segment_bytes = 10_000;
+    defaults.index_interval_bytes = 500;
+    defaults.flush_messages = [i64::MAX, 4, 40][usize::try_from(rng.below(3)).unwrap_or(0)];
+    Arc::new(config)
+}
