@@ -3,7 +3,7 @@
 use crate::phase::{Given, Phase, run_all};
 use crate::repository::target;
 use crate::shell::{Failure, Outcome, command, run};
-use crate::{pure, tools};
+use crate::{page, pure, tools};
 
 const PHASES: &[Phase] = &[
     Phase {
@@ -118,7 +118,36 @@ const PHASES: &[Phase] = &[
         advice: "run `cargo test -p ottla-tests --test kill9 -- --nocapture`; OTTLA_TEST_KEEP=1 keeps the data",
         run: |given| suites(&["kill9"], given),
     },
+    Phase {
+        name: "page",
+        budget_s: 240,
+        about: "the page as it is published, its parts weighed",
+        advice: "run `cargo xtask page`; `.tools` and the cargo home hold its tools",
+        run: |_| page::build().and_then(|()| page::ledger()),
+    },
+    Phase {
+        name: "browser",
+        budget_s: 180,
+        about: "the page's components and a visitor's first steps in headless Chromium, in both languages",
+        advice: "run `wasm-pack test --headless --chrome web`, or tests/clients/browser/page.js with a folder for screenshots",
+        run: |given| {
+            tools::browser_tests()?;
+            page::build_if_stale()?;
+            wasm_pack("web", given)?;
+            let mut visit = command(["node", "tests/clients/browser/page.js", "dist"]);
+            visit.env("NODE_PATH", tools::folder().join("node/node_modules"));
+            run(visit, given.limit)
+        },
+    },
 ];
+
+/// Runs the wasm tests of a package in Chromium.
+fn wasm_pack(package: &str, given: &Given) -> Outcome {
+    let line = format!("wasm-pack test --headless --chrome --mode no-install {package}");
+    let mut test = command(line.split(' '));
+    test.env("PATH", tools::path()).env("CHROMEDRIVER", "/usr/bin/chromedriver").env_remove("NO_COLOR");
+    run(test, given.limit)
+}
 
 /// Runs end-to-end suites against a server built before them.
 fn suites(names: &[&str], given: &Given) -> Outcome {
