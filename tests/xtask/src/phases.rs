@@ -120,7 +120,7 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "page",
-        budget_s: 240,
+        budget_s: 420,
         about: "the page as it is published, its parts weighed",
         advice: "run `cargo xtask page`; `.tools` and the cargo home hold its tools",
         run: |_| page::build().and_then(|()| page::ledger()),
