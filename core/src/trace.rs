@@ -41,7 +41,7 @@ pub enum TraceEvent {
     RequestRefused { api: ApiKey, error: ErrorCode, reason: String },
 }
 
-/// The sink that a driver lends.
+/// The sink that a driver lends. Faults are always kept; the rest only while somebody listens.
 #[derive(Clone, Debug, Default)]
 pub struct Traces {
     listening: bool,
@@ -50,7 +50,7 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// A sink that keeps what it is given.
+    /// A sink that keeps everything.
     pub fn listening() -> Self {
         Self { listening: true, ..Self::default() }
     }
@@ -73,7 +73,17 @@ impl Traces {
         }
     }
 
-    /// What was emitted since the last call.
+    /// Records what an operator has to hear of, listening or not.
+    pub fn fault(&mut self, event: TraceEvent) {
+        self.events.push(event);
+    }
+
+    /// Whether nothing was recorded since the last call of [`Traces::take`].
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// What was recorded since the last call.
     pub fn take(&mut self) -> Vec<TraceEvent> {
         std::mem::take(&mut self.events)
     }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use ottla_core::trace::TraceEvent;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging at `level`, or as `RUST_LOG` says, or what an operator wants to know.
@@ -15,6 +16,17 @@ pub fn start(level: Option<&str>) -> Result<(), String> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     subscriber.try_init().map_err(|error| error.to_string())
+}
+
+/// Logs what went wrong with storage, or was mended after an unclean stop.
+pub fn fault(event: &TraceEvent) {
+    match event {
+        TraceEvent::StorageFailed { path, reason } => tracing::error!("{path} does not serve: {reason}"),
+        TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes, reason } => tracing::warn!(
+            "{partition}: {truncated_bytes} bytes were cut off, it ends at offset {log_end_offset} now: {reason}"
+        ),
+        _ => {}
+    }
 }
 
 /// A panic is a broken invariant of ours: it is logged and ends the process, whatever thread it happened on, before anything

@@ -153,7 +153,7 @@ impl GroupCoordinators {
                 let path = partition.name().to_string();
                 partition.fail(reason.clone());
                 self.unload(index);
-                cx.traces.emit(|| TraceEvent::StorageFailed { path, reason });
+                cx.traces.fault(TraceEvent::StorageFailed { path, reason });
                 return;
             }
         }

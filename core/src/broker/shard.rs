@@ -268,7 +268,7 @@ impl<S: LogStore> Shard<S> {
             SyncOutcome::Failed(reason) => {
                 let path = partition.name().to_string();
                 partition.fail(reason.clone());
-                cx.traces.emit(|| TraceEvent::StorageFailed { path, reason: reason.clone() });
+                cx.traces.fault(TraceEvent::StorageFailed { path, reason: reason.clone() });
             }
         }
         self.stopped_when_synced(cx);
@@ -330,7 +330,7 @@ impl<S: LogStore> Shard<S> {
                 Ok(partition) => _ = self.partitions.insert(id, partition),
                 Err(reason) => {
                     let path = name.to_string();
-                    cx.traces.emit(|| TraceEvent::StorageFailed { path, reason: reason.clone() });
+                    cx.traces.fault(TraceEvent::StorageFailed { path, reason: reason.clone() });
                     return;
                 }
             }
@@ -359,7 +359,9 @@ impl<S: LogStore> Shard<S> {
         let delay = partition.file_delete_delay_ms();
         match partition.rename_for_deletion(cx, self.rng.uuid()) {
             Ok(path) => self.doomed.push((cx.now.monotonic.plus_ms(delay), path)),
-            Err(reason) => cx.traces.emit(|| TraceEvent::StorageFailed { path: format!("{id:?}"), reason }),
+            Err(reason) => {
+                cx.traces.fault(TraceEvent::StorageFailed { path: partition.name().to_string(), reason })
+            }
         }
     }
 
@@ -370,7 +372,7 @@ impl<S: LogStore> Shard<S> {
         let due: Vec<(Instant, String)> = due;
         for (_, path) in due {
             if let Err(error) = cx.store.remove(&path) {
-                cx.traces.emit(|| TraceEvent::StorageFailed { path, reason: error.to_string() });
+                cx.traces.fault(TraceEvent::StorageFailed { path, reason: error.to_string() });
             }
         }
         if self.chores.retention <= now {

@@ -190,7 +190,7 @@ impl<S: LogStore> LogDirs<S> {
                     checkpoints.directories.push(Some(contents.clean_shutdown));
                     for reason in &contents.broken {
                         let (path, reason) = (path.clone(), reason.clone());
-                        cx.traces.emit(|| TraceEvent::StorageFailed { path, reason });
+                        cx.traces.fault(TraceEvent::StorageFailed { path, reason });
                     }
                     for found in &contents.partitions {
                         let offsets = offsets_of(&contents, found, LogDirId(id));
@@ -203,7 +203,7 @@ impl<S: LogStore> LogDirs<S> {
                     checkpoints.directories.push(None);
                     directory.is_online = false;
                     let (path, reason) = (path.clone(), error.to_string());
-                    cx.traces.emit(|| TraceEvent::StorageFailed { path, reason });
+                    cx.traces.fault(TraceEvent::StorageFailed { path, reason });
                     refused = Some(error);
                 }
             }
@@ -359,7 +359,7 @@ impl<S: LogStore> LogDirs<S> {
         if let Some(directory) = self.directories.get_mut(index) {
             directory.is_online = false;
             let (path, reason) = (directory.path.clone(), reason.to_owned());
-            cx.traces.emit(|| TraceEvent::StorageFailed { path, reason });
+            cx.traces.fault(TraceEvent::StorageFailed { path, reason });
         }
     }
 

@@ -71,12 +71,7 @@ impl<S: LogStore> Partition<S> {
         if let Some(truncation) = report.truncation {
             let (partition, log_end_offset) = (name.clone(), log.log_end_offset());
             let (truncated_bytes, reason) = (truncation.bytes, truncation.reason);
-            cx.traces.emit(|| TraceEvent::LogRecovered {
-                partition,
-                log_end_offset,
-                truncated_bytes,
-                reason,
-            });
+            cx.traces.fault(TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes, reason });
         }
         Ok(Self {
             id,

@@ -28,6 +28,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::dispatcher::Dispatcher;
+use crate::logging;
 use crate::store::Durable;
 use alarms::Target;
 use connections::{Client, Connections};
@@ -90,6 +91,7 @@ impl<S: Durable> Driver<S> {
             traces: &mut traces,
         };
         let node = Node::open(&mut cx, config, seed)?;
+        traces.take().iter().for_each(logging::fault);
         let driver = Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             config: node.config,
@@ -211,6 +213,9 @@ impl<S: Durable> Driver<S> {
             machine.handle(&mut cx, event);
             for effect in effects.drain() {
                 self.perform(effect, client, ready);
+            }
+            if !traces.is_empty() {
+                traces.take().iter().for_each(logging::fault);
             }
         }
         let machine = &turn.machine().machine;
