@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ottla_core::client::{LinkEvent, Target};
 use ottla_core::rng::Rng;
 use ottla_core::time::{Instant, Now};
-use ottla_core::tools::{self, Environment, Output, TOOLS, Tool, ToolCx, ToolEvent};
+use ottla_core::tools::{self, DUMP_LOG, DumpLog, Environment, Exit, Output, TOOLS, Tool, ToolCx, ToolEvent};
 
 use crate::compressors::compressors;
 use crate::links::Links;
@@ -31,11 +31,15 @@ const FILE_OPTIONS: [&str; 6] = [
 
 /// Whether Kafka has a tool of this name that Ottla has too; `.sh` may follow it.
 pub fn is_tool(name: &str) -> bool {
-    TOOLS.contains(&name.strip_suffix(".sh").unwrap_or(name))
+    let name = name.strip_suffix(".sh").unwrap_or(name);
+    name == DUMP_LOG || TOOLS.contains(&name)
 }
 
 /// Runs a tool to its end.
 pub fn run(name: &str, arguments: &[String]) -> ExitCode {
+    if name.strip_suffix(".sh").unwrap_or(name) == DUMP_LOG {
+        return dump_log(arguments);
+    }
     let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
     let environment = match environment(arguments) {
         Ok(environment) => environment,
@@ -46,11 +50,39 @@ pub fn run(name: &str, arguments: &[String]) -> ExitCode {
     };
     match tools::start(name, arguments, &environment, &mut Rng::from_seed(seed)) {
         Ok(tool) => exit_code(drive(tool)),
-        Err(exit) => {
-            print(&Output { stdout: exit.stdout, stderr: exit.stderr });
-            exit_code(exit.code)
+        Err(exit) => end(exit),
+    }
+}
+
+fn end(Exit { stdout, stderr, code }: Exit) -> ExitCode {
+    print(&Output { stdout, stderr });
+    exit_code(code)
+}
+
+/// The tool that reads files and needs no cluster.
+fn dump_log(arguments: &[String]) -> ExitCode {
+    let tool = match DumpLog::start(arguments) {
+        Ok(tool) => tool,
+        Err(exit) => return end(exit),
+    };
+    let compressors = compressors();
+    for path in tool.files() {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes.into(),
+            Err(error) => {
+                print(&Output { stdout: format!("Dumping {path}\n"), stderr: format!("{path}: {error}\n") });
+                return ExitCode::FAILURE;
+            }
+        };
+        for stdout in tool.dump(path, &bytes, &compressors) {
+            print(&Output { stdout, ..Output::default() });
+        }
+        let log = DumpLog::companion(path).and_then(|path| std::fs::read(path).ok());
+        if let Some(stderr) = log.and_then(|log| tool.mismatches(path, &bytes, &log.into())) {
+            print(&Output { stderr, ..Output::default() });
         }
     }
+    ExitCode::SUCCESS
 }
 
 fn exit_code(code: i32) -> ExitCode {

@@ -8,6 +8,7 @@ mod client_config;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+pub mod dump_log;
 mod failure;
 pub mod options;
 mod pattern;
@@ -24,7 +25,9 @@ use crate::record::Compressors;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 
-/// The tools, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
+pub use dump_log::{DUMP_LOG, DumpLog};
+
+/// The tools that talk to a cluster, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
 pub const TOOLS: [&str; 4] =
     ["kafka-topics", "kafka-console-producer", "kafka-console-consumer", "kafka-consumer-groups"];
 
