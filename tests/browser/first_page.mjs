@@ -109,7 +109,7 @@ async function laptop(browser, url, lang) {
   await page.screenshot({ path: join(SHOTS, `empty-${lang}.png`) });
   await writeReadAndLag(page, lang);
   await page.locator(".topic:not(.internal) .cell").first().click();
-  await page.locator(".record dl").waitFor();
+  await page.locator(".side .record dl").waitFor();
   await page.waitForTimeout(400);
   await fits(page, LAPTOP);
   await page.screenshot({ path: join(SHOTS, `laptop-${lang}.png`) });

@@ -5,7 +5,8 @@ use crate::playground::{CellView, GroupView, PartitionView, View};
 /// A cell is 21 wide on a pitch of 23.
 pub const PITCH: f64 = 23.0;
 const STRIP_ROOM: f64 = 40.0;
-const NO_STRIP_ROOM: f64 = 8.0;
+/// A flag at the very first offset still hangs inside of its lane.
+const NO_STRIP_ROOM: f64 = 18.0;
 /// Room at the end of a lane for the caret and the tag of the high watermark.
 const END_ROOM: f64 = 18.0;
 const BARS_MAX: i64 = 24;
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn an_empty_log_has_its_lines_at_the_start() {
         let lane = lane(&partition(0, 0, 0), &[], 300.0);
-        assert_eq!((lane.cells.len(), lane.high_watermark_x, lane.log_end_x), (0, 6.5, 6.5));
+        assert_eq!((lane.cells.len(), lane.high_watermark_x, lane.log_end_x), (0, 16.5, 16.5));
     }
 
     #[test]

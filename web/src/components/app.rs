@@ -188,7 +188,7 @@ impl Component for App {
             _ => html! {},
         };
         html! {
-            <div class={classes!("app", is_eased.then_some("eased"))} data-pane={self.pane.name()}>
+            <main class={classes!("app", is_eased.then_some("eased"))} data-pane={self.pane.name()}>
                 <Header settings={self.settings} on_settings={link.callback(Msg::Settings)} />
                 <nav class="panes" aria-label={lang.text(Text::Panes)}>
                     { for Pane::ALL.iter().map(|&(pane, text, _)| html! {
@@ -197,24 +197,28 @@ impl Component for App {
                     }) }
                 </nav>
                 <Steps {lang} on_type={on_type.clone()} />
-                <main class="stage" aria-label={lang.text(Text::Cluster)}>
+                <section class="stage" aria-label={lang.text(Text::Cluster)}>
                     if self.state != State::Running {
                         <Scene {lang} state={self.state.clone()} on_restart={link.callback(|()| Msg::Restart)} />
                     }
                     { stage }
-                </main>
+                    // On a phone the record stands under the drawing that it was chosen in.
+                    if self.selected.is_some() {
+                        <Record {lang} view={self.view.clone()} hues={self.hues.clone()} selected={self.selected.clone()} />
+                    }
+                </section>
                 <Transport {lang} now_us={self.now_us} is_playing={self.is_playing} exponent={self.exponent}
                     is_running={self.state == State::Running}
                     on_playing={link.callback(Msg::Playing)} on_step={link.callback(|()| Msg::Step)}
                     on_speed={link.callback(Msg::Speed)} />
-                <aside class="side" aria-label={lang.text(Text::GroupsAndLag)}>
+                <section class="side" aria-label={lang.text(Text::GroupsAndLag)}>
                     <Groups {lang} view={self.view.clone()} on_type={on_type} />
                     <Record {lang} view={self.view.clone()} hues={self.hues.clone()} selected={self.selected.clone()} />
-                </aside>
+                </section>
                 <Terminals {lang} view={self.view.clone()} typed={self.typed.clone()} active={self.active}
                     is_playing={self.is_playing} is_running={self.state == State::Running}
                     on_active={link.callback(Msg::Active)} on_input={link.callback(Msg::Input)} />
-            </div>
+            </main>
         }
     }
 }

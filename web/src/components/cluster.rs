@@ -216,7 +216,11 @@ fn use_width(place: &NodeRef) -> UseStateHandle<f64> {
         let measured = element.clone();
         let on_resize = Closure::<dyn FnMut()>::new(move || {
             if let Some(element) = &measured {
-                state.set(f64::from(element.client_width()).max(LEAST));
+                // A pane that is not shown has no width: it keeps the one that it had.
+                match element.client_width() {
+                    0 => {}
+                    width => state.set(f64::from(width)),
+                }
             }
         });
         let observer = ResizeObserver::new(on_resize.as_ref().unchecked_ref()).ok();

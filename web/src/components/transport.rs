@@ -31,7 +31,7 @@ pub fn Transport(props: &TransportProps) -> Html {
     });
     let label = pace::label(exponent);
     html! {
-        <div class="transport" role="group">
+        <section class="transport" aria-label={lang.text(Text::Clock)}>
             <button class="play" disabled={!props.is_running} onclick={play}
                 aria-label={lang.text(if is_playing { Text::Pause } else { Text::Play })}>
                 <svg viewBox="0 0 16 16" aria-hidden="true">
@@ -48,13 +48,13 @@ pub fn Transport(props: &TransportProps) -> Html {
             </span>
             <label class="speed">
                 <span>{ lang.text(Text::Speed) }</span>
-                <input type="range" min="-20" max="20" step="1" list="speeds" value={(exponent * 10.0).round().to_string()}
+                <input type="range" aria-label={lang.text(Text::Speed)} min="-20" max="20" step="1" list="speeds" value={(exponent * 10.0).round().to_string()}
                     aria-valuetext={label.clone()} oninput={speed} />
                 <output>{ label }</output>
             </label>
             <datalist id="speeds">
                 { for ["-20", "-10", "0", "10", "20"].map(|value| html! { <option {value} /> }) }
             </datalist>
-        </div>
+        </section>
     }
 }

@@ -68,6 +68,7 @@ pub fn text(key: Text) -> &'static str {
         Text::Records => "records",
         Text::Leader => "leader",
         Text::LogStart => "log start",
+        Text::Clock => "Clock",
         Text::Play => "Play",
         Text::Pause => "Pause",
         Text::Step => "One step",

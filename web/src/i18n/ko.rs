@@ -64,6 +64,7 @@ pub fn text(key: Text) -> &'static str {
         Text::Records => "레코드",
         Text::Leader => "leader",
         Text::LogStart => "log start",
+        Text::Clock => "시계",
         Text::Play => "재생",
         Text::Pause => "일시 정지",
         Text::Step => "한 걸음",

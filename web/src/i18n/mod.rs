@@ -93,6 +93,7 @@ pub enum Text {
     Records,
     Leader,
     LogStart,
+    Clock,
     Play,
     Pause,
     Step,
