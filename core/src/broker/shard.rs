@@ -330,7 +330,7 @@ impl<S: LogStore> Shard<S> {
                 Ok(partition) => _ = self.partitions.insert(id, partition),
                 Err(reason) => {
                     let path = name.to_string();
-                    cx.traces.fault(TraceEvent::StorageFailed { path, reason: reason.clone() });
+                    cx.traces.fault(TraceEvent::StorageFailed { path, reason });
                     return;
                 }
             }
@@ -360,7 +360,7 @@ impl<S: LogStore> Shard<S> {
         match partition.rename_for_deletion(cx, self.rng.uuid()) {
             Ok(path) => self.doomed.push((cx.now.monotonic.plus_ms(delay), path)),
             Err(reason) => {
-                cx.traces.fault(TraceEvent::StorageFailed { path: partition.name().to_string(), reason })
+                cx.traces.fault(TraceEvent::StorageFailed { path: partition.name().to_string(), reason });
             }
         }
     }
