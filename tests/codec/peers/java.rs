@@ -206,10 +206,7 @@ fn record_of(type_id: i16) -> Option<MetadataRecord> {
 /// The structure of that name somewhere below.
 fn find(schema: &'static Schema, name: &str) -> Option<&'static Schema> {
     schema.fields.iter().find_map(|field| {
-        let below = match field.kind {
-            Kind::Struct(below) | Kind::Array(&Kind::Struct(below)) => below,
-            _ => return None,
-        };
+        let (Kind::Struct(below) | Kind::Array(&Kind::Struct(below))) = field.kind else { return None };
         if below.name == name { Some(below) } else { find(below, name) }
     })
 }

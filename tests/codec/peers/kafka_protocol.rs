@@ -42,7 +42,7 @@ fn every_request_and_response_as_the_crate_writes_it() {
                         hex(&theirs)
                     )),
                     Err(error) => {
-                        faults.push(format!("{} v{version}: {error}\n    {}", entry.spec.name, hex(&frame)))
+                        faults.push(format!("{} v{version}: {error}\n    {}", entry.spec.name, hex(&frame)));
                     }
                 }
             }
