@@ -129,14 +129,12 @@ const PHASES: &[Phase] = &[
         name: "browser",
         budget_s: 180,
         about: "the page's components and a visitor's first steps in headless Chromium, in both languages",
-        advice: "run `wasm-pack test --headless --chrome web`, or tests/clients/browser/page.js with a folder for screenshots",
+        advice: "run `wasm-pack test --headless --chrome web`, or `node tests/browser/first_page.mjs`, which leaves screenshots in .tools",
         run: |given| {
             tools::browser_tests()?;
             page::build_if_stale()?;
             wasm_pack("web", given)?;
-            let mut visit = command(["node", "tests/clients/browser/page.js", "dist"]);
-            visit.env("NODE_PATH", tools::folder().join("node/node_modules"));
-            run(visit, given.limit)
+            run(command(["node", "tests/browser/first_page.mjs", "dist"]), given.limit)
         },
     },
 ];
