@@ -6,7 +6,7 @@ use ottla_protocol::{ApiKey, Str, Uuid};
 use ottla_tests::batch::Batch;
 
 use crate::family;
-use crate::session::Session;
+use crate::session::{KEPT, Session};
 
 #[test]
 fn fetch() {
@@ -43,7 +43,7 @@ fn request((name, topic_id): &Topic, partitions: Vec<FetchPartition>) -> FetchRe
 
 /// Three batches of three, four and five records.
 fn filled(session: &mut Session, stem: &str) -> Topic {
-    let topic = session.topic(stem, 2, &[]);
+    let topic = session.topic(stem, 2, KEPT);
     session.fill(&topic, &[3, 4, 5].map(|count| Batch::of(count).encode()));
     topic
 }

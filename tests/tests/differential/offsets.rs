@@ -10,7 +10,7 @@ use ottla_protocol::{ApiKey, Str};
 use ottla_tests::batch::Batch;
 
 use crate::family;
-use crate::session::Session;
+use crate::session::{KEPT, Session};
 
 #[test]
 fn list_offsets() {
@@ -39,7 +39,7 @@ fn listing(name: &Str, partitions: &[(i32, i64, i32)]) -> ListOffsetsRequest {
 }
 
 fn times(session: &mut Session) {
-    let topic = session.topic("times", 2, &[]);
+    let topic = session.topic("times", 2, KEPT);
     // The second batch is the latest in time, the third goes back.
     let batches = [(0, 3), (60_000, 4), (30_000, 5)];
     session.fill(&topic, &batches.map(|(delay, count)| Batch::of(count).at(START + delay).encode()));
@@ -56,7 +56,7 @@ fn times(session: &mut Session) {
 }
 
 fn list_refused(session: &mut Session) {
-    let topic = session.topic("refused", 1, &[]);
+    let topic = session.topic("refused", 1, KEPT);
     let missing = session.name("missing");
     session.ask("unknown topic", &listing(&missing, &[(0, -1, -1)]));
     session.ask("bad name", &listing(&"no spaces".into(), &[(0, -1, -1)]));
@@ -71,7 +71,7 @@ fn list_refused(session: &mut Session) {
 }
 
 fn leader_epochs(session: &mut Session) {
-    let topic = session.topic("epochs", 2, &[]);
+    let topic = session.topic("epochs", 2, KEPT);
     session.fill(&topic, &[Batch::of(3).encode()]);
     let of = |name: &Str, partition, current_leader_epoch, leader_epoch| {
         let partitions = vec![OffsetForLeaderPartition { partition, current_leader_epoch, leader_epoch }];
@@ -89,8 +89,8 @@ fn leader_epochs(session: &mut Session) {
 }
 
 fn deletions(session: &mut Session) {
-    let topic = session.topic("deleted", 2, &[]);
-    let compacted = session.topic("compacted", 1, &[("cleanup.policy", "compact")]);
+    let topic = session.topic("deleted", 2, KEPT);
+    let compacted = session.topic("compacted", 1, &[("retention.ms", "-1"), ("cleanup.policy", "compact")]);
     session.fill(&topic, &[3, 4, 5].map(|count| Batch::of(count).encode()));
     let of = |name: &Str, partition_index, offset| {
         let partitions = vec![DeleteRecordsPartition { partition_index, offset }];

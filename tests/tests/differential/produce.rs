@@ -7,7 +7,7 @@ use ottla_protocol::{ApiKey, Records, Str, Uuid};
 use ottla_tests::batch::Batch;
 
 use crate::family;
-use crate::session::Session;
+use crate::session::{KEPT, Session};
 
 #[test]
 fn produce() {
@@ -42,7 +42,7 @@ fn records(bytes: Bytes) -> Records {
 }
 
 fn acks(session: &mut Session) {
-    let topic = session.topic("acks", 1, &[]);
+    let topic = session.topic("acks", 1, KEPT);
     for acks in [-1, 1, 2, -2] {
         session.ask(&format!("acks {acks}"), &request(acks, &topic, 0, records(Batch::of(2).encode())));
     }
@@ -55,7 +55,7 @@ fn acks(session: &mut Session) {
 }
 
 fn batches(session: &mut Session) {
-    let topic = session.topic("batches", 1, &[("max.message.bytes", "1000")]);
+    let topic = session.topic("batches", 1, &[("retention.ms", "-1"), ("max.message.bytes", "1000")]);
     let good = Batch::of(3);
     let cases: Vec<(&str, Records)> = vec![
         ("good", records(good.encode())),
@@ -90,8 +90,8 @@ fn batches(session: &mut Session) {
 }
 
 fn topics(session: &mut Session) {
-    let topic = session.topic("topic", 2, &[]);
-    let compacted = session.topic("compacted", 1, &[("cleanup.policy", "compact")]);
+    let topic = session.topic("topic", 2, KEPT);
+    let compacted = session.topic("compacted", 1, &[("retention.ms", "-1"), ("cleanup.policy", "compact")]);
     let missing = (session.name("missing"), Uuid::from_u128(0x1234_5678_9abc_def0_1234_5678_9abc_def0));
     let good = || records(Batch::of(1).encode());
     session.ask("second partition", &request(-1, &topic, 1, good()));
@@ -116,7 +116,7 @@ fn topics(session: &mut Session) {
 }
 
 fn idempotence(session: &mut Session) {
-    let topic = session.topic("idempotent", 1, &[]);
+    let topic = session.topic("idempotent", 1, KEPT);
     let id = session.producer_id();
     let cases = [
         ("first", 0, 0, 3),
@@ -142,8 +142,10 @@ fn idempotence(session: &mut Session) {
 }
 
 fn timestamps(session: &mut Session) {
-    let bounded = session.topic("bounded", 1, &[("message.timestamp.after.max.ms", "3600000")]);
-    let stamped = session.topic("stamped", 1, &[("message.timestamp.type", "LogAppendTime")]);
+    let bounded =
+        session.topic("bounded", 1, &[("retention.ms", "-1"), ("message.timestamp.after.max.ms", "3600000")]);
+    let stamped =
+        session.topic("stamped", 1, &[("retention.ms", "-1"), ("message.timestamp.type", "LogAppendTime")]);
     let at = |time: i64| records(Batch::of(2).at(time).encode());
     session.ask("past", &request(-1, &bounded, 0, at(1_000)));
     session.ask("minus one", &request(-1, &bounded, 0, at(-1)));

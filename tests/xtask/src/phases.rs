@@ -45,17 +45,6 @@ const PHASES: &[Phase] = &[
         run: |given| cargo("test --workspace", given),
     },
     Phase {
-        name: "sim",
-        budget_s: 120,
-        about: "seeds of the simulator, and a planted bug for each promise",
-        advice: "run `cargo xtask sim --seed N` for the seed that failed",
-        run: |given| {
-            let sim = "run --profile sim --package ottla-tests --example sim";
-            cargo(&format!("{sim} -- --seeds {}", if given.full { 2_000 } else { 40 }), given)?;
-            cargo(&format!("{sim} --features ottla-core/mutations -- --mutations"), given)
-        },
-    },
-    Phase {
         name: "codec",
         budget_s: 180,
         about: "every message at every version against Apache Kafka's codecs (Maven, JDK 17)",
@@ -125,27 +114,7 @@ const PHASES: &[Phase] = &[
         advice: "run `cargo xtask page`; `.tools` and the cargo home hold its tools",
         run: |_| page::build().and_then(|()| page::ledger()),
     },
-    Phase {
-        name: "browser",
-        budget_s: 180,
-        about: "the page's components and a visitor's first steps in headless Chromium, in both languages",
-        advice: "run `wasm-pack test --headless --chrome web`, or `node tests/browser/first_page.mjs`, which leaves screenshots in .tools",
-        run: |given| {
-            tools::browser_tests()?;
-            page::build_if_stale()?;
-            wasm_pack("web", given)?;
-            run(command(["node", "tests/browser/first_page.mjs", "dist"]), given.limit)
-        },
-    },
 ];
-
-/// Runs the wasm tests of a package in Chromium.
-fn wasm_pack(package: &str, given: &Given) -> Outcome {
-    let line = format!("wasm-pack test --headless --chrome --mode no-install {package}");
-    let mut test = command(line.split(' '));
-    test.env("PATH", tools::path()).env("CHROMEDRIVER", "/usr/bin/chromedriver").env_remove("NO_COLOR");
-    run(test, given.limit)
-}
 
 /// Runs end-to-end suites against a server built before them.
 fn suites(names: &[&str], given: &Given) -> Outcome {
