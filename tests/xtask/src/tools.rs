@@ -15,7 +15,6 @@ use crate::shell::{Failure, Outcome, command, quiet, run};
 const INSTALL_MAX: Duration = Duration::from_secs(30 * 60);
 
 const TRUNK: &str = "0.21.14";
-const WASM_PACK: &str = "0.15.1";
 const NPM_PACKAGES: [&str; 3] = ["kafkajs@2.2.4", "playwright-core@1.65.1", "binaryen@132.0.0"];
 const PYTHON_PACKAGES: [&str; 5] = [
     "kafka-python==3.0.12",
@@ -77,15 +76,6 @@ pub fn wasm_target() -> Outcome {
 pub fn page() -> Outcome {
     wasm_target()?;
     cargo_program("trunk", "trunk", TRUNK)?;
-    wasm_bindgen()?;
-    npm()
-}
-
-/// `wasm-pack`, the wasm-bindgen that the lock file names, and a browser.
-pub fn browser_tests() -> Outcome {
-    debian(&[("chromium", "chromium"), ("chromedriver", "chromium-driver")])?;
-    wasm_target()?;
-    cargo_program("wasm-pack", "wasm-pack", WASM_PACK)?;
     wasm_bindgen()?;
     npm()
 }
