@@ -1,13 +1,14 @@
 //! Newtypes for the numbers that cross a boundary between machines.
 
 use ottla_protocol::{Str, Uuid};
+use serde::{Deserialize, Serialize};
 
 /// `node.id` of a broker or controller.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub i32);
 
 /// A client's connection, unique within one life of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnectionId(pub u64);
 
 /// One of a node's shards: the owner of a part of its partitions.
@@ -19,7 +20,7 @@ pub struct ShardId(pub u16);
 pub struct LogDirId(pub u16);
 
 /// A partition by the name of its topic, as log directories and old protocol versions know it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TopicPartition {
     /// The topic's name.
     pub topic: Str,

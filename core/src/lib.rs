@@ -11,6 +11,7 @@ pub mod config;
 pub mod controller;
 pub mod coordinator;
 mod crc;
+pub mod feed;
 pub mod ids;
 pub mod log;
 pub mod machine;

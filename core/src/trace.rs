@@ -3,22 +3,32 @@
 //! Machines emit [`TraceEvent`]s in the past tense; the server turns them into logs and metrics, the playground into pictures,
 //! checkers assert on them. A sink that nobody listens to costs one branch.
 
-use ottla_protocol::{ApiKey, ErrorCode, Str};
+use ottla_protocol::{ApiKey, Str};
+use serde::{Deserialize, Serialize};
 
-use crate::ids::{ConnectionId, NodeId, TopicPartition};
+use crate::ids::{ConnectionId, TopicPartition};
 use crate::sim::mutation::Planted;
 
 /// What happened, to whom.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TraceEvent {
-    /// A node answers requests.
-    NodeStarted { node: NodeId },
     /// A request was read whole.
     RequestReceived { connection: ConnectionId, api: ApiKey, version: i16, bytes: usize },
     /// Its response was handed to the network.
     ResponseSent { connection: ConnectionId, api: ApiKey, bytes: usize },
     /// A connection was closed by this side.
     ConnectionClosed { connection: ConnectionId, reason: String },
+    /// A replica is here and stands like this: it was opened, leads in a new epoch, or was asked for.
+    PartitionServed {
+        partition: TopicPartition,
+        leader_epoch: i32,
+        log_start_offset: i64,
+        last_stable_offset: i64,
+        high_watermark: i64,
+        log_end_offset: i64,
+    },
+    /// A replica left with its topic.
+    PartitionRemoved { partition: TopicPartition },
     /// Records entered a log.
     RecordsAppended { partition: TopicPartition, base_offset: i64, last_offset: i64, bytes: usize },
     /// Records became visible to consumers.
@@ -32,13 +42,11 @@ pub enum TraceEvent {
     /// A log directory or partition stopped serving.
     StorageFailed { path: String, reason: String },
     /// A classic or consumer group changed state.
-    GroupChanged { group: Str, state: &'static str, generation_id: i32, members: usize },
+    GroupChanged { group: Str, state: Str, generation_id: i32, members: usize },
     /// Offsets were committed.
     OffsetCommitted { group: Str, partition: TopicPartition, offset: i64 },
     /// Metadata was published up to this offset.
     MetadataPublished { offset: i64 },
-    /// A request was refused.
-    RequestRefused { api: ApiKey, error: ErrorCode, reason: String },
 }
 
 /// The sink that a driver lends. Faults are always kept; the rest only while somebody listens.
@@ -53,6 +61,11 @@ impl Traces {
     /// A sink that keeps everything.
     pub fn listening() -> Self {
         Self { listening: true, ..Self::default() }
+    }
+
+    /// Keeps everything from now on, or only faults.
+    pub fn listen(&mut self, listening: bool) {
+        self.listening = listening;
     }
 
     /// The same sink for a node with a planted bug.

@@ -1,4 +1,4 @@
-//! HTTP: the page, `/health`, `/ready`, and the WebSockets.
+//! HTTP: the page, `/health`, `/ready`, and the WebSockets `/kafka/{node}` and `/events`.
 //!
 //! A browser lets any page on the internet talk to a port of this machine. So a request is answered when its `Host` is an
 //! address, a loopback name or the listener's own name, which no page elsewhere can make it (DNS rebinding), and a WebSocket is
@@ -14,18 +14,25 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse as _;
 use axum::routing::{any, get};
+use ottla_core::ids::NodeId;
 use tokio::net::TcpListener;
 
 use crate::dispatcher::Dispatcher;
+use crate::events::{self, Watched};
 use crate::page::{self, plain};
 use crate::service::{Peer, Service};
 use crate::websocket;
+
+/// Watchers have nothing to say.
+const WATCHER_BYTES_MAX: usize = 1024;
 
 /// What the handlers answer from.
 #[derive(Clone)]
 pub struct Web {
     /// The node that WebSockets lead to.
     pub service: Arc<dyn Service>,
+    /// The same node, for those who watch.
+    pub watched: Arc<dyn Watched>,
     /// Its number: `/kafka/{node}`.
     pub node_id: i32,
     /// Name of the Kafka listener whose addresses WebSocket clients are told.
@@ -52,6 +59,7 @@ fn router(web: Web) -> Router {
     Router::new()
         .route("/ready", get(async || "ready\n"))
         .route("/kafka/{node}", any(kafka))
+        .route("/events", any(events))
         .fallback(async |request: Request| {
             page::respond(request.method(), request.uri().path(), request.headers()).await
         })
@@ -79,6 +87,16 @@ async fn kafka(
         .max_message_size(web.request_bytes_max)
         .max_frame_size(web.request_bytes_max)
         .on_upgrade(move |socket| websocket::serve(socket, web.service, peer, web.dispatcher))
+        .into_response()
+}
+
+async fn events(State(web): State<Web>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response<Body> {
+    if !web.allows_origin(&headers) {
+        return plain(StatusCode::FORBIDDEN, "a page of another origin\n");
+    }
+    upgrade
+        .max_message_size(WATCHER_BYTES_MAX)
+        .on_upgrade(move |socket| events::serve(socket, web.watched, NodeId(web.node_id)))
         .into_response()
 }
 

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compressors;
 pub mod dispatcher;
 pub mod driver;
+pub mod events;
 pub mod format;
 pub mod frames;
 pub mod http;

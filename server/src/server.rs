@@ -197,7 +197,8 @@ fn web(config: &BrokerConfig, driver: Arc<Driver<FileStore>>, dispatcher: Dispat
     let machine = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
     let listener = config.advertised_listeners.first().map_or("", |listener| &listener.name);
     Web {
-        service: driver,
+        service: Arc::clone(&driver) as _,
+        watched: driver,
         node_id: config.node_id,
         listener: listener.into(),
         request_bytes_max: usize::try_from(config.socket_request_max_bytes).unwrap_or(usize::MAX),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use echo::Echo;
 use ottla_server::dispatcher::Dispatcher;
+use ottla_server::events::{Events, Watched};
 use ottla_server::http::{self, Web};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +17,18 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// Nothing happens here.
+#[derive(Debug, Default)]
+struct Silent(Events);
+
+impl Watched for Silent {
+    fn events(&self) -> &Events {
+        &self.0
+    }
+
+    fn survey(&self) {}
+}
 
 struct Fixture {
     echo: Arc<Echo>,
@@ -31,6 +44,7 @@ async fn fixture() -> Fixture {
     let address = listener.local_addr().expect("address");
     let web = Web {
         service: Arc::clone(&echo) as _,
+        watched: Arc::new(Silent::default()),
         node_id: 7,
         listener: "PLAINTEXT".into(),
         request_bytes_max: 10_000,

@@ -248,6 +248,7 @@ async fn serve_page(node: &kafka::Running<StallingStore>) -> u16 {
     let port = listener.local_addr().expect("address").port();
     let web = Web {
         service: Arc::clone(&node.driver) as _,
+        watched: Arc::clone(&node.driver) as _,
         node_id: 1,
         listener: "PLAINTEXT".into(),
         request_bytes_max: 1_000_000,

@@ -3,6 +3,7 @@
 //! Both programs are loaded separately, and a cache may hold an old one of them. A frame therefore starts with
 //! [`SCHEMA`], eight bytes, little endian; a peer that was built from other types is recognised before anything is decoded.
 
+use ottla_core::feed::{self, FrameError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::playground::{Input, View};
@@ -39,71 +40,17 @@ pub enum Report {
     },
 }
 
-/// A hash (FNV-1a, 64 bits) of the sources that define what is sent.
-pub const SCHEMA: u64 = {
-    let view = fnv(include_bytes!("../../core/src/sim/playground/view.rs"), 0xcbf2_9ce4_8422_2325);
-    fnv(include_bytes!("link.rs"), fnv(include_bytes!("../../core/src/sim/playground/mod.rs"), view))
-};
-
-/// Why a frame could not be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LinkError {
-    /// The other program was built from other types: the page must be loaded again.
-    Schema,
-    Malformed,
-}
+/// A hash of the sources that define what is sent.
+pub const SCHEMA: u64 = feed::schema(&[
+    include_bytes!("../../core/src/sim/playground/view.rs"),
+    include_bytes!("../../core/src/sim/playground/mod.rs"),
+    include_bytes!("link.rs"),
+]);
 
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    let mut frame = SCHEMA.to_le_bytes().to_vec();
-    // Plain data into memory: there is nothing in it that serde could refuse.
-    if let Ok(body) = bincode::serde::encode_to_vec(message, bincode::config::standard()) {
-        frame.extend(body);
-    }
-    frame
+    feed::encode(SCHEMA, message)
 }
 
-pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, LinkError> {
-    let (schema, body) = frame.split_first_chunk::<8>().ok_or(LinkError::Malformed)?;
-    if u64::from_le_bytes(*schema) != SCHEMA {
-        return Err(LinkError::Schema);
-    }
-    match bincode::serde::decode_from_slice(body, bincode::config::standard()) {
-        Ok((message, length)) if length == body.len() => Ok(message),
-        _ => Err(LinkError::Malformed),
-    }
-}
-
-const fn fnv(bytes: &[u8], mut hash: u64) -> u64 {
-    let mut index = 0;
-    while index < bytes.len() {
-        hash = (hash ^ bytes[index] as u64).wrapping_mul(0x0100_0000_01b3);
-        index += 1;
-    }
-    hash
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_frame_comes_back_whole() {
-        let command = Command::Input(Input::Line { terminal: 1, text: "kafka-topics.sh --list".into() });
-        assert_eq!(decode(&encode(&command)), Ok(command));
-    }
-
-    #[test]
-    fn another_schema_is_refused_before_the_body_is_read() {
-        let mut frame = encode(&Command::Play);
-        frame[0] ^= 1;
-        assert_eq!(decode::<Command>(&frame), Err(LinkError::Schema));
-    }
-
-    #[test]
-    fn short_and_long_frames_are_refused() {
-        assert_eq!(decode::<Command>(&[1, 2, 3]), Err(LinkError::Malformed));
-        let mut frame = encode(&Command::Step);
-        frame.push(0);
-        assert_eq!(decode::<Command>(&frame), Err(LinkError::Malformed));
-    }
+pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, FrameError> {
+    feed::decode(SCHEMA, frame)
 }

@@ -21,6 +21,7 @@ mod header;
 pub mod json;
 pub mod records;
 pub mod registry;
+mod serialize;
 mod text;
 pub mod tree;
 mod uuid;

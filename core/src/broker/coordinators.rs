@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use ottla_protocol::{ErrorCode, Str};
 
 use crate::config::BrokerConfig;
+use crate::coordinator::group::offsets::partitions;
 use crate::coordinator::group::{
     GroupConfig, GroupCoordinator, GroupRecord, GroupRequest, GroupResponse, GroupState,
 };
 use crate::coordinator::{Append, Appended, Coordinator as _, Runtime, Token};
-use crate::ids::TopicIdPartition;
+use crate::ids::{TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
 use crate::machine::Cx;
 use crate::partition::Partition;
@@ -101,6 +102,30 @@ impl GroupCoordinators {
             Phase::Active(runtime) => Some((*partition, &**runtime)),
             Phase::Loading { .. } => None,
         })
+    }
+
+    /// Tells those who begin to watch where the first `max` groups stand.
+    pub fn trace<S: LogStore>(&self, cx: &mut Cx<'_, S>, max: usize) {
+        let groups = self.active().flat_map(|(_, runtime)| {
+            let state = runtime.committed();
+            state.groups().map(move |(id, value)| (runtime.coordinator(), state, id, value))
+        });
+        for (coordinator, state, group, value) in groups.take(max) {
+            cx.traces.emit(|| TraceEvent::GroupChanged {
+                group: group.clone(),
+                state: Str::from_static(coordinator.state_of(group).unwrap_or("Empty")),
+                generation_id: value.map_or(0, |value| value.generation),
+                members: value.map_or(0, |value| value.members.len()),
+            });
+            for (topic, partition, offset) in state.offsets().of_group(group).into_iter().flat_map(partitions)
+            {
+                cx.traces.emit(|| TraceEvent::OffsetCommitted {
+                    group: group.clone(),
+                    partition: TopicPartition { topic: topic.clone(), partition },
+                    offset: offset.committed_offset,
+                });
+            }
+        }
     }
 
     /// This shard leads the partition now: replays its log, a step at a time.

@@ -55,6 +55,8 @@ pub enum ShardEvent {
     ConnectionClosed(ConnectionId),
     /// New metadata was committed.
     Metadata(Arc<Published>),
+    /// Trace how everything stands: somebody begins to watch.
+    Survey,
     /// Bring everything to the disk and stop.
     Stop,
     /// A sync that this shard asked for ended.

@@ -25,6 +25,9 @@ use crate::trace::TraceEvent;
 /// The resource type of broker configurations in metadata.
 const BROKER_CONFIG: i8 = 4;
 
+/// Replicas, and groups, of a shard that a survey tells of at most.
+const SURVEY_MAX: usize = 1000;
+
 /// The machine of one shard.
 #[derive(Clone, Debug)]
 pub struct Shard<S: LogStore> {
@@ -355,6 +358,7 @@ impl<S: LogStore> Shard<S> {
         if *partition.name().topic == *OFFSETS_TOPIC {
             self.coordinators.unload(partition.name().partition);
         }
+        cx.traces.emit(|| TraceEvent::PartitionRemoved { partition: partition.name().clone() });
         cx.effects.tell(Message::LogDirs(LogDirsEvent::Removed(partition.name().clone())));
         let delay = partition.file_delete_delay_ms();
         match partition.rename_for_deletion(cx, self.rng.uuid()) {
@@ -363,6 +367,12 @@ impl<S: LogStore> Shard<S> {
                 cx.traces.fault(TraceEvent::StorageFailed { path: partition.name().to_string(), reason });
             }
         }
+    }
+
+    /// For those who begin to watch; bounded, as what they draw is.
+    fn survey(&self, cx: &mut Cx<'_, S>) {
+        self.partitions.values().take(SURVEY_MAX).for_each(|partition| partition.trace(cx));
+        self.coordinators.trace(cx, SURVEY_MAX);
     }
 
     fn tick(&mut self, cx: &mut Cx<'_, S>) {
@@ -433,6 +443,7 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             }
             ShardEvent::ConnectionClosed(connection) => self.watches.remove_connection(connection),
             ShardEvent::Metadata(published) => self.metadata(cx, published),
+            ShardEvent::Survey => self.survey(cx),
             ShardEvent::Synced { token, outcome } => self.synced(cx, token, &outcome),
             ShardEvent::Stop => self.stop(cx),
             ShardEvent::Tick => self.tick(cx),

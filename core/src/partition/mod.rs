@@ -160,8 +160,21 @@ impl<S: LogStore> Partition<S> {
             if let Err(error) = self.log.assign_epoch_start_offset(cx.store, self.leader_epoch, end) {
                 return self.fail(error.to_string());
             }
+            self.trace(cx);
         }
         self.advance_high_watermark(cx);
+    }
+
+    /// Tells those who watch where it stands.
+    pub fn trace(&self, cx: &mut Cx<'_, S>) {
+        cx.traces.emit(|| TraceEvent::PartitionServed {
+            partition: self.name.clone(),
+            leader_epoch: self.leader_epoch,
+            log_start_offset: self.log.log_start_offset(),
+            last_stable_offset: self.log.last_stable_offset(),
+            high_watermark: self.log.high_watermark(),
+            log_end_offset: self.log.log_end_offset(),
+        });
     }
 
     /// The only in-sync replica is the leader itself: what is appended is committed.

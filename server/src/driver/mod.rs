@@ -28,6 +28,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::dispatcher::Dispatcher;
+use crate::events::{Events, Watched};
 use crate::logging;
 use crate::store::Durable;
 use alarms::Target;
@@ -56,6 +57,7 @@ pub struct Driver<S: Durable> {
     compressors: Compressors,
     clock: Clock,
     dispatcher: Dispatcher,
+    events: Events,
     halt: Box<dyn Fn(&str) + Send + Sync>,
     stopped: Notify,
 }
@@ -106,6 +108,7 @@ impl<S: Durable> Driver<S> {
             compressors,
             clock,
             dispatcher,
+            events: Events::default(),
             halt,
             stopped: Notify::new(),
         });
@@ -209,13 +212,16 @@ impl<S: Durable> Driver<S> {
         let mut turn = slot.mailbox.claim(EVENTS_MAX)?;
         while let Some(event) = turn.next_event() {
             let Seat { machine, store, effects, traces } = turn.machine();
-            let mut cx = Cx { now: self.clock.now(), store, compressors: &self.compressors, effects, traces };
+            let now = self.clock.now();
+            traces.listen(self.events.are_watched());
+            let mut cx = Cx { now, store, compressors: &self.compressors, effects, traces };
             machine.handle(&mut cx, event);
             for effect in effects.drain() {
                 self.perform(effect, client, ready);
             }
-            if !traces.is_empty() {
-                traces.take().iter().for_each(logging::fault);
+            for event in traces.take() {
+                logging::fault(&event);
+                self.events.happened(now.wall, event);
             }
         }
         let machine = &turn.machine().machine;
@@ -302,6 +308,22 @@ impl<S: Durable> Driver<S> {
 
     fn all_storage(&self) -> impl Iterator<Item = Storage> {
         (0..self.shards.len()).map(Storage::Shard).chain([Storage::Controller, Storage::LogDirs])
+    }
+}
+
+impl<S: Durable> Watched for Driver<S> {
+    fn events(&self) -> &Events {
+        &self.events
+    }
+
+    fn survey(&self) {
+        let mut ready = Ready::default();
+        for (index, slot) in self.shards.iter().enumerate() {
+            if slot.mailbox.post(ShardEvent::Survey) {
+                ready.storage(Storage::Shard(index));
+            }
+        }
+        self.run(ready);
     }
 }
 

@@ -114,7 +114,26 @@ const PHASES: &[Phase] = &[
         advice: "run `cargo xtask page`; `.tools` and the cargo home hold its tools",
         run: |_| page::build().and_then(|()| page::ledger()),
     },
+    Phase {
+        name: "browser",
+        budget_s: 300,
+        about: "core and the page's components in Chromium, then the page as a student meets it",
+        advice: "run `node tests/browser/first_page.mjs`; its pictures are in .tools/screenshots",
+        run: |given| {
+            tools::browser()?;
+            ["core", "web"].iter().try_for_each(|folder| wasm_pack(folder, given))?;
+            page::build_if_stale()?;
+            run(command(["node", "tests/browser/first_page.mjs"]), given.limit)
+        },
+    },
 ];
+
+/// The tests of one package, in a browser.
+fn wasm_pack(folder: &str, given: &Given) -> Outcome {
+    let mut test = command("wasm-pack test --headless --chrome --mode no-install".split(' '));
+    test.arg(folder).env("PATH", tools::path()).env("CHROMEDRIVER", "/usr/bin/chromedriver");
+    run(test, given.limit)
+}
 
 /// Runs end-to-end suites against a server built before them.
 fn suites(names: &[&str], given: &Given) -> Outcome {

@@ -15,6 +15,7 @@ use crate::shell::{Failure, Outcome, command, quiet, run};
 const INSTALL_MAX: Duration = Duration::from_secs(30 * 60);
 
 const TRUNK: &str = "0.21.14";
+const WASM_PACK: &str = "0.15.1";
 const NPM_PACKAGES: [&str; 3] = ["kafkajs@2.2.4", "playwright-core@1.65.1", "binaryen@132.0.0"];
 const PYTHON_PACKAGES: [&str; 5] = [
     "kafka-python==3.0.12",
@@ -80,6 +81,13 @@ pub fn page() -> Outcome {
     npm()
 }
 
+/// Chromium, its driver, and wasm-pack: what visits the page and runs tests in a browser.
+pub fn browser() -> Outcome {
+    debian(&[("chromium", "chromium"), ("chromedriver", "chromium-driver")])?;
+    cargo_program("wasm-pack", "wasm-pack", WASM_PACK)?;
+    page()
+}
+
 fn wasm_bindgen() -> Outcome {
     let lock = fs::read_to_string(root().join("Cargo.lock"))?;
     let version = locked(&lock, "wasm-bindgen")
@@ -107,7 +115,7 @@ fn cargo_program(program: &str, package: &str, version: &str) -> Outcome {
     let minutes = "compiling it takes two to four minutes, once";
     println!("{program} {version} is not here: {minutes}");
     // Unoptimised: it compiles for minutes and runs for seconds.
-    let mut install = command(["cargo", "install", package, "--version", version, "--debug", "--quiet"]);
+    let mut install = command(["cargo", "install", package, "--version", version, "--debug"]);
     if program != "wasm-bindgen" {
         install.arg("--locked");
     }

@@ -5,7 +5,9 @@ use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 use yew::Callback;
 
-use crate::link::{Command, LinkError, Report, decode, encode};
+use ottla_core::feed::FrameError;
+
+use crate::link::{Command, Report, decode, encode};
 
 /// What comes from the worker: reports, and before them the progress of its loading.
 #[derive(Clone, PartialEq, Debug)]
@@ -74,6 +76,6 @@ fn arrival(data: &JsValue) -> Arrival {
     }
     match decode(&Uint8Array::new(data).to_vec()) {
         Ok(report) => Arrival::Report(report),
-        Err(LinkError::Schema | LinkError::Malformed) => Arrival::Outdated,
+        Err(FrameError::Schema | FrameError::Malformed) => Arrival::Outdated,
     }
 }

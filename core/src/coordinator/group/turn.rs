@@ -47,7 +47,7 @@ impl Turn<'_> {
     pub fn trace(&mut self) {
         self.traces.push(TraceEvent::GroupChanged {
             group: self.id.clone(),
-            state: self.group.state().name(),
+            state: Str::from_static(self.group.state().name()),
             generation_id: self.group.generation_id,
             members: self.group.member_count(),
         });
