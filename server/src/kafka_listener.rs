@@ -18,6 +18,8 @@ use crate::frames::FrameReader;
 use crate::outbox::TcpOutbox;
 use crate::service::{Peer, Service, Session};
 
+/// A socket's buffers when their keys are not set. Kafka's default of 100 KiB wakes a thread for every two batches.
+const BUFFER_BYTES: u32 = 1 << 20;
 /// Bytes of responses that may wait for a slow client before its next request is read.
 const UNSENT_BYTES_MAX: usize = 4 << 20;
 /// An idle connection is looked at this often within `connections.max.idle.ms`.
@@ -303,10 +305,14 @@ fn bind(address: SocketAddr, config: &BrokerConfig) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     // −1 leaves a buffer to the system. Accepted sockets inherit the sizes.
-    if let Ok(bytes) = u32::try_from(config.socket_send_buffer_bytes) {
+    let asked = |key: &str, bytes: i32| match config.settings.text(key) {
+        Some(_) => u32::try_from(bytes).ok(),
+        None => Some(BUFFER_BYTES),
+    };
+    if let Some(bytes) = asked("socket.send.buffer.bytes", config.socket_send_buffer_bytes) {
         socket.set_send_buffer_size(bytes)?;
     }
-    if let Ok(bytes) = u32::try_from(config.socket_receive_buffer_bytes) {
+    if let Some(bytes) = asked("socket.receive.buffer.bytes", config.socket_receive_buffer_bytes) {
         socket.set_recv_buffer_size(bytes)?;
     }
     socket.bind(address)?;

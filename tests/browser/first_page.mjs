@@ -135,6 +135,8 @@ async function phone(browser, url, lang) {
     await page.locator(".panes button").nth(index).click();
     await page.waitForTimeout(250);
     await fits(page, PHONE);
+    const below = await log(page).evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight);
+    assert.ok(below <= 1, `${pane}: the newest line is ${below} px below what is shown`);
     await page.screenshot({ path: join(SHOTS, `phone-${lang}-${pane}.png`) });
   }
   assert.deepEqual(complaints, []);

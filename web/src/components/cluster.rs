@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use wasm_bindgen::prelude::*;
-use web_sys::{HtmlElement, ResizeObserver};
 use yew::prelude::*;
 
 use crate::components::lane::{FoldedLane, LaneRow};
 use crate::components::steps::{CREATE_TOPIC, TypeButton};
 use crate::draw::{Hues, shorten};
 use crate::i18n::{Lang, Text};
+use crate::infra::resize::use_resize;
 use crate::playground::{BrokerView, TopicView, View};
 
 /// More partitions than this are folded until somebody looks.
@@ -210,29 +209,11 @@ fn Mirror(props: &MirrorProps) -> Html {
 #[hook]
 fn use_width(place: &NodeRef) -> UseStateHandle<f64> {
     let width = use_state(|| 640.0);
-    let (place, state) = (place.clone(), width.clone());
-    use_effect_with((), move |()| {
-        let element = place.cast::<HtmlElement>();
-        let measured = element.clone();
-        let on_resize = Closure::<dyn FnMut()>::new(move || {
-            if let Some(element) = &measured {
-                // A pane that is not shown has no width: it keeps the one that it had.
-                match element.client_width() {
-                    0 => {}
-                    width => state.set(f64::from(width)),
-                }
-            }
-        });
-        let observer = ResizeObserver::new(on_resize.as_ref().unchecked_ref()).ok();
-        if let (Some(observer), Some(element)) = (&observer, &element) {
-            observer.observe(element);
-        }
-        move || {
-            if let Some(observer) = observer {
-                observer.disconnect();
-            }
-            drop(on_resize);
-        }
+    let state = width.clone();
+    use_resize(place, move |element| match element.client_width() {
+        // A pane that is not shown has no width: it keeps the one that it had.
+        0 => {}
+        width => state.set(f64::from(width)),
     });
     width
 }

@@ -10,11 +10,14 @@ use crate::complete::{Completion, complete};
 use crate::history::History;
 use crate::i18n::{Lang, Text};
 use crate::infra::address::window;
+use crate::infra::resize::use_resize;
 use crate::playground::{Input, LineKind, TerminalView, View};
 
 /// What browsers report for a key that an input method has taken.
 const KEY_CODE_COMPOSING: u32 = 229;
 const TERMINALS_MAX: usize = 3;
+/// How far above the newest line a visitor still follows it.
+const FOLLOWS_PX: i32 = 40;
 
 /// A text that a button types into a terminal; the serial number tells the same text twice.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,17 +113,30 @@ pub fn Terminal(props: &TerminalProps) -> Html {
         }
     });
     // The newest line stays in sight, unless the visitor has scrolled away from it.
-    use_effect_with(terminal.lines.clone(), {
-        let log = log.clone();
-        move |_| {
-            if let Some(log) = log.cast::<Element>() {
-                let below = log.scroll_height() - log.scroll_top() - log.client_height();
-                if below < 240 || log.scroll_top() == 0 {
-                    log.set_scroll_top(log.scroll_height());
-                }
+    let follows = use_mut_ref(|| true);
+    let show_newest = {
+        let follows = follows.clone();
+        move |log: &Element| {
+            if *follows.borrow() {
+                log.set_scroll_top(log.scroll_height());
             }
         }
+    };
+    use_resize(&log, show_newest.clone());
+    use_effect_with(terminal.lines.clone(), {
+        let log = log.clone();
+        move |_| log.cast::<Element>().iter().for_each(show_newest)
     });
+    let onscroll = {
+        let log = log.clone();
+        move |_: Event| {
+            // A pane that is not shown has no height and stands nowhere.
+            if let Some(log) = log.cast::<Element>().filter(|log| log.client_height() > 0) {
+                let below = log.scroll_height() - log.scroll_top() - log.client_height();
+                *follows.borrow_mut() = below < FOLLOWS_PX;
+            }
+        }
+    };
 
     let keys = Keys {
         id,
@@ -159,7 +175,7 @@ pub fn Terminal(props: &TerminalProps) -> Html {
     let is_waiting = props.is_running && !props.is_playing;
     html! {
         <>
-            <div class="log" ref={log} role="log" aria-live="polite" tabindex="0" aria-label={name(lang, id)}>
+            <div class="log" ref={log} {onscroll} role="log" aria-live="polite" tabindex="0" aria-label={name(lang, id)}>
                 { for terminal.lines.iter().map(|line| text_line(line.kind, &line.text)) }
                 if !choices.is_empty() { <p class="choices">{ for choices.iter().map(|choice| html! { <span>{ choice }</span> }) }</p> }
             </div>
