@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ottla_protocol::{ErrorCode, Str};
 
+use super::data::TxnEnd;
 use crate::config::BrokerConfig;
 use crate::coordinator::group::offsets::partitions;
 use crate::coordinator::group::{
@@ -13,7 +14,7 @@ use crate::coordinator::{Append, Appended, Coordinator as _, Runtime, Token};
 use crate::ids::{TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
 use crate::machine::Cx;
-use crate::partition::Partition;
+use crate::partition::{LogRecord, Partition};
 use crate::record::{BatchBuilder, BatchOptions};
 use crate::rng::Rng;
 use crate::sim::mutation::Mutation;
@@ -161,9 +162,15 @@ impl GroupCoordinators {
         let Phase::Loading { state, next_offset, end_offset, rng } = phase else { return };
         let planted = cx.traces.planted();
         let replayed =
-            partition.for_each_record(cx, *next_offset, *end_offset, LOAD_STEP_BYTES, |at, key, value| {
-                let record =
-                    GroupRecord::decode(key.unwrap_or_default(), value).map_err(|error| error.to_string())?;
+            partition.for_each_record(cx, *next_offset, *end_offset, LOAD_STEP_BYTES, |at, record| {
+                let (key, value) = match record {
+                    LogRecord::Data { key, value } => (key.unwrap_or_default(), value),
+                    LogRecord::EndTxn { is_commit } => {
+                        state.replay_end_marker(at.producer_id, is_commit);
+                        return Ok(());
+                    }
+                };
+                let record = GroupRecord::decode(key, value).map_err(|error| error.to_string())?;
                 if planted.is(Mutation::OffsetsLostOnLoad)
                     && matches!(record, GroupRecord::OffsetCommit { .. })
                 {
@@ -186,6 +193,27 @@ impl GroupCoordinators {
             let coordinator = GroupCoordinator::new(GroupConfig { planted, ..self.config.clone() });
             let runtime = Runtime::loaded(coordinator, std::mem::take(state), cx.now, rng.fork());
             *phase = Phase::Active(Box::new(runtime));
+        }
+    }
+
+    /// A transaction ended on partition `index`, with a marker at `offset`.
+    pub fn transaction_ended<S: LogStore>(
+        &mut self,
+        index: i32,
+        partition: &Partition<S>,
+        offset: i64,
+        end: TxnEnd,
+    ) {
+        let Some((_, phase)) = self.by_partition.get_mut(&index) else { return };
+        match phase {
+            Phase::Loading { end_offset, .. } => *end_offset = offset.saturating_add(1),
+            Phase::Active(runtime) => {
+                runtime.appended_elsewhere(offset, |state| {
+                    state.replay_end_marker(end.producer_id, end.marker.is_commit);
+                });
+                runtime.high_watermark_advanced(partition.high_watermark());
+                self.ready.extend(runtime.take_ready());
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use ottla_protocol::{ErrorCode, Str};
 
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
+use crate::record::EndTxnMarker;
 
 /// Partitions of one request that one shard owns.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub enum DataRequest {
     OffsetForLeaderEpoch { parts: Vec<EpochPart> },
     /// Move the log start offset up.
     DeleteRecords { parts: Vec<DeleteRecordsPart> },
+    /// End a transaction in each partition.
+    WriteTxnMarkers { parts: Vec<MarkerPart> },
     /// The idempotent producers that a partition knows.
     DescribeProducers { parts: Vec<Part> },
     /// The size and lag of every log of this shard.
@@ -44,6 +47,8 @@ pub enum DataResponse<S: LogStore> {
     EpochEnds(Vec<(usize, Result<(i32, i64), ErrorCode>)>),
     /// To `DeleteRecords`: the low watermark.
     Deleted(Vec<(usize, Result<i64, ErrorCode>)>),
+    /// To `WriteTxnMarkers`.
+    Marked(Vec<(usize, Result<(), ErrorCode>)>),
     /// To `DescribeProducers`.
     Producers(Vec<(usize, Result<Vec<ActiveProducer>, ErrorCode>)>),
     /// To `DescribeLogs`.
@@ -210,6 +215,30 @@ pub struct DeleteRecordsPart {
     pub partition: TopicIdPartition,
     /// Delete below this; −1 for the high watermark.
     pub offset: i64,
+}
+
+/// One partition of a marker in a WriteTxnMarkers.
+#[derive(Clone, Copy, Debug)]
+pub struct MarkerPart {
+    /// Place in the request.
+    pub index: usize,
+    /// Which partition.
+    pub partition: TopicIdPartition,
+    /// What is to be written.
+    pub end: TxnEnd,
+}
+
+/// The end of a producer's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TxnEnd {
+    /// Whose.
+    pub producer_id: i64,
+    /// The epoch that ends it.
+    pub producer_epoch: i16,
+    /// Commit or abort, and by which coordinator.
+    pub marker: EndTxnMarker,
+    /// `transaction.version` of the transaction: 2 and more end it with an epoch of its own (KIP-890).
+    pub transaction_version: i8,
 }
 
 /// A producer that a partition knows.

@@ -7,7 +7,7 @@ use ottla_protocol::ErrorCode;
 
 use super::cluster_view::OFFSETS_TOPIC;
 use super::coordinators::GroupCoordinators;
-use super::data::{DataRequest, DataResponse, DescribedLog, WatchPart};
+use super::data::{DataRequest, DataResponse, DescribedLog, MarkerPart, WatchPart};
 use super::watches::{Watch, Watches};
 use super::{ConnectionEvent, Message, ShardEvent};
 use crate::config::{BrokerConfig, TopicConfig};
@@ -175,6 +175,10 @@ impl<S: LogStore> Shard<S> {
                 }
                 DataResponse::Deleted(moved)
             }
+            DataRequest::WriteTxnMarkers { parts } => {
+                let answers = parts.iter().map(|part| (part.index, self.end_transaction(cx, part))).collect();
+                DataResponse::Marked(answers)
+            }
             DataRequest::DescribeProducers { parts } => {
                 let known = |part: &super::data::Part| match self.partitions.get(&part.partition) {
                     Some(partition) => Ok(partition.producers()),
@@ -194,6 +198,17 @@ impl<S: LogStore> Shard<S> {
             ),
         };
         self.reply(cx, token, response);
+    }
+
+    fn end_transaction(&mut self, cx: &mut Cx<'_, S>, part: &MarkerPart) -> Result<(), ErrorCode> {
+        let partition = self.partitions.get_mut(&part.partition).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let offset = partition.write_txn_marker(cx, part.end)?;
+        let name = partition.name();
+        if *name.topic == *OFFSETS_TOPIC {
+            self.coordinators.transaction_ended(name.partition, partition, offset, part.end);
+        }
+        self.grew(cx, part.partition);
+        Ok(())
     }
 
     fn reply(&self, cx: &mut Cx<'_, S>, token: Token, response: DataResponse<S>) {

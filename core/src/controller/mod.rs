@@ -47,6 +47,8 @@ pub struct Controller<S: LogStore> {
     runtime: Runtime<Decisions>,
     log: MetadataLog<S>,
     published: MetadataImage,
+    /// The first image speaks of everything below, committed or not.
+    opened_up_to: i64,
     snapshot_bytes_max: u64,
     snapshot_interval_ms: i64,
     /// When the next snapshot is due if anything was written by then.
@@ -89,6 +91,7 @@ pub fn open<S: LogStore>(
     };
     let decisions = Decisions::new(config.clone(), log.kraft_version(), view, cx.traces.planted());
     let mut controller = Controller {
+        opened_up_to: log.log_end_offset(),
         published: state.image().clone(),
         runtime: Runtime::loaded(decisions, state, cx.now, rng),
         log,
@@ -171,7 +174,8 @@ impl<S: LogStore> Controller<S> {
 
     fn maybe_snapshot(&mut self, cx: &mut Cx<'_, S>) {
         let is_due = self.deadline().is_some_and(|due| due <= cx.now.monotonic);
-        if !is_due && self.log.bytes_since_snapshot() < self.snapshot_bytes_max {
+        let is_committed = self.log.high_watermark() >= self.opened_up_to;
+        if !is_committed || !is_due && self.log.bytes_since_snapshot() < self.snapshot_bytes_max {
             return;
         }
         self.snapshot_due = cx.now.monotonic.plus_ms(self.snapshot_interval_ms);

@@ -68,6 +68,12 @@ impl<C: Coordinator> Runtime<C> {
         self.coordinator.deadline()
     }
 
+    /// Something was appended to the log by others, at `offset`, that changes the state.
+    pub fn appended_elsewhere(&mut self, offset: i64, change: impl FnOnce(&mut C::State)) {
+        change(self.state.tip_mut());
+        self.state.appended(offset);
+    }
+
     /// Everything below `high_watermark` is committed: frees the answers that waited for it.
     pub fn high_watermark_advanced(&mut self, high_watermark: i64) {
         self.state.committed_up_to(high_watermark);

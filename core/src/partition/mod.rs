@@ -12,6 +12,7 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::ReplayAt;
 use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
 use crate::log::log_dirs::{Checkpoints, PartitionOffsets};
+use crate::log::producer_state::Marker;
 use crate::log::{
     FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, OpenLog, ReadHint, file_names,
     partition_metadata,
@@ -22,6 +23,15 @@ use crate::record::{BatchRules, Compression, CompressionType, TimestampType};
 use crate::sim::mutation::{Mutation, Planted};
 use crate::time::{Instant, Now};
 use crate::trace::TraceEvent;
+
+/// What a log says, one record at a time.
+#[derive(Clone, Copy, Debug)]
+pub enum LogRecord<'a> {
+    /// A record of a client or coordinator.
+    Data { key: Option<&'a [u8]>, value: Option<&'a [u8]> },
+    /// The transaction of this producer ended.
+    EndTxn { is_commit: bool },
+}
 
 /// A replica on this node.
 #[derive(Clone, Debug)]
@@ -366,14 +376,14 @@ impl<S: LogStore> Partition<S> {
         Ok(path)
     }
 
-    /// Replays data records from `from` up to `end`, whole batches, at least one, about `bytes_max` in all; answers where to go on.
+    /// Replays records from `from` up to `end`, whole batches, at least one, about `bytes_max` in all; answers where to go on.
     pub fn for_each_record(
         &mut self,
         cx: &mut Cx<'_, S>,
         from: i64,
         end: i64,
         bytes_max: u64,
-        mut each: impl FnMut(ReplayAt, Option<&[u8]>, Option<&[u8]>) -> Result<(), String>,
+        mut each: impl FnMut(ReplayAt, LogRecord<'_>) -> Result<(), String>,
     ) -> Result<i64, String> {
         if from >= end {
             return Ok(end);
@@ -387,7 +397,17 @@ impl<S: LogStore> Partition<S> {
             let batch = batch.map_err(|error| error.to_string())?;
             let header = *batch.header();
             next = header.next_offset();
+            // A producer's records count when its transaction commits; without one they count at once.
+            let (producer_id, producer_epoch) = if header.is_transactional() {
+                (header.producer_id, header.producer_epoch)
+            } else {
+                (-1, -1)
+            };
             if header.is_control() {
+                if let Some(Marker { marker, timestamp }) = Marker::read(&header, batch.view().body()) {
+                    let at = ReplayAt { offset: header.base_offset, timestamp, producer_id, producer_epoch };
+                    each(at, LogRecord::EndTxn { is_commit: marker.is_commit })?;
+                }
                 continue;
             }
             for record in batch.records(cx.compressors).map_err(|error| error.to_string())? {
@@ -398,10 +418,10 @@ impl<S: LogStore> Partition<S> {
                 let at = ReplayAt {
                     offset: record.offset,
                     timestamp: record.timestamp,
-                    producer_id: header.producer_id,
-                    producer_epoch: header.producer_epoch,
+                    producer_id,
+                    producer_epoch,
                 };
-                each(at, record.key.as_deref(), record.value.as_deref())?;
+                each(at, LogRecord::Data { key: record.key.as_deref(), value: record.value.as_deref() })?;
             }
         }
         Ok(next)

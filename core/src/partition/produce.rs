@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ottla_protocol::{ErrorCode, Str};
 
 use super::Partition;
-use crate::broker::data::{ProduceError, Produced};
+use crate::broker::data::{ProduceError, Produced, TxnEnd};
 use crate::log::{AppendOrigin as LogOrigin, LogError, LogStore};
 use crate::machine::Cx;
 use crate::record::{AppendOrigin, ValidatedBatch, ValidationError, validate};
@@ -45,6 +45,26 @@ impl<S: LogStore> Partition<S> {
             .map_err(|error| error.error_code())?;
         let info = self.append_validated(cx, LogOrigin::Coordinator, &batch);
         info.map(|info| info.first_offset).map_err(|error| self.log_error(&error))
+    }
+
+    /// Ends a transaction with a marker; answers its offset.
+    pub fn write_txn_marker(&mut self, cx: &mut Cx<'_, S>, end: TxnEnd) -> Result<i64, ErrorCode> {
+        let TxnEnd { producer_id, producer_epoch, marker, transaction_version } = end;
+        if self.isr < usize::try_from(self.config.min_insync_replicas).unwrap_or(0) {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
+        if transaction_version >= 2 && !self.may_end(producer_id, producer_epoch) {
+            return Err(ErrorCode::InvalidProducerEpoch);
+        }
+        self.append(cx, &marker.batch(producer_id, producer_epoch, cx.now.wall, self.leader_epoch))
+    }
+
+    /// Since KIP-890 a transaction ends with an epoch above that of its records; a repeated marker, or one of the last epoch
+    /// there is, has the same.
+    fn may_end(&self, producer_id: i64, producer_epoch: i16) -> bool {
+        let Some(producer) = self.log.producers().producer(producer_id) else { return true };
+        let is_repeated = producer.current_txn_first_offset.is_none() || producer_epoch == i16::MAX;
+        producer_epoch > producer.producer_epoch || (producer_epoch == producer.producer_epoch && is_repeated)
     }
 
     fn append_validated(

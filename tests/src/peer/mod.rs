@@ -72,9 +72,7 @@ impl Peer {
 
     fn launch(kind: Kind, overrides: &[(&str, &str)], shared: bool) -> Self {
         let [port, controller_port] = free_ports();
-        let overrides =
-            COMMON.iter().chain(overrides).map(|&(key, value)| (key.to_owned(), value.to_owned()));
-        let overrides = overrides.collect();
+        let overrides = with_common(overrides);
         let directory = new_directory();
         let mut peer = Self {
             kind,
@@ -160,6 +158,14 @@ impl Peer {
         self.started_within = started.elapsed();
     }
 
+    /// Lets another broker go on with its data directory, on the same port and with its own overrides. Apache Kafka keeps those
+    /// that it was formatted with.
+    pub fn hand_over(&mut self, kind: Kind, overrides: &[(&str, &str)]) {
+        self.kind = kind;
+        self.overrides = with_common(overrides);
+        self.restart();
+    }
+
     fn output_path(&self) -> PathBuf {
         self.directory.join("output.txt")
     }
@@ -196,6 +202,10 @@ pub fn chosen() -> Vec<Kind> {
         other => panic!("OTTLA_TEST_PEERS: no peer `{other}`"),
     };
     names.split(',').map(kind).collect()
+}
+
+fn with_common(overrides: &[(&str, &str)]) -> Vec<(String, String)> {
+    COMMON.iter().chain(overrides).map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 fn free_ports<const N: usize>() -> [u16; N] {

@@ -101,6 +101,16 @@ const PHASES: &[Phase] = &[
         },
     },
     Phase {
+        name: "interchange",
+        budget_s: 120,
+        about: "a directory that Apache Kafka wrote, opened by Ottla, changed, and opened by Apache Kafka again",
+        advice: "run `cargo test -p ottla-tests --test interchange`; OTTLA_TEST_KEEP=1 keeps the directory",
+        run: |given| {
+            tools::kafka()?;
+            suites(&["interchange"], given)
+        },
+    },
+    Phase {
         name: "kill9",
         budget_s: 60,
         about: "kill -9 in the middle of acks=all load, twenty times",

@@ -150,10 +150,10 @@ pub fn java() -> Outcome {
 
 /// Apache Kafka's jars: the server, its tools and its clients.
 pub fn kafka() -> Outcome {
+    const POM: &str = "tests/peers/pom.xml";
     java()?;
-    installed("kafka-4.3.1", |place| {
-        let mut maven =
-            command(["mvn", "-q", "-B", "-f", "tests/peers/pom.xml", "dependency:copy-dependencies"]);
+    installed("kafka-4.3.1", &fs::read_to_string(root().join(POM))?, |place| {
+        let mut maven = command(["mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies"]);
         maven.arg(format!("-DoutputDirectory={}", place.display()));
         run(maven, INSTALL_MAX)
     })
@@ -162,7 +162,7 @@ pub fn kafka() -> Outcome {
 /// kafka-python and confluent-kafka in an environment of their own.
 pub fn python() -> Outcome {
     debian(&[("python3", "python3")])?;
-    installed("python", |place| {
+    installed("python", &PYTHON_PACKAGES.join("\n"), |place| {
         let mut environment = command(["python3", "-m", "venv"]);
         environment.arg(place);
         run(environment, INSTALL_MAX)
@@ -179,18 +179,18 @@ pub fn python() -> Outcome {
 /// kafkajs, Playwright's core and Binaryen.
 pub fn npm() -> Outcome {
     debian(&[("node", "nodejs"), ("npm", "npm")])?;
-    installed("node", |place| {
+    installed("node", &NPM_PACKAGES.join("\n"), |place| {
         let mut npm = command(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]);
         npm.arg(place).args(NPM_PACKAGES);
         run(npm, INSTALL_MAX)
     })
 }
 
-/// Runs `install` for a folder below `.tools`, unless that was done; half an installation counts as none.
-fn installed(name: &str, install: impl FnOnce(&Path) -> Outcome) -> Outcome {
+/// Runs `install` for a folder below `.tools`, unless what is `wanted` is there; half an installation counts as none.
+fn installed(name: &str, wanted: &str, install: impl FnOnce(&Path) -> Outcome) -> Outcome {
     let place = folder().join(name);
     let done = place.join(".installed");
-    if done.is_file() {
+    if fs::read_to_string(&done).is_ok_and(|there| there == wanted) {
         return Ok(());
     }
     if place.exists() {
@@ -198,7 +198,7 @@ fn installed(name: &str, install: impl FnOnce(&Path) -> Outcome) -> Outcome {
     }
     fs::create_dir_all(&place)?;
     install(&place)?;
-    fs::write(done, "")?;
+    fs::write(done, wanted)?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub mod api_versions;
 mod delete_records;
 mod describe_cluster;
 mod describe_configs;
+mod describe_producers;
 mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
@@ -14,6 +15,7 @@ mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod write_txn_markers;
 
 use std::sync::Arc;
 
@@ -74,6 +76,10 @@ pub enum Pending<S: LogStore> {
     OffsetForLeaderEpoch(offset_for_leader_epoch::Join),
     /// For shards to move their log start.
     DeleteRecords(delete_records::Join),
+    /// For shards to end transactions.
+    WriteTxnMarkers(write_txn_markers::Join),
+    /// For shards to list producers.
+    DescribeProducers(describe_producers::Join),
     /// For the controller.
     Controller,
     /// For group coordinators.
@@ -129,6 +135,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ApiKey::ApiVersions => api_versions::handle(env, request, body),
         ApiKey::DeleteRecords => delete_records::handle(env, request, body),
         ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch::handle(env, request, body),
+        ApiKey::WriteTxnMarkers => write_txn_markers::handle(env, request, body),
+        ApiKey::DescribeProducers => describe_producers::handle(env, request, body),
         ApiKey::DescribeConfigs => describe_configs::handle(env, request, body),
         ApiKey::DescribeCluster => describe_cluster::handle(env, request, body),
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::handle(env, request, body),
@@ -166,6 +174,12 @@ pub fn resume<S: LogStore>(
         }
         (Pending::DeleteRecords(join), Resume::Shard(_, DataResponse::Deleted(parts))) => {
             Ok(delete_records::resume(request, join, parts))
+        }
+        (Pending::WriteTxnMarkers(join), Resume::Shard(_, DataResponse::Marked(parts))) => {
+            Ok(write_txn_markers::resume(request, join, parts))
+        }
+        (Pending::DescribeProducers(join), Resume::Shard(_, DataResponse::Producers(parts))) => {
+            Ok(describe_producers::resume(request, join, parts))
         }
         (Pending::Controller, Resume::Controller(response)) => forward::resume(request, response),
         (Pending::Group(join), Resume::Group(response)) => group::resume(env, request, join, response),

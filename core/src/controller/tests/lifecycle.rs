@@ -225,3 +225,22 @@ fn a_restart_adds_the_log_to_the_snapshot() {
         world = world.restart();
     }
 }
+
+#[test]
+fn a_snapshot_waits_until_what_it_speaks_of_is_committed() {
+    let mut world = World::new();
+    for number in 0..10 {
+        world.create(vec![topic(&format!("t{number}"), 3)], false);
+    }
+    let small = config(&[("metadata.log.max.record.bytes.between.snapshots", "1000")]);
+    let mut again = World::open(world.store.clone(), small).expect("it opens");
+    let snapshots = |world: &mut World| {
+        let entries = world.store.list("./data/__cluster_metadata-0").expect("the directory");
+        entries.iter().filter_map(|entry| SnapshotId::parse(&entry.name)).collect::<Vec<_>>()
+    };
+    let before = snapshots(&mut again);
+    again.handle(ControllerEvent::Tick);
+    assert_eq!(snapshots(&mut again), before, "the start of the epoch is not synced");
+    again.sync();
+    assert!(snapshots(&mut again).last().is_some_and(|id| id.end_offset == again.controller.opened_up_to));
+}

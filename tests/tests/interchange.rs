@@ -1,0 +1,168 @@
+//! One data directory, two brokers: what Apache Kafka wrote Ottla opens, goes on with and hands back.
+//!
+//! `tests/interchange/Interchange.java` writes and tells; a telling has one line for each record, offset, setting and credential.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ottla_tests::peer::{Kind, Peer};
+use ottla_tests::program::{class_path, command, java, java_with, run};
+
+/// Apache Kafka takes ACLs only with an authorizer.
+const KAFKA: &[(&str, &str)] = &[
+    ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+    ("super.users", "User:ANONYMOUS"),
+];
+/// Ottla compacts and snapshots as soon as there is something to compact and to snapshot.
+const OTTLA: &[(&str, &str)] =
+    &[("log.cleaner.backoff.ms", "100"), ("metadata.log.max.record.bytes.between.snapshots", "1000")];
+/// How long the cleaner may take to find a partition that is worth it.
+const COMPACTED_WITHIN: Duration = Duration::from_secs(30);
+
+#[test]
+fn after_a_clean_stop() {
+    there_and_back(|kafka| assert!(kafka.stop(), "Apache Kafka did not stop in time"));
+}
+
+#[test]
+fn after_a_kill() {
+    there_and_back(Peer::kill);
+}
+
+fn there_and_back(end: impl FnOnce(&mut Peer)) {
+    let mut peer = Peer::start(Kind::Kafka, KAFKA);
+    interchange(&peer, "write");
+    interchange(&peer, "secure");
+    let (written, security) = (interchange(&peer, "tell"), interchange(&peer, "tell-security"));
+    assert!(written.lines().count() > 5_000, "too little was written to prove anything:\n{written}");
+    end(&mut peer);
+
+    peer.hand_over(Kind::Ottla, OTTLA);
+    same("Ottla tells", &written, &interchange(&peer, "tell"));
+    let before = segments(&peer, "compacted-0").len();
+    interchange(&peer, "append");
+    let appended = Instant::now();
+    while !checkpoint(&peer, "cleaner-offset-checkpoint").contains("compacted 0 ") {
+        assert!(appended.elapsed() < COMPACTED_WITHIN, "nothing was compacted in {before} segments and more");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let gone_on = interchange(&peer, "tell");
+    assert!(peer.stop(), "Ottla did not stop in time");
+    assert!(names(&peer, "__cluster_metadata-0", ".checkpoint").len() > 1, "no snapshot was written");
+    looked_over_by_kafka(&peer);
+
+    peer.hand_over(Kind::Kafka, KAFKA);
+    same("Apache Kafka tells", &gone_on, &interchange(&peer, "tell"));
+    same("Apache Kafka tells of security", &security, &interchange(&peer, "tell-security"));
+}
+
+/// Has the Java program do something with the broker; what it printed.
+fn interchange(peer: &Peer, what: &str) -> String {
+    let classes = peer.directory().join("classes");
+    if !classes.is_dir() {
+        let place = classes.display().to_string();
+        let source = "tests/interchange/Interchange.java";
+        run(command(&["javac", "-nowarn", "-cp", &class_path(), "-d", &place, source])).ok();
+    }
+    let class_path = format!("{}:{}", class_path(), classes.display());
+    run(java_with(&class_path, "Interchange", &[&peer.bootstrap(), what])).ok()
+}
+
+#[track_caller]
+fn same(what: &str, expected: &str, found: &str) {
+    let (mut missing, mut more) = (Vec::new(), Vec::new());
+    let sides = [expected, found].map(|text| text.lines().collect::<std::collections::BTreeSet<_>>());
+    missing.extend(sides[0].difference(&sides[1]));
+    more.extend(sides[1].difference(&sides[0]));
+    let shown = |lines: &[&str]| lines.iter().take(20).map(|line| format!("\n  {line}")).collect::<String>();
+    assert!(
+        missing.is_empty() && more.is_empty(),
+        "{what}: {} lines are missing:{}\n{} lines are new:{}",
+        missing.len(),
+        shown(&missing),
+        more.len(),
+        shown(&more)
+    );
+    assert_eq!(expected.lines().count(), found.lines().count(), "{what}: some lines more than once");
+}
+
+/// Apache Kafka's own tools find nothing wrong in any file.
+fn looked_over_by_kafka(peer: &Peer) {
+    const DUMP: &str = "org.apache.kafka.tools.DumpLogSegments";
+    let data = peer.directory().join("data");
+    let mut logs = Vec::new();
+    let mut indexes = Vec::new();
+    for directory in entries(&data).iter().filter(|path| path.is_dir()) {
+        for file in entries(directory) {
+            let name = file.display().to_string();
+            match file.extension().and_then(|extension| extension.to_str()) {
+                Some("log") => logs.push(name),
+                // Apache Kafka's tool reads the indexes of records; an empty one has nothing to say.
+                Some("index" | "timeindex") if file.metadata().is_ok_and(|file| file.len() > 0) => {
+                    indexes.push(name)
+                }
+                _ => {}
+            }
+        }
+    }
+    for (option, files) in
+        [("--deep-iteration", &logs), ("--verify-index-only", &indexes), ("--index-sanity-check", &indexes)]
+    {
+        let printed = run(java(DUMP, &[option, "--files", &files.join(",")])).ok();
+        let wrong: Vec<&str> = printed.lines().filter(|line| is_complaint(line)).collect();
+        assert!(wrong.is_empty(), "{option}: {wrong:#?}");
+    }
+    for file in logs.iter().filter(|name| name.contains("__cluster_metadata")).chain(&snapshots(peer)) {
+        let printed =
+            run(java("org.apache.kafka.shell.MetadataShell", &["--snapshot", file, "ls", "/image/configs"]))
+                .ok();
+        assert!(printed.contains("TOPIC:compacted"), "{file}: {printed}");
+    }
+}
+
+fn is_complaint(line: &str) -> bool {
+    let line = line.to_lowercase();
+    [
+        "mismatch",
+        "corrupt",
+        "isvalid: false",
+        "failed",
+        "misaligned",
+        "non-consecutive",
+        "exception",
+        "not found",
+    ]
+    .iter()
+    .any(|word| line.contains(word))
+}
+
+fn snapshots(peer: &Peer) -> Vec<String> {
+    let directory = peer.directory().join("data/__cluster_metadata-0");
+    names(peer, "__cluster_metadata-0", ".checkpoint")
+        .iter()
+        .max()
+        .map(|name| directory.join(name).display().to_string())
+        .into_iter()
+        .collect()
+}
+
+fn segments(peer: &Peer, partition: &str) -> Vec<String> {
+    names(peer, partition, ".log")
+}
+
+fn names(peer: &Peer, partition: &str, suffix: &str) -> Vec<String> {
+    let files = entries(&peer.directory().join("data").join(partition));
+    let names = files.iter().filter_map(|path| path.file_name()?.to_str());
+    names.filter(|name| name.ends_with(suffix)).map(str::to_owned).collect()
+}
+
+fn checkpoint(peer: &Peer, name: &str) -> String {
+    fs::read_to_string(peer.directory().join("data").join(name)).unwrap_or_default()
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let listing = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    listing.map(|entry| entry.expect("an entry").path()).collect()
+}
