@@ -38,9 +38,9 @@ pub enum DataResponse<S: LogStore> {
     /// To `Produce`.
     Produced(Vec<(usize, Result<Produced, ProduceError>)>),
     /// To `Watch`, first of all parts, then of those that changed.
-    Watched(Vec<(usize, Result<Readable, ReadError>)>),
+    Watched(Vec<(usize, Result<Readable, ErrorCode>)>),
     /// To `Read`.
-    Read(Vec<(usize, Result<Fetched<S>, ReadError>)>),
+    Read(Vec<(usize, Result<Fetched<S>, ErrorCode>)>),
     /// To `ListOffsets`.
     Offsets(Vec<(usize, Result<ListedOffset, ErrorCode>)>),
     /// To `OffsetForLeaderEpoch`: (epoch, its end offset).
@@ -160,15 +160,6 @@ pub struct Fetched<S: LogStore> {
     pub diverging: Option<(i32, i64)>,
 }
 
-/// Why a partition could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadError {
-    /// Kafka's code.
-    pub code: ErrorCode,
-    /// Known even where the offset is out of range.
-    pub bounds: Option<Bounds>,
-}
-
 /// One partition of a ListOffsets.
 #[derive(Clone, Debug)]
 pub struct ListOffsetsPart {
@@ -273,11 +264,5 @@ impl ProduceError {
     /// A refusal without details.
     pub fn of(code: ErrorCode) -> Self {
         Self { code, message: None, records: Vec::new(), log_start_offset: -1 }
-    }
-}
-
-impl From<ErrorCode> for ReadError {
-    fn from(code: ErrorCode) -> Self {
-        Self { code, bounds: None }
     }
 }

@@ -12,6 +12,9 @@ use crate::session::Session;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const LOGGER: i8 = 8;
+const CLIENT_METRICS: i8 = 16;
+const GROUP: i8 = 32;
 
 #[test]
 fn describe_configs() {
@@ -95,6 +98,23 @@ fn describe_refused(session: &mut Session) {
     session.ask("unknown type", &describing(99, "x", None));
     session.ask("no type", &describing(0, "x", None));
     session.ask("nothing", &DescribeConfigsRequest::default());
+    session.ask("negative type", &describing(-1, "x", None));
+    session.ask("long topic name", &describing(TOPIC, &"n".repeat(250), None));
+    session.ask("a group", &describing(GROUP, "some-group", None));
+    session.ask("a group without a name", &describing(GROUP, "", None));
+    session.ask("client metrics", &describing(CLIENT_METRICS, "some", None));
+    session.ask("client metrics without a name", &describing(CLIENT_METRICS, "", None));
+    session.ask("loggers of another broker", &describing(LOGGER, "7", None));
+    session.ask("loggers of a broker that is no number", &describing(LOGGER, "seven", None));
+    session.ask("loggers of no broker", &describing(LOGGER, "", None));
+    session.ask("a long number", &describing(BROKER, "99999999999", None));
+    session.ask("a negative broker", &describing(BROKER, "-1", None));
+    session.ask("a broker with a plus", &describing(BROKER, "+1", Some(&["node.id"])));
+    let (name, _) = session.topic("twice", 1, &[]);
+    let mut twice = describing(TOPIC, &name, Some(&["retention.ms", "retention.ms"]));
+    session.ask("a key twice", &twice);
+    twice.resources.push(twice.resources[0].clone());
+    session.ask("a resource twice", &twice);
 }
 
 const SET: i8 = 0;
@@ -178,6 +198,45 @@ fn increment_refused(session: &mut Session) {
     session.ask("a broker that is no number", &incremental(BROKER, "seven", valid));
     session
         .ask("a key that a broker reads at start", &incremental(BROKER, "1", &[("node.id", SET, Some("2"))]));
+    session.ask("no type", &incremental(0, "x", valid));
+    session.ask("negative type", &incremental(-1, "x", valid));
+    session.ask("bad topic name", &incremental(TOPIC, "no spaces", valid));
+    session.ask(
+        "client metrics without a name",
+        &incremental(CLIENT_METRICS, "", &[("interval.ms", SET, Some("1000"))]),
+    );
+    session.ask(
+        "client metrics of a bad key",
+        &incremental(CLIENT_METRICS, "some", &[("no.such.key", SET, Some("1"))]),
+    );
+    session.ask(
+        "client metrics too often",
+        &incremental(CLIENT_METRICS, "some", &[("interval.ms", SET, Some("1"))]),
+    );
+    session.ask(
+        "group without a name",
+        &incremental(GROUP, "", &[("consumer.session.timeout.ms", SET, Some("50000"))]),
+    );
+    session.ask("group of a bad key", &incremental(GROUP, "some", &[("no.such.key", SET, Some("1"))]));
+    session.ask("loggers of another broker", &incremental(LOGGER, "7", &[("root", SET, Some("INFO"))]));
+    session
+        .ask("broker: not a number", &incremental(BROKER, "1", &[("log.retention.ms", SET, Some("soon"))]));
+    session.ask("broker: an unknown key", &incremental(BROKER, "1", &[("no.such.key", SET, None)]));
+    session.ask("broker: null", &incremental(BROKER, "1", &[("log.retention.ms", SET, None)]));
+    session.ask(
+        "all brokers: not a number",
+        &incremental(BROKER, "", &[("log.retention.ms", SET, Some("soon"))]),
+    );
+    session.ask(
+        "all brokers: a key that a broker reads at start",
+        &incremental(BROKER, "", &[("node.id", SET, Some("2"))]),
+    );
+    session.ask(
+        "all brokers: min isr removed",
+        &incremental(BROKER, "", &[("min.insync.replicas", DELETE, None)]),
+    );
+    session.ask("a broker's min isr", &incremental(BROKER, "1", &[("min.insync.replicas", SET, Some("1"))]));
+    session.ask("nothing", &IncrementalAlterConfigsRequest::default());
     let mut twice = incremental(TOPIC, &name, valid);
     twice.resources.push(twice.resources[0].clone());
     session.ask("a resource twice", &twice);
@@ -210,4 +269,20 @@ fn alter_topic(session: &mut Session) {
     }
     let missing = session.name("missing");
     session.ask("unknown topic", &of(&missing, &[("retention.ms", Some("1"))], false));
+    session.ask("empty topic", &of(&Str::default(), &[("retention.ms", Some("1"))], false));
+    session
+        .ask("a key twice", &of(&name, &[("retention.ms", Some("1")), ("retention.ms", Some("2"))], false));
+    session.ask("an empty key", &of(&name, &[("", Some("1"))], false));
+    let mut twice = of(&name, &[("retention.ms", Some("1"))], false);
+    twice.resources.push(twice.resources[0].clone());
+    session.ask("a resource twice", &twice);
+    for resource_type in [-1, 0, 99, LOGGER] {
+        let mut other = of(&name, &[("retention.ms", Some("1"))], false);
+        other.resources[0].resource_type = resource_type;
+        session.ask(&format!("type {resource_type}"), &other);
+    }
+    let mut other = of(&"7".into(), &[("log.retention.ms", Some("1"))], false);
+    other.resources[0].resource_type = BROKER;
+    session.ask("another broker", &other);
+    session.ask("no resources", &AlterConfigsRequest::default());
 }

@@ -21,8 +21,8 @@ use bytes::Bytes;
 /// `None` is its default.
 pub type Compress = fn(input: &[u8], level: Option<i32>, output: &mut Vec<u8>);
 
-/// Decompresses all of `input` and appends at most `output_max` bytes to `output`; what `output` holds after an error
-/// means nothing.
+/// Decompresses all of `input` and appends at most `output_max` bytes to `output`. What `output` holds after an error
+/// means nothing, but that it holds nothing: not one byte could be read.
 pub type Decompress =
     fn(input: &[u8], output_max: usize, output: &mut Vec<u8>) -> Result<(), DecompressError>;
 
@@ -63,7 +63,9 @@ impl Default for DecompressionLimits {
 /// Why bytes could not be decompressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecompressError {
-    /// They are not what the codec writes, end too early, or a checksum of theirs is wrong.
+    /// They are not what the codec writes, from their first byte on.
+    NotCompressed,
+    /// What the codec wrote was changed, ends too early, or a checksum of theirs is wrong.
     Corrupt,
     /// They would become more than this many bytes.
     TooLarge { bytes_max: usize },
@@ -72,6 +74,7 @@ pub enum DecompressError {
 impl fmt::Display for DecompressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotCompressed => f.write_str("the data is not compressed"),
             Self::Corrupt => f.write_str("compressed data is corrupt"),
             Self::TooLarge { bytes_max } => write!(f, "compressed data grows beyond {bytes_max} bytes"),
         }
@@ -116,8 +119,11 @@ impl Compressors {
     pub fn decompress(&self, kind: CompressionType, input: &Bytes) -> Result<Bytes, DecompressError> {
         let Some(codec) = self.codec(kind) else { return Ok(input.clone()) };
         let mut output = Vec::new();
-        (codec.decompress)(input, self.limits.output_max(input.len()), &mut output)?;
-        Ok(output.into())
+        match (codec.decompress)(input, self.limits.output_max(input.len()), &mut output) {
+            Ok(()) => Ok(output.into()),
+            Err(DecompressError::Corrupt) if output.is_empty() => Err(DecompressError::NotCompressed),
+            Err(error) => Err(error),
+        }
     }
 
     fn codec(&self, kind: CompressionType) -> Option<&Codec> {

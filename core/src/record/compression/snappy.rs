@@ -61,6 +61,9 @@ fn block(
     let into = output.get_mut(at..).unwrap_or_default();
     match Decoder::new().decompress(input, into) {
         Ok(written) if written == length => Ok(left),
-        _ => Err(DecompressError::Corrupt),
+        _ => {
+            output.truncate(at);
+            Err(DecompressError::Corrupt)
+        }
     }
 }
