@@ -121,8 +121,8 @@ pub struct WatchPart {
     pub current_leader_epoch: i32,
     /// Epoch of the last record the client has; −1 when it does not say.
     pub last_fetched_epoch: i32,
-    /// Bytes wanted at most.
-    pub max_bytes: u64,
+    /// Bytes wanted at most; Kafka fails on a number below zero, where there is something to read.
+    pub max_bytes: i64,
 }
 
 /// What could be read now.

@@ -91,7 +91,7 @@ impl FetchSessions {
             // A full fetch closes the session that it names.
             self.sessions.remove(&request.session_id);
             let wanted = wanted(&request.topics);
-            let session_id = if request.session_epoch == FINAL_EPOCH || wanted.is_empty() {
+            let session_id = if request.session_epoch == FINAL_EPOCH {
                 INVALID_SESSION_ID
             } else {
                 self.open(now, by_id, &wanted)

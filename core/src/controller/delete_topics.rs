@@ -37,11 +37,12 @@ pub fn delete_topics(
     // Ids first: a name that leads to one of them is refused, and nothing happens to the topic.
     let (by_id, by_name): (Vec<_>, Vec<_>) = asked.into_iter().partition(|topic| topic.name.is_none());
     for DeleteTopicState { topic_id, .. } in by_id {
+        if topic_id == Uuid::ZERO {
+            answers.invalid(None, topic_id, "Neither topic name nor id were specified.");
+            continue;
+        }
         match times.remove(&(None, topic_id)) {
             None => {}
-            Some(_) if topic_id == Uuid::ZERO => {
-                answers.invalid(None, topic_id, "Neither topic name nor id were specified.");
-            }
             Some(1) => match image.topic_by_id(topic_id) {
                 Some(topic) => _ = doomed.insert(topic_id, topic.name.clone()),
                 None => answers.refuse(None, topic_id, ApiError::standard(ErrorCode::UnknownTopicId)),
@@ -53,11 +54,11 @@ pub fn delete_topics(
         }
     }
     for DeleteTopicState { name, topic_id } in by_name {
-        let Some(times) = times.remove(&(name.clone(), topic_id)) else { continue };
         if topic_id != Uuid::ZERO {
             answers.invalid(name, topic_id, "You may not specify both topic name and topic id.");
             continue;
         }
+        let Some(times) = times.remove(&(name.clone(), topic_id)) else { continue };
         if times > 1 {
             answers.invalid(name, Uuid::ZERO, "Duplicate topic name.");
             continue;

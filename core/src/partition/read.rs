@@ -36,6 +36,9 @@ impl<S: LogStore> Partition<S> {
         if part.fetch_offset >= bound.offset {
             return Ok(Readable { bytes: 0, at_once: false, bounds });
         }
+        if part.max_bytes < 0 {
+            return Err(ErrorCode::UnknownServerError);
+        }
         let from = self.log.offset_metadata(cx.store, part.fetch_offset);
         let from = from.map_err(|error| self.log_error(&error))?.at;
         // An older segment is full: nothing more will come to it.
@@ -58,7 +61,14 @@ impl<S: LogStore> Partition<S> {
             return Ok(Fetched { bounds, records: None, aborted: None, diverging: Some(diverging) });
         }
         self.check_range(part.fetch_offset)?;
-        let limit = part.max_bytes.min(bytes_left);
+        if part.max_bytes < 0 {
+            let bound = self.log.upper_bound(cx.store, isolation.into());
+            let bound = bound.map_err(|error| self.log_error(&error))?;
+            if part.fetch_offset < bound.offset {
+                return Err(ErrorCode::UnknownServerError);
+            }
+        }
+        let limit = u64::try_from(part.max_bytes).unwrap_or(0).min(bytes_left);
         let read = self.log.read(
             cx.store,
             part.fetch_offset,

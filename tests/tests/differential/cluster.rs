@@ -154,12 +154,16 @@ fn features(session: &mut Session) {
     session.ask("unknown kind", &fit(of("metadata.version", 8, 9)));
     session.ask("empty name", &fit(of("", 1, 1)));
     session.ask("the level it has", &fit(of("metadata.version", 30, 1)));
-    session.ask("a level that is not there", &fit(of("transaction.version", 9, 1)));
+    session.ask("a level that is not there", &fit(of("eligible.leader.replicas.version", 9, 1)));
     session.ask("a feature of the quorum", &fit(of("kraft.version", 0, 1)));
     session.ask("a quorum to come", &fit(of("kraft.version", 7, 1)));
     let mut twice = fit(of("metadata.version", 999, 1));
     twice.feature_updates.push(twice.feature_updates[0].clone());
     session.ask("a feature twice", &twice);
+    for timeout_ms in [0, -1] {
+        let request = UpdateFeaturesRequest { timeout_ms, ..fit(of("metadata.version", 999, 1)) };
+        session.ask(&format!("within {timeout_ms}"), &request);
+    }
     session.ask(
         "nothing",
         &UpdateFeaturesRequest { timeout_ms: 1000, validate_only: dry, ..Default::default() },

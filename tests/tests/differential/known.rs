@@ -14,4 +14,19 @@ pub struct Known {
     pub why: &'static str,
 }
 
-pub const KNOWN: &[Known] = &[];
+pub const KNOWN: &[Known] = &[
+    Known {
+        family: "find-coordinator",
+        scenario: "all",
+        labels: &["a share partition by its key"],
+        paths: &["ErrorCode"],
+        why: "share groups are not built: a retriable refusal would have clients ask for ever",
+    },
+    Known {
+        family: "malformed",
+        scenario: "bodies",
+        labels: &["InitProducerId v0: text that is none", "InitProducerId v1: text that is none"],
+        paths: &["ErrorCode"],
+        why: "transactions are not built: a retriable refusal would have clients ask for ever",
+    },
+];

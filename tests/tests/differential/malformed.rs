@@ -26,6 +26,7 @@ fn bodies(session: &mut Session) {
     ];
     let group = session.name("group");
     crate::groups::ready(session, &group);
+    session.producer_id();
     for (api, version) in session.apis() {
         // Before version 3, Produce is advertised and not served.
         if api == ApiKey::Produce && version < 3 {

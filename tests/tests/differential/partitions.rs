@@ -61,6 +61,10 @@ fn elections(session: &mut Session) {
     session.ask("a topic twice", &of(PREFERRED, &[(&name, &[0]), (&name, &[1])]));
     session.ask("no partitions", &of(PREFERRED, &[(&name, &[])]));
     session.ask("no topics", &of(PREFERRED, &[]));
+    for timeout_ms in [0, -1] {
+        let request = ElectLeadersRequest { timeout_ms, ..of(PREFERRED, &[(&name, &[0, 7])]) };
+        session.ask(&format!("within {timeout_ms}"), &request);
+    }
     session.ask("empty name", &of(PREFERRED, &[(&Str::default(), &[0])]));
     session.ask("bad name", &of(PREFERRED, &[(&"no spaces".into(), &[0])]));
 }
@@ -111,6 +115,12 @@ fn reassign(session: &mut Session) {
         ..of(&[(&name, 0, Some(&[1]))])
     };
     session.ask("without a change of the factor", &strict);
+    for timeout_ms in [0, -1] {
+        let request = AlterPartitionReassignmentsRequest { timeout_ms, ..of(&[(&name, 0, Some(&[1]))]) };
+        session.ask(&format!("within {timeout_ms}"), &request);
+        let request = ListPartitionReassignmentsRequest { timeout_ms, ..list(Some(&[(&name, &[0])])) };
+        session.ask(&format!("list within {timeout_ms}"), &request);
+    }
     session.ask("list all", &list(None));
     session.ask("list none", &list(Some(&[])));
     session.ask("list some", &list(Some(&[(&name, &[0, 7]), (&missing, &[0])])));

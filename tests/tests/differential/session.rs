@@ -177,12 +177,11 @@ impl Session {
     }
 
     /// A request's header with the null client id, to which a body can be appended.
-    pub fn header(&mut self, api: ApiKey, version: i16) -> Vec<u8> {
-        self.correlation_id += 1;
+    pub fn header(&self, api: ApiKey, version: i16) -> Vec<u8> {
         let mut header = Vec::new();
         header.extend(api.key().to_be_bytes());
         header.extend(version.to_be_bytes());
-        header.extend(self.correlation_id.to_be_bytes());
+        header.extend(1_i32.to_be_bytes());
         header.extend((-1_i16).to_be_bytes());
         if api.request_header_version(version) >= 2 {
             // No tagged fields.

@@ -291,10 +291,6 @@ fn delete(session: &mut Session) {
     session.ask("neither, twice", &of(&[(None, Uuid::ZERO), (None, Uuid::ZERO)]));
     session
         .ask("id twice and its name", &of(&[(None, other_id), (None, other_id), (Some(&other), Uuid::ZERO)]));
-    session.ask(
-        "id and its name twice",
-        &of(&[(None, other_id), (Some(&other), Uuid::ZERO), (Some(&other), Uuid::ZERO)]),
-    );
     session.ask("unknown name twice", &of(&[(Some(&missing), Uuid::ZERO), (Some(&missing), Uuid::ZERO)]));
     session.ask("id and its name", &of(&[(Some(&other), Uuid::ZERO), (None, other_id)]));
 }

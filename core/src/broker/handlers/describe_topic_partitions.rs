@@ -22,6 +22,12 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     if !is_valid(&asked) {
         return Ok(Outcome::Reply(request.respond(&refuse(&asked, ErrorCode::InvalidRequest), [])));
     }
+    // Kafka falls over an empty name where it would tell what may be done with the topic.
+    let from = asked.cursor.as_ref().map_or("", |cursor| &cursor.topic_name);
+    if from.is_empty() && asked.topics.iter().any(|topic| topic.name.is_empty()) {
+        let refused = refuse(&asked, ErrorCode::UnknownServerError);
+        return Ok(Outcome::Reply(request.respond(&refused, [])));
+    }
     let limit = asked.response_partition_limit.min(env.config.max_request_partition_size_limit);
     let cursor = asked.cursor.as_ref();
     let image = env.image();

@@ -54,13 +54,17 @@ enum Phase {
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: FetchRequest = request.decode(body)?;
     let now = env.cx.now.monotonic;
-    let resolved = match env.sessions.resolve(now, &asked, request.version) {
+    let mut resolved = match env.sessions.resolve(now, &asked, request.version) {
         Ok(resolved) => resolved,
         Err(error) => {
             let response = FetchResponse { error_code: error.code(), ..FetchResponse::default() };
             return Ok(Outcome::Reply(request.respond(&response, [])));
         }
     };
+    // A limit of the request that is below zero meets the first partition.
+    if let Some(first) = resolved.wanted.first_mut().filter(|_| asked.max_bytes < 0) {
+        first.max_bytes = asked.max_bytes;
+    }
     let isolation = match asked.isolation_level {
         0 => Isolation::ReadUncommitted,
         1 => Isolation::ReadCommitted,
@@ -154,7 +158,7 @@ impl<S: LogStore> Join<S> {
             fetch_offset: wanted.fetch_offset,
             current_leader_epoch: wanted.current_leader_epoch,
             last_fetched_epoch: wanted.last_fetched_epoch,
-            max_bytes: u64::try_from(wanted.max_bytes).unwrap_or(0),
+            max_bytes: i64::from(wanted.max_bytes),
         })
     }
 

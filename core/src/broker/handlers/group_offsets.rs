@@ -87,6 +87,9 @@ impl CommitJoin {
     pub fn finish<S: LogStore>(self, request: &Request, response: GroupResponse) -> Outcome<S> {
         let mut topics = self.refused;
         if let GroupResponse::OffsetCommit(answer) = response {
+            if topics.is_empty() {
+                return Outcome::Reply(request.respond(&answer, []));
+            }
             for topic in answer.topics {
                 match topics
                     .iter_mut()

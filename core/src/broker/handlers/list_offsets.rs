@@ -39,7 +39,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let mut topics: BTreeMap<&Str, usize> = BTreeMap::new();
     // Places of partitions, and whether they were named before: such are refused, once.
     let mut named: BTreeMap<(usize, i32), bool> = BTreeMap::new();
-    for topic in &asked.topics {
+    for topic in asked.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
         let next = topics.len();
         let at = *topics.entry(&topic.name).or_insert(next);
         for partition in &topic.partitions {
@@ -47,7 +47,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         }
     }
     for topic in &asked.topics {
-        let at = topics.get(&topic.name).copied().unwrap_or_default();
+        let Some(&at) = topics.get(&topic.name) else { continue };
         if at == join.response.topics.len() {
             let name = topic.name.clone();
             join.response.topics.push(ListOffsetsTopicResponse { name, partitions: Vec::new() });
