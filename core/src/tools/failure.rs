@@ -19,7 +19,11 @@ impl Refusal {
     /// With a class and a sentence.
     pub fn new(class: &str, message: impl Into<String>) -> Self {
         let package = match class {
-            "IllegalArgumentException" => "java.lang",
+            "IllegalArgumentException" | "NumberFormatException" | "RuntimeException" => "java.lang",
+            "AdminCommandFailedException" => "org.apache.kafka.tools",
+            "AdminOperationException" => "org.apache.kafka.server.common",
+            "ConfigException" => "org.apache.kafka.common.config",
+            "OptionArgumentConversionException" => "joptsimple",
             _ => "org.apache.kafka.common.errors",
         };
         Self { class: format!("{package}.{class}"), message: message.into() }

@@ -166,6 +166,8 @@ impl Walk<'_> {
             "TopicId" | "ReplicaDirectoryId" if value != "AAAAAAAAAAAAAAAAAAAAAA" => "<id>".to_owned(),
             "ClusterId" | "MemberId" | "Leader" | "Documentation" => text("<text>"),
             "ErrorMessage" | "BatchIndexErrorMessage" => without_times(&value.replace(self.prefix, "")),
+            "LogDir" => text("<path>"),
+            "UsableBytes" | "TotalBytes" => "<number>".to_owned(),
             "Port" if value != "-1" => "<port>".to_owned(),
             "ProducerId" | "SessionId" | "LogAppendTimeMs" if !matches!(value.as_str(), "0" | "-1") => {
                 "<number>".to_owned()
