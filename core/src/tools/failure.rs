@@ -20,8 +20,7 @@ impl Refusal {
     pub fn new(class: &str, message: impl Into<String>) -> Self {
         let package = match class {
             "IllegalArgumentException" | "NumberFormatException" | "RuntimeException" => "java.lang",
-            "AdminCommandFailedException" => "org.apache.kafka.tools",
-            "AdminOperationException" => "org.apache.kafka.server.common",
+            "AdminCommandFailedException" | "AdminOperationException" => "org.apache.kafka.tools",
             "ConfigException" => "org.apache.kafka.common.config",
             "OptionArgumentConversionException" => "joptsimple",
             _ => "org.apache.kafka.common.errors",

@@ -266,7 +266,7 @@ fn configs(options: &Options) -> Result<BTreeMap<String, String>, Refusal> {
     let mut configs = BTreeMap::new();
     for pair in options.values("config") {
         let Some((name, value)) = pair.split_once('=') else {
-            let sentence = "Invalid topic config: all configs to be added must be in the format \"key=val\".";
+            let sentence = "requirement failed: Invalid topic config: all configs to be added must be in the format \"key=val\".";
             return Err(illegal(sentence));
         };
         configs.insert(name.trim().to_owned(), value.trim().to_owned());
@@ -283,8 +283,29 @@ fn configs(options: &Options) -> Result<BTreeMap<String, String>, Refusal> {
 }
 
 fn topic_id(text: &str) -> Result<Uuid, Refusal> {
-    let unread = |_| format!("Input string `{text}` is not a base64-encoded UUID of 22 characters");
-    text.parse().map_err(unread).map_err(illegal)
+    text.parse().map_err(|_| illegal(unread_id(text)))
+}
+
+/// What Java finds wrong with an id.
+fn unread_id(text: &str) -> String {
+    const LETTERS_MAX: usize = 24;
+    let is_known = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let letters = text.trim_end_matches('=');
+    if text.chars().count() > LETTERS_MAX {
+        let prefix: String = text.chars().take(LETTERS_MAX).collect();
+        return format!("Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID");
+    }
+    if let Some(letter) = letters.chars().find(|letter| !is_known(letter)) {
+        return format!("Illegal base64 character {:x}", u32::from(letter));
+    }
+    if letters.len() % 4 == 1 {
+        return "Last unit does not have enough valid bits".to_owned();
+    }
+    let bytes = letters.len() * 3 / 4;
+    format!(
+        "Input string `{text}` decoded as {bytes} bytes, which is not equal to the expected 16 bytes of a \
+         base64-encoded UUID"
+    )
 }
 
 fn replica_assignment(text: &str) -> Result<Vec<Vec<i32>>, Refusal> {
