@@ -310,7 +310,9 @@ impl<S: LogStore> Shard<S> {
         let brokers_reconfigured =
             delta.configs_changed.iter().any(|resource| resource.kind == BROKER_CONFIG);
         if brokers_reconfigured {
-            self.in_force = Arc::new(image.in_force(&self.config));
+            let in_force = image.in_force(&self.config);
+            let same = self.config.gives_topics_what(&in_force);
+            self.in_force = if same { self.config.clone() } else { Arc::new(in_force) };
         }
         for (topic_id, changed) in &delta.partitions_changed {
             let Some(topic) = image.topic_by_id(*topic_id) else { continue };

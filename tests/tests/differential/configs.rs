@@ -1,14 +1,18 @@
 //! DescribeConfigs, IncrementalAlterConfigs, AlterConfigs.
 
+use bytes::Bytes;
 use ottla_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::{
-    AlterConfigsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest, alter_configs_request,
-    incremental_alter_configs_request,
+    AlterConfigsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest, ProduceRequest,
+    alter_configs_request, incremental_alter_configs_request,
 };
-use ottla_protocol::{ApiKey, Str};
+use ottla_protocol::{ApiKey, ErrorCode, Str, Uuid};
+use ottla_tests::batch::Batch;
+use ottla_tests::peer::{Peer, chosen};
 
 use crate::family;
-use crate::session::Session;
+use crate::session::{Session, versions_of_both};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -283,4 +287,39 @@ fn alter_topic(session: &mut Session) {
     other.resources[0].resource_type = BROKER;
     session.ask("another broker", &other);
     session.ask("no resources", &AlterConfigsRequest::default());
+}
+
+/// A topic without a setting of its own obeys what all brokers were told while they run, after a restart too.
+#[test]
+fn topics_inherit_what_is_set_at_run_time() {
+    for kind in chosen() {
+        let mut peer = Peer::start(kind, &[]);
+        let versions = versions_of_both(&peer, &peer);
+        let mut session = Session::open(&peer, &versions, 0, "d-inherit-");
+        let topic = session.topic("inherits", 1, &[]);
+        let large = |session: &mut Session| {
+            let records = Batch::sized(5_000).encode();
+            session.quietly(&producing(&topic, records)).responses[0].partition_responses[0].error_code
+        };
+        let limit = |session: &mut Session, operation, value| {
+            let request = incremental(BROKER, "", &[("message.max.bytes", operation, value)]);
+            assert_eq!(session.quietly(&request).responses[0].error_code, 0);
+            session.settle();
+        };
+        assert_eq!(large(&mut session), 0, "{kind:?}");
+        limit(&mut session, SET, Some("1000"));
+        assert_eq!(large(&mut session), ErrorCode::MessageTooLarge.code(), "{kind:?}");
+        peer.restart();
+        let mut session = Session::open(&peer, &versions, 0, "d-inherit-again-");
+        session.settle();
+        assert_eq!(large(&mut session), ErrorCode::MessageTooLarge.code(), "{kind:?} after a restart");
+        limit(&mut session, DELETE, None);
+        assert_eq!(large(&mut session), 0, "{kind:?}");
+    }
+}
+
+fn producing((name, topic_id): &(Str, Uuid), records: Bytes) -> ProduceRequest {
+    let partition_data = vec![PartitionProduceData { index: 0, records: records.into() }];
+    let topic = TopicProduceData { name: name.clone(), topic_id: *topic_id, partition_data };
+    ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
 }
