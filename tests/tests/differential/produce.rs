@@ -1,6 +1,8 @@
 //! Produce, InitProducerId.
 
 use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, checksum};
+use ottla_core::record::{CompressionType, Compressors};
 use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::{InitProducerIdRequest, MetadataRequest, ProduceRequest};
@@ -21,6 +23,7 @@ fn produce() {
             ("topics", topics),
             ("idempotence", idempotence),
             ("timestamps", timestamps),
+            ("compressed", compressed),
         ],
     );
 }
@@ -120,6 +123,43 @@ fn batches(session: &mut Session) {
         two.topic_data[0].partition_data.push(PartitionProduceData { index: 1, records: wrong });
         session.ask(&format!("{label} beside a good batch"), &two);
     }
+}
+
+/// Batches whose records are compressed, whole and damaged.
+fn compressed(session: &mut Session) {
+    let topic = session.topic("compressed", 1, KEPT);
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 7] = [
+        ("whole", |_| {}),
+        ("half of it", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("without its end", |bytes| bytes.truncate(bytes.len() - 1)),
+        ("without its head", |bytes| _ = bytes.drain(..4)),
+        ("nothing of it", Vec::clear),
+        ("a few bytes of it", |bytes| bytes.truncate(3)),
+        ("with more behind it", |bytes| bytes.extend([1, 2, 3])),
+    ];
+    for kind in [CompressionType::Gzip, CompressionType::Snappy, CompressionType::Lz4, CompressionType::Zstd]
+    {
+        for (damage, apply) in damages {
+            let batch = repacked(&Batch::of(40).encode(), kind, apply);
+            session.ask(&format!("{} {damage}", kind.name()), &request(-1, &topic, 0, records(batch)));
+        }
+    }
+}
+
+/// The batch with its records compressed, then damaged; length and checksum are right.
+fn repacked(plain: &Bytes, kind: CompressionType, damage: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    const ATTRIBUTES: usize = 21;
+    const RECORDS: usize = 61;
+    let mut body = Vec::new();
+    Compressors::default().compress(kind.into(), &plain[RECORDS..], &mut body);
+    damage(&mut body);
+    let mut batch = [&plain[..RECORDS], &body].concat();
+    batch[8..12].copy_from_slice(&((RECORDS - 12 + body.len()) as i32).to_be_bytes());
+    batch[ATTRIBUTES..ATTRIBUTES + 2].copy_from_slice(&kind.id().to_be_bytes());
+    let sum = checksum(CrcAlgorithm::Crc32Iscsi, &batch[ATTRIBUTES..]) as u32;
+    batch[17..21].copy_from_slice(&sum.to_be_bytes());
+    batch.into()
 }
 
 /// So many bytes that claim to be a batch.

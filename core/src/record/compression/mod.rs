@@ -21,8 +21,8 @@ use bytes::Bytes;
 /// `None` is its default.
 pub type Compress = fn(input: &[u8], level: Option<i32>, output: &mut Vec<u8>);
 
-/// Decompresses all of `input` and appends at most `output_max` bytes to `output`. What `output` holds after an error
-/// means nothing, but that it holds nothing: not one byte could be read.
+/// Decompresses all of `input` and appends at most `output_max` bytes to `output`; after an error, what could be read
+/// before it.
 pub type Decompress =
     fn(input: &[u8], output_max: usize, output: &mut Vec<u8>) -> Result<(), DecompressError>;
 
@@ -63,9 +63,7 @@ impl Default for DecompressionLimits {
 /// Why bytes could not be decompressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecompressError {
-    /// They are not what the codec writes, from their first byte on.
-    NotCompressed,
-    /// What the codec wrote was changed, ends too early, or a checksum of theirs is wrong.
+    /// They are not what the codec writes, end too early, or a checksum of theirs is wrong.
     Corrupt,
     /// They would become more than this many bytes.
     TooLarge { bytes_max: usize },
@@ -74,7 +72,6 @@ pub enum DecompressError {
 impl fmt::Display for DecompressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotCompressed => f.write_str("the data is not compressed"),
             Self::Corrupt => f.write_str("compressed data is corrupt"),
             Self::TooLarge { bytes_max } => write!(f, "compressed data grows beyond {bytes_max} bytes"),
         }
@@ -119,11 +116,22 @@ impl Compressors {
     pub fn decompress(&self, kind: CompressionType, input: &Bytes) -> Result<Bytes, DecompressError> {
         let Some(codec) = self.codec(kind) else { return Ok(input.clone()) };
         let mut output = Vec::new();
-        match (codec.decompress)(input, self.limits.output_max(input.len()), &mut output) {
-            Ok(()) => Ok(output.into()),
-            Err(DecompressError::Corrupt) if output.is_empty() => Err(DecompressError::NotCompressed),
-            Err(error) => Err(error),
+        if kind == CompressionType::Zstd && input.is_empty() {
+            // No frames are no bytes, to this codec alone.
+            return Ok(Bytes::new());
         }
+        (codec.decompress)(input, self.limits.output_max(input.len()), &mut output)?;
+        Ok(output.into())
+    }
+
+    /// What can be decompressed of `input` before it proves corrupt, within the limits.
+    pub fn readable_part(&self, kind: CompressionType, input: &[u8]) -> Vec<u8> {
+        let mut output = Vec::new();
+        if let Some(codec) = self.codec(kind) {
+            // However it ends.
+            let _ = (codec.decompress)(input, self.limits.output_max(input.len()), &mut output);
+        }
+        output
     }
 
     fn codec(&self, kind: CompressionType) -> Option<&Codec> {

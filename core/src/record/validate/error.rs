@@ -162,8 +162,7 @@ impl ValidationError {
             Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
             Self::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
             // Kafka falls over these.
-            Self::UnknownCompression
-            | Self::Records(RecordError::Decompress(DecompressError::NotCompressed)) => {
+            Self::UnknownCompression | Self::Records(RecordError::Decompress(_)) => {
                 ErrorCode::UnknownServerError
             }
             Self::Rejected(records) if records.iter().any(RejectedRecord::is_about_timestamp) => {
@@ -196,7 +195,7 @@ impl ValidationError {
                 Self::TooLarge { size_in_bytes: bytes_max, batch_bytes_max }
             }
             RecordError::UnknownCompression { .. } => Self::UnknownCompression,
-            RecordError::Decompress(DecompressError::NotCompressed | DecompressError::Corrupt)
+            RecordError::Decompress(DecompressError::Corrupt)
             | RecordError::Malformed { .. }
             | RecordError::CountMismatch { .. } => Self::Records(error),
         }

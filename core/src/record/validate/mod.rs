@@ -13,11 +13,11 @@ pub use error::{REJECTED_RECORDS_MAX, RejectedRecord, RejectionReason, Validatio
 
 use super::batch::Batch;
 use super::builder::{BatchBuilder, BatchOptions};
-use super::compression::{Compression, CompressionType, Compressors};
+use super::compression::{Compression, CompressionType, Compressors, DecompressError};
 use super::entries::{Entry, entries};
 use super::header::{BATCH_HEADER_SIZE, BatchHeader, MAGIC_V2, NO_TIMESTAMP, TimestampType};
 use super::legacy;
-use super::records::{RecordError, record_views, uncompressed_body};
+use super::records::{RecordError, malformed_record, record_views, uncompressed_body};
 
 /// The first Produce version that carries batches of format v2, and nothing else.
 const PRODUCE_VERSION_BATCHES: i16 = 3;
@@ -186,7 +186,7 @@ impl Validation<'_> {
         let header = batch.header();
         let source = header.compression().ok_or(ValidationError::UnknownCompression)?;
         let uncompressed = uncompressed_body(header, &batch.body(), self.compressors)
-            .map_err(|error| self.of_records(error))?;
+            .map_err(|error| self.unreadable(batch, source, error))?;
         let walk = self.walk(header, &uncompressed)?;
         let keeps_codec = self.rules.compression.is_none_or(|target| target.kind == source)
             || (header.is_control() && source == CompressionType::None);
@@ -352,6 +352,17 @@ impl Validation<'_> {
             TimestampType::CreateTime => walk.max_timestamp_offset_delta,
             TimestampType::LogAppendTime => header.last_offset_delta,
         }
+    }
+
+    /// Kafka reads record by record: what is wrong with one is found before the end of what can be decompressed.
+    fn unreadable(&self, batch: &Batch, source: CompressionType, error: RecordError) -> ValidationError {
+        if error == RecordError::Decompress(DecompressError::Corrupt) {
+            let part = self.compressors.readable_part(source, &batch.body());
+            if let Some(index) = malformed_record(&part) {
+                return ValidationError::Records(RecordError::Malformed { index });
+            }
+        }
+        self.of_records(error)
     }
 
     fn of_records(&self, error: RecordError) -> ValidationError {
