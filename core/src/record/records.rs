@@ -151,7 +151,7 @@ pub fn record_views(body: &[u8], records_count: i32) -> RecordViews<'_> {
 pub(super) fn malformed_record(body: &[u8]) -> Option<u32> {
     let mut cursor = Cursor::new(body);
     for index in 0.. {
-        let mut ahead = cursor.clone();
+        let mut ahead = cursor;
         let length = ahead.varint()?;
         if usize::try_from(length).is_ok_and(|length| length > ahead.rest().len()) {
             return None;

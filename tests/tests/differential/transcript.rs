@@ -145,7 +145,9 @@ impl Walk<'_> {
             .collect();
         let foreign =
             |key: &&str| key.starts_with("__") || (key.starts_with("d-") && !key.starts_with(self.prefix));
-        if keys.iter().any(foreign) {
+        // The group without a name is everybody's.
+        let nameless = self.api == ApiKey::ListGroups && keys == [""];
+        if nameless || keys.iter().any(foreign) {
             return None;
         }
         let own = keys.iter().map(|key| key.strip_prefix(self.prefix).unwrap_or(key));
