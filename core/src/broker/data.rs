@@ -38,9 +38,9 @@ pub enum DataResponse<S: LogStore> {
     /// To `Produce`.
     Produced(Vec<(usize, Result<Produced, ProduceError>)>),
     /// To `Watch`, first of all parts, then of those that changed.
-    Watched(Vec<(usize, Result<Readable, ReadError>)>),
+    Watched(Vec<(usize, Result<Readable, ErrorCode>)>),
     /// To `Read`.
-    Read(Vec<(usize, Result<Fetched<S>, ReadError>)>),
+    Read(Vec<(usize, Result<Fetched<S>, ErrorCode>)>),
     /// To `ListOffsets`.
     Offsets(Vec<(usize, Result<ListedOffset, ErrorCode>)>),
     /// To `OffsetForLeaderEpoch`: (epoch, its end offset).
@@ -121,8 +121,8 @@ pub struct WatchPart {
     pub current_leader_epoch: i32,
     /// Epoch of the last record the client has; −1 when it does not say.
     pub last_fetched_epoch: i32,
-    /// Bytes wanted at most.
-    pub max_bytes: u64,
+    /// Bytes wanted at most; Kafka fails on a number below zero, where there is something to read.
+    pub max_bytes: i64,
 }
 
 /// What could be read now.
@@ -158,15 +158,6 @@ pub struct Fetched<S: LogStore> {
     pub aborted: Option<Vec<(i64, i64)>>,
     /// (epoch, end offset) where the client's log diverges from ours.
     pub diverging: Option<(i32, i64)>,
-}
-
-/// Why a partition could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadError {
-    /// Kafka's code.
-    pub code: ErrorCode,
-    /// Known even where the offset is out of range.
-    pub bounds: Option<Bounds>,
 }
 
 /// One partition of a ListOffsets.
@@ -273,11 +264,5 @@ impl ProduceError {
     /// A refusal without details.
     pub fn of(code: ErrorCode) -> Self {
         Self { code, message: None, records: Vec::new(), log_start_offset: -1 }
-    }
-}
-
-impl From<ErrorCode> for ReadError {
-    fn from(code: ErrorCode) -> Self {
-        Self { code, bounds: None }
     }
 }

@@ -91,7 +91,7 @@ impl FetchSessions {
             // A full fetch closes the session that it names.
             self.sessions.remove(&request.session_id);
             let wanted = wanted(&request.topics);
-            let session_id = if request.session_epoch == FINAL_EPOCH || wanted.is_empty() {
+            let session_id = if request.session_epoch == FINAL_EPOCH {
                 INVALID_SESSION_ID
             } else {
                 self.open(now, by_id, &wanted)
@@ -193,19 +193,28 @@ fn same(a: &Wanted, b: &Wanted, by_id: bool) -> bool {
     a.partition == b.partition && if by_id { a.topic_id == b.topic_id } else { a.topic == b.topic }
 }
 
+/// The partitions in order; what is named twice counts once, where it stood first, as it was said last.
 fn wanted(topics: &[FetchTopic]) -> Vec<Wanted> {
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut places = BTreeMap::new();
     for topic in topics {
         let name = topic.topic.detached();
-        wanted.extend(topic.partitions.iter().map(|partition| Wanted {
-            topic: name.clone(),
-            topic_id: topic.topic_id,
-            partition: partition.partition,
-            fetch_offset: partition.fetch_offset,
-            current_leader_epoch: partition.current_leader_epoch,
-            last_fetched_epoch: partition.last_fetched_epoch,
-            max_bytes: partition.partition_max_bytes,
-        }));
+        for partition in &topic.partitions {
+            let new = Wanted {
+                topic: name.clone(),
+                topic_id: topic.topic_id,
+                partition: partition.partition,
+                fetch_offset: partition.fetch_offset,
+                current_leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
+                max_bytes: partition.partition_max_bytes,
+            };
+            let place = *places.entry((&*topic.topic, topic.topic_id, new.partition)).or_insert(wanted.len());
+            match wanted.get_mut(place) {
+                Some(before) => *before = new,
+                None => wanted.push(new),
+            }
+        }
     }
     wanted
 }

@@ -34,6 +34,8 @@ pub struct Shard<S: LogStore> {
     id: ShardId,
     shards: u16,
     config: Arc<BrokerConfig>,
+    /// `config` with what was set dynamically: what topics inherit.
+    in_force: Arc<BrokerConfig>,
     published: Arc<Published>,
     checkpoints: Arc<Checkpoints>,
     partitions: BTreeMap<TopicIdPartition, Partition<S>>,
@@ -74,8 +76,9 @@ impl<S: LogStore> Shard<S> {
             id,
             shards,
             coordinators: GroupCoordinators::new(&config),
+            in_force: config.clone(),
             config,
-            published: Published::first(MetadataImage::default(), -1, -1),
+            published: Published::first(MetadataImage::default(), -1, -1, 0),
             checkpoints,
             partitions: BTreeMap::new(),
             watches: Watches::default(),
@@ -138,7 +141,7 @@ impl<S: LogStore> Shard<S> {
                 for part in &parts {
                     let fetched = match self.partitions.get_mut(&part.partition) {
                         Some(partition) => partition.read(cx, part, isolation, left, first_batch_whole),
-                        None => Err(ErrorCode::NotLeaderOrFollower.into()),
+                        None => Err(ErrorCode::NotLeaderOrFollower),
                     };
                     if let Ok(super::data::Fetched { records: Some((_, len)), .. }) = &fetched {
                         left = left.saturating_sub(u64::from(*len));
@@ -221,10 +224,10 @@ impl<S: LogStore> Shard<S> {
         cx: &mut Cx<'_, S>,
         part: &WatchPart,
         isolation: super::data::Isolation,
-    ) -> Result<super::data::Readable, super::data::ReadError> {
+    ) -> Result<super::data::Readable, ErrorCode> {
         match self.partitions.get_mut(&part.partition) {
             Some(partition) => partition.readable(cx, part, isolation),
-            None => Err(ErrorCode::NotLeaderOrFollower.into()),
+            None => Err(ErrorCode::NotLeaderOrFollower),
         }
     }
 
@@ -304,6 +307,13 @@ impl<S: LogStore> Shard<S> {
             }
         }
         self.coordinators.topics_deleted(cx.now.monotonic, delta.topics_deleted.values());
+        let brokers_reconfigured =
+            delta.configs_changed.iter().any(|resource| resource.kind == BROKER_CONFIG);
+        if brokers_reconfigured {
+            let in_force = image.in_force(&self.config);
+            let same = self.config.gives_topics_what(&in_force);
+            self.in_force = if same { self.config.clone() } else { Arc::new(in_force) };
+        }
         for (topic_id, changed) in &delta.partitions_changed {
             let Some(topic) = image.topic_by_id(*topic_id) else { continue };
             for partition in changed {
@@ -316,13 +326,11 @@ impl<S: LogStore> Shard<S> {
                 self.place(cx, image, id, name, registration);
             }
         }
-        let brokers_reconfigured =
-            delta.configs_changed.iter().any(|resource| resource.kind == BROKER_CONFIG);
         for partition in self.partitions.values_mut() {
             let name = &partition.name().topic.clone();
             if delta.topic_configs_changed(name) || brokers_reconfigured {
-                let config = topic_config(&self.config, image, name);
-                partition.reconfigure(&self.config, &config);
+                let config = topic_config(&self.in_force, image, name);
+                partition.reconfigure(&self.in_force, &config);
             }
         }
         self.published = published;
@@ -342,8 +350,8 @@ impl<S: LogStore> Shard<S> {
             return;
         }
         if !self.partitions.contains_key(&id) {
-            let config = topic_config(&self.config, image, &name.topic);
-            let opened = Partition::open(cx, id, name.clone(), &self.config, &config, &self.checkpoints);
+            let config = topic_config(&self.in_force, image, &name.topic);
+            let opened = Partition::open(cx, id, name.clone(), &self.in_force, &config, &self.checkpoints);
             match opened {
                 Ok(partition) => _ = self.partitions.insert(id, partition),
                 Err(reason) => {
@@ -367,7 +375,7 @@ impl<S: LogStore> Shard<S> {
     fn remove(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
         let Some(mut partition) = self.partitions.remove(&id) else { return };
         for (token, part, _) in self.watches.of(id) {
-            let gone = Err(ErrorCode::UnknownTopicOrPartition.into());
+            let gone = Err(ErrorCode::UnknownTopicOrPartition);
             self.reply(cx, token, DataResponse::Watched(vec![(part.index, gone)]));
         }
         if *partition.name().topic == *OFFSETS_TOPIC {

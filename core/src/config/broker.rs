@@ -175,6 +175,11 @@ impl BrokerConfig {
         Self::build(&settings).unwrap_or_else(|_| self.clone())
     }
 
+    /// Whether topics inherit from `other` what the settings of this broker give them.
+    pub fn gives_topics_what(&self, other: &Self) -> bool {
+        other.topic_defaults == TopicConfig::defaults(&self.settings)
+    }
+
     /// `with_dynamic` of one layer, with the error of settings that do not hold together.
     pub(super) fn try_with_dynamic(
         &self,

@@ -122,6 +122,9 @@ fn alter_resource(
     let Some(resource_type) = ConfigResourceType::from_code(kind) else {
         return Err(invalid_request(format!("Unknown resource type {kind}")));
     };
+    if replace && resource_type == ConfigResourceType::BrokerLogger {
+        return Err(invalid_request(format!("Unknown resource type {kind}")));
+    }
     let alterations = parse(asked)?;
     check_name(broker, resource_type, name)?;
     if resource_type == ConfigResourceType::BrokerLogger {
@@ -205,7 +208,12 @@ fn check_name(broker: &BrokerConfig, resource_type: ConfigResourceType, name: &S
             Ok(id) if id == broker.node_id => Ok(()),
             Ok(id) => {
                 let own = broker.node_id;
-                Err(invalid_request(format!("Unexpected broker id, expected {own}, but received {id}")))
+                Err(invalid_request(match resource_type {
+                    ConfigResourceType::Broker => {
+                        format!("Unexpected broker id, expected {own}, but received {id}")
+                    }
+                    _ => format!("Unexpected node id. Expected {own}, but received {id}"),
+                }))
             }
             Err(_) => Err(invalid_request(format!("Node id must be an integer, but it is: {name}"))),
         },

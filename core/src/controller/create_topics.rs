@@ -162,11 +162,7 @@ fn describe(
     config: &BrokerConfig,
     own: &BTreeMap<Str, Str>,
 ) -> Vec<CreatableTopicConfigs> {
-    let texts = |configs: BTreeMap<Str, Str>| -> BTreeMap<String, String> {
-        configs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
-    };
-    let config =
-        config.with_dynamic(texts(image.cluster_configs()), texts(image.broker_configs(config.node_id)));
+    let config = image.in_force(config);
     let described = config::describe_topic(&config, own.iter().map(|(key, value)| (&**key, &**value)));
     described
         .into_iter()

@@ -1,7 +1,7 @@
 //! DescribeQuorum (KIP-595, KIP-853).
 
 use ottla_protocol::ErrorCode;
-use ottla_protocol::messages::describe_quorum_request::DescribeQuorumRequest;
+use ottla_protocol::messages::describe_quorum_request::{DescribeQuorumRequest, TopicData as TopicAsked};
 use ottla_protocol::messages::describe_quorum_response::{
     DescribeQuorumResponse, Listener, Node, PartitionData, ReplicaState, TopicData,
 };
@@ -31,7 +31,8 @@ pub fn describe_quorum(
     now: Timestamp,
     request: &DescribeQuorumRequest,
 ) -> DescribeQuorumResponse {
-    let mut described = false;
+    // The nodes are told to who asks for the one partition and nothing else.
+    let is_alone = matches!(&request.topics[..], [topic] if is_quorum(topic) && topic.partitions.len() == 1);
     let topics: Vec<TopicData> = request
         .topics
         .iter()
@@ -48,7 +49,6 @@ pub fn describe_quorum(
                         ..PartitionData::default()
                     };
                 }
-                described = true;
                 describe(quorum, now)
             });
             TopicData { topic_name: topic.topic_name.clone(), partitions: partitions.collect() }
@@ -66,8 +66,12 @@ pub fn describe_quorum(
         error_code: 0,
         error_message: Some("".into()),
         topics,
-        nodes: if described { nodes.collect() } else { Vec::new() },
+        nodes: if is_alone { nodes.collect() } else { Vec::new() },
     }
+}
+
+fn is_quorum(topic: &TopicAsked) -> bool {
+    *topic.topic_name == *METADATA_TOPIC && topic.partitions.iter().all(|asked| asked.partition_index == 0)
 }
 
 fn describe(quorum: &QuorumView, now: Timestamp) -> PartitionData {

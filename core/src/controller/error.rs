@@ -19,14 +19,7 @@ impl ApiError {
 
     /// A code with the sentence that clients of Kafka know it by.
     pub fn standard(code: ErrorCode) -> Self {
-        let sentence = match code {
-            ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
-            ErrorCode::UnknownTopicId => "This server does not host this topic ID.",
-            ErrorCode::TopicDeletionDisabled => "Topic deletion is disabled.",
-            ErrorCode::ElectionNotNeeded => "Leader election not needed for topic partition.",
-            code => code.message(),
-        };
-        Self::new(code, sentence)
+        Self::new(code, code.message())
     }
 
     /// A code without a sentence.

@@ -80,8 +80,8 @@ pub fn open<S: LogStore>(
     append(cx.store, cx.now, &mut log, &mut state, version, &records)?;
     log.forget_unpublished();
 
-    let published =
-        Published::first(state.image().clone(), log.log_end_offset().saturating_sub(1), log.epoch());
+    let offset = log.log_end_offset().saturating_sub(1);
+    let published = Published::first(state.image().clone(), offset, log.epoch(), log.kraft_version());
     let view = QuorumView {
         leader_id: log.node_id(),
         leader_epoch: log.epoch(),
@@ -166,7 +166,8 @@ impl<S: LogStore> Controller<S> {
         }
         let delta = MetadataDelta::between(&self.published, image, &records);
         let offset = high_watermark.saturating_sub(1);
-        let published = Published { image: image.clone(), delta, offset, epoch: self.log.epoch() };
+        let (epoch, kraft_version) = (self.log.epoch(), self.log.kraft_version());
+        let published = Published { image: image.clone(), delta, offset, epoch, kraft_version };
         self.published = image.clone();
         cx.effects.push(Effect::Publish(Arc::new(published)));
         cx.traces.emit(|| TraceEvent::MetadataPublished { offset });

@@ -39,7 +39,8 @@ pub fn alter_partition_reassignments(
     AlterPartitionReassignmentsResponse {
         allow_replication_factor_change: request.allow_replication_factor_change,
         responses: responses.collect(),
-        error_message: None,
+        // Kafka's answer to a request for nothing is that of the protocol's defaults.
+        error_message: request.topics.is_empty().then(Str::default),
         ..AlterPartitionReassignmentsResponse::default()
     }
 }

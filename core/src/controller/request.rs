@@ -1,6 +1,16 @@
 //! What the controller is asked, and what it answers.
 
-use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::alter_partition_reassignments_request::ReassignableTopic;
+use ottla_protocol::messages::alter_partition_reassignments_response::{
+    ReassignablePartitionResponse, ReassignableTopicResponse,
+};
+use ottla_protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use ottla_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use ottla_protocol::messages::create_topics_request::CreatableTopic;
+use ottla_protocol::messages::create_topics_response::CreatableTopicResult;
+use ottla_protocol::messages::delete_topics_response::DeletableTopicResult;
+use ottla_protocol::messages::elect_leaders_request::TopicPartitions;
+use ottla_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use ottla_protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, AlterPartitionReassignmentsRequest,
     AlterPartitionReassignmentsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
@@ -9,6 +19,11 @@ use ottla_protocol::messages::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
+use ottla_protocol::messages::{
+    alter_configs_request, alter_configs_response, incremental_alter_configs_request,
+    incremental_alter_configs_response,
+};
+use ottla_protocol::{ErrorCode, Uuid};
 
 use crate::broker::RequestContext;
 use crate::coordinator::Token;
@@ -62,6 +77,160 @@ pub enum ControllerRequest {
     DescribeQuorum(DescribeQuorumRequest),
     /// A producer id that nobody has: what InitProducerId answers.
     NextProducerId,
+}
+
+impl ControllerRequest {
+    /// Whether it may take no time at all, and asks for something: Kafka's controller looks at the clock of these.
+    pub fn is_late(&self) -> bool {
+        let (timeout_ms, asks) = match self {
+            Self::CreateTopics(request) => (request.timeout_ms, !request.topics.is_empty()),
+            Self::DeleteTopics(request) => {
+                (request.timeout_ms, !(request.topics.is_empty() && request.topic_names.is_empty()))
+            }
+            Self::CreatePartitions(request) => (request.timeout_ms, !request.topics.is_empty()),
+            Self::ElectLeaders(request) => (
+                request.timeout_ms,
+                request.topic_partitions.as_ref().is_none_or(|topics| !topics.is_empty()),
+            ),
+            Self::AlterPartitionReassignments(request) => (request.timeout_ms, !request.topics.is_empty()),
+            _ => return false,
+        };
+        timeout_ms <= 0 && asks
+    }
+
+    /// The answer in which everything that was asked is refused, without a sentence.
+    pub fn refusal(&self, error: ErrorCode) -> ControllerResponse {
+        let error_code = error.code();
+        match self {
+            Self::CreateTopics(request) => {
+                let refused = |topic: &CreatableTopic| CreatableTopicResult {
+                    name: topic.name.clone(),
+                    error_code,
+                    error_message: None,
+                    ..CreatableTopicResult::default()
+                };
+                ControllerResponse::CreateTopics(CreateTopicsResponse {
+                    topics: request.topics.iter().map(refused).collect(),
+                    ..CreateTopicsResponse::default()
+                })
+            }
+            Self::DeleteTopics(request) => {
+                let named = request.topic_names.iter().map(|name| (Some(name.clone()), Uuid::ZERO));
+                let states = request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
+                let refused = |(name, topic_id)| DeletableTopicResult {
+                    name,
+                    topic_id,
+                    error_code,
+                    error_message: None,
+                };
+                ControllerResponse::DeleteTopics(DeleteTopicsResponse {
+                    responses: states.chain(named).map(refused).collect(),
+                    ..DeleteTopicsResponse::default()
+                })
+            }
+            Self::CreatePartitions(request) => {
+                let refused = |topic: &CreatePartitionsTopic| CreatePartitionsTopicResult {
+                    name: topic.name.clone(),
+                    error_code,
+                    error_message: None,
+                };
+                ControllerResponse::CreatePartitions(CreatePartitionsResponse {
+                    results: request.topics.iter().map(refused).collect(),
+                    ..CreatePartitionsResponse::default()
+                })
+            }
+            Self::IncrementalAlterConfigs(request) => {
+                let refused = |resource: &incremental_alter_configs_request::AlterConfigsResource| {
+                    incremental_alter_configs_response::AlterConfigsResourceResponse {
+                        error_code,
+                        error_message: None,
+                        resource_type: resource.resource_type,
+                        resource_name: resource.resource_name.clone(),
+                    }
+                };
+                ControllerResponse::IncrementalAlterConfigs(IncrementalAlterConfigsResponse {
+                    responses: request.resources.iter().map(refused).collect(),
+                    ..IncrementalAlterConfigsResponse::default()
+                })
+            }
+            Self::AlterConfigs(request) => {
+                let refused = |resource: &alter_configs_request::AlterConfigsResource| {
+                    alter_configs_response::AlterConfigsResourceResponse {
+                        error_code,
+                        error_message: None,
+                        resource_type: resource.resource_type,
+                        resource_name: resource.resource_name.clone(),
+                    }
+                };
+                ControllerResponse::AlterConfigs(AlterConfigsResponse {
+                    responses: request.resources.iter().map(refused).collect(),
+                    ..AlterConfigsResponse::default()
+                })
+            }
+            Self::UpdateFeatures(_) => ControllerResponse::UpdateFeatures(UpdateFeaturesResponse {
+                error_code,
+                error_message: None,
+                ..UpdateFeaturesResponse::default()
+            }),
+            Self::ElectLeaders(request) => {
+                let refused = |topic: &TopicPartitions| ReplicaElectionResult {
+                    topic: topic.topic.clone(),
+                    partition_result: topic
+                        .partitions
+                        .iter()
+                        .map(|index| PartitionResult {
+                            partition_id: *index,
+                            error_code,
+                            error_message: None,
+                        })
+                        .collect(),
+                };
+                ControllerResponse::ElectLeaders(ElectLeadersResponse {
+                    error_code,
+                    replica_election_results: request
+                        .topic_partitions
+                        .iter()
+                        .flatten()
+                        .map(refused)
+                        .collect(),
+                    ..ElectLeadersResponse::default()
+                })
+            }
+            Self::AlterPartitionReassignments(request) => {
+                let refused = |topic: &ReassignableTopic| ReassignableTopicResponse {
+                    name: topic.name.clone(),
+                    partitions: topic
+                        .partitions
+                        .iter()
+                        .map(|partition| ReassignablePartitionResponse {
+                            partition_index: partition.partition_index,
+                            error_code,
+                            error_message: None,
+                        })
+                        .collect(),
+                };
+                ControllerResponse::AlterPartitionReassignments(AlterPartitionReassignmentsResponse {
+                    error_code,
+                    error_message: None,
+                    responses: request.topics.iter().map(refused).collect(),
+                    ..AlterPartitionReassignmentsResponse::default()
+                })
+            }
+            Self::ListPartitionReassignments(_) => {
+                ControllerResponse::ListPartitionReassignments(ListPartitionReassignmentsResponse {
+                    error_code,
+                    error_message: None,
+                    ..ListPartitionReassignmentsResponse::default()
+                })
+            }
+            Self::DescribeQuorum(_) => ControllerResponse::DescribeQuorum(DescribeQuorumResponse {
+                error_code,
+                error_message: None,
+                ..DescribeQuorumResponse::default()
+            }),
+            Self::NextProducerId => ControllerResponse::Failed(error),
+        }
+    }
 }
 
 /// An answer.

@@ -37,7 +37,7 @@ pub struct LogAppendInfo {
     pub last_offset: i64,
     /// The largest timestamp; −1 without one.
     pub max_timestamp: Timestamp,
-    /// The append time under LogAppendTime, else −1.
+    /// The append time under LogAppendTime, else −1; of a duplicate, the timestamp of the batch that is there.
     pub log_append_time: Timestamp,
     /// The first offset of the log.
     pub log_start_offset: i64,
@@ -261,6 +261,8 @@ impl<S: LogStore> Log<S> {
             first_offset: duplicate.first_offset(),
             last_offset: duplicate.last_offset,
             max_timestamp: duplicate.timestamp,
+            // Kafka tells it whatever the topic's timestamp type.
+            log_append_time: duplicate.timestamp,
             is_duplicate: true,
             ..self.nothing_appended()
         }

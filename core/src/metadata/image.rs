@@ -12,6 +12,7 @@ use super::quotas::ClientQuotasImage;
 use super::scram::ScramImage;
 use super::tokens::DelegationTokensImage;
 use super::topics::{PartitionRegistration, TopicImage, TopicsImage};
+use crate::config::BrokerConfig;
 
 /// All cluster metadata at one offset, in persistent maps: cloning is O(1), a change O(log n).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,6 +106,14 @@ impl MetadataImage {
     /// What was set dynamically for all brokers.
     pub fn cluster_configs(&self) -> BTreeMap<Str, Str> {
         self.configs.of(&ConfigResource::new(ConfigResourceType::Broker, ""))
+    }
+
+    /// A broker's configuration with what was set dynamically over it.
+    pub fn in_force(&self, broker: &BrokerConfig) -> BrokerConfig {
+        let texts = |configs: BTreeMap<Str, Str>| -> BTreeMap<String, String> {
+            configs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+        };
+        broker.with_dynamic(texts(self.cluster_configs()), texts(self.broker_configs(broker.node_id)))
     }
 
     /// What was set for a group.

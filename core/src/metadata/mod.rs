@@ -43,13 +43,15 @@ pub struct Published {
     pub offset: i64,
     /// Leader epoch of the quorum in which that record was written.
     pub epoch: i32,
+    /// The finalized `kraft.version`, which the log's own control records hold.
+    pub kraft_version: i16,
 }
 
 impl Published {
     /// An image as the first thing that a node learns: everything in it is new.
-    pub fn first(image: MetadataImage, offset: i64, epoch: i32) -> Arc<Self> {
+    pub fn first(image: MetadataImage, offset: i64, epoch: i32, kraft_version: i16) -> Arc<Self> {
         let delta = MetadataDelta::everything(&image);
-        Arc::new(Self { image, delta, offset, epoch })
+        Arc::new(Self { image, delta, offset, epoch, kraft_version })
     }
 }
 

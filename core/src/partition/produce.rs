@@ -10,6 +10,9 @@ use crate::machine::Cx;
 use crate::record::{AppendOrigin, ValidatedBatch, ValidationError, validate};
 use crate::trace::TraceEvent;
 
+/// Rejected records that the sentence about their batch names.
+const SHOWN_RECORDS_MAX: usize = 3;
+
 impl<S: LogStore> Partition<S> {
     /// Appends a client's batch. A batch that is there already answers as it did the first time.
     pub fn produce(
@@ -21,15 +24,14 @@ impl<S: LogStore> Partition<S> {
     ) -> Result<Produced, ProduceError> {
         self.serving().map_err(ProduceError::of)?;
         if acks == -1 && i64::try_from(self.isr).unwrap_or(0) < i64::from(self.config.min_insync_replicas) {
-            return Err(ProduceError::of(ErrorCode::NotEnoughReplicas));
+            return Err(self.refused(ErrorCode::NotEnoughReplicas));
         }
         let origin = AppendOrigin::Client { produce_version };
         let batch = validate(records, origin, &self.rules, cx.now.wall, cx.compressors)
-            .map_err(|error| self.refused(&error))?;
+            .map_err(|error| self.invalid(&error))?;
         let info = self.append_validated(cx, LogOrigin::Client, &batch).map_err(|error| {
             let code = self.log_error(&error);
-            // An old sequence that is no longer remembered was appended once.
-            ProduceError { log_start_offset: self.log.log_start_offset(), ..ProduceError::of(code) }
+            self.refused(code)
         })?;
         Ok(Produced {
             base_offset: info.first_offset,
@@ -92,16 +94,47 @@ impl<S: LogStore> Partition<S> {
         Ok(info)
     }
 
-    fn refused(&self, error: &ValidationError) -> ProduceError {
-        let records = error.rejected_records();
-        ProduceError {
-            code: error.error_code(),
-            message: Some(Str::from(error.to_string())),
-            records: records
-                .iter()
-                .map(|record| (record.batch_index, Some(Str::from(record.reason.to_string()))))
-                .collect(),
-            log_start_offset: -1,
-        }
+    /// A refusal, with the log's start where Kafka tells it: not of a batch or a log that cannot be read.
+    fn refused(&self, code: ErrorCode) -> ProduceError {
+        let tells_start = !matches!(
+            code,
+            ErrorCode::MessageTooLarge
+                | ErrorCode::RecordListTooLarge
+                | ErrorCode::CorruptMessage
+                | ErrorCode::KafkaStorageError
+        );
+        let log_start_offset = if tells_start { self.log.log_start_offset() } else { -1 };
+        ProduceError { log_start_offset, ..ProduceError::of(code) }
     }
+
+    fn invalid(&self, error: &ValidationError) -> ProduceError {
+        let refused = self.refused(error.error_code());
+        let records: Vec<(i32, Option<Str>)> = error
+            .rejected_records()
+            .iter()
+            .map(|record| (record.batch_index, Some(Str::from(record.sentence(&self.name)))))
+            .collect();
+        // Only rejected records are explained.
+        let message = (!records.is_empty()).then(|| rejection(refused.code, &records));
+        ProduceError { message, records, ..refused }
+    }
+}
+
+/// What Kafka says of a batch with rejected records.
+fn rejection(code: ErrorCode, records: &[(i32, Option<Str>)]) -> Str {
+    if code == ErrorCode::InvalidTimestamp {
+        return "One or more records have been rejected due to invalid timestamp".into();
+    }
+    let shown = records.iter().take(SHOWN_RECORDS_MAX).map(|(index, sentence)| {
+        let sentence = sentence.as_deref().unwrap_or_default();
+        format!("RecordError(batchIndex={index}, message='{sentence}')")
+    });
+    let shown: Vec<String> = shown.collect();
+    format!(
+        "One or more records have been rejected due to {} record errors in total, \
+         and only showing the first three errors at most: [{}]",
+        records.len(),
+        shown.join(", ")
+    )
+    .into()
 }

@@ -3,11 +3,9 @@
 use ottla_protocol::ErrorCode;
 
 use super::Partition;
-use crate::broker::data::{
-    Fetched, Isolation, ListOffsetsPart, ListedOffset, ReadError, Readable, WatchPart,
-};
+use crate::broker::data::{Fetched, Isolation, ListOffsetsPart, ListedOffset, Readable, WatchPart};
 use crate::log::list_offsets::LATEST_TIMESTAMP;
-use crate::log::{FetchIsolation, LogError, LogStore};
+use crate::log::{FetchIsolation, LogStore};
 use crate::machine::Cx;
 
 impl From<Isolation> for FetchIsolation {
@@ -26,20 +24,23 @@ impl<S: LogStore> Partition<S> {
         cx: &mut Cx<'_, S>,
         part: &WatchPart,
         isolation: Isolation,
-    ) -> Result<Readable, ReadError> {
+    ) -> Result<Readable, ErrorCode> {
         self.may_read(part)?;
-        if self.diverging(part).is_some() {
+        if self.diverging(part)?.is_some() {
             return Ok(Readable { bytes: 0, at_once: true, bounds: self.bounds() });
         }
         let bounds = self.bounds();
         self.check_range(part.fetch_offset)?;
         let bound = self.log.upper_bound(cx.store, isolation.into());
-        let bound = bound.map_err(|error| self.read_error(&error))?;
+        let bound = bound.map_err(|error| self.log_error(&error))?;
         if part.fetch_offset >= bound.offset {
             return Ok(Readable { bytes: 0, at_once: false, bounds });
         }
+        if part.max_bytes < 0 {
+            return Err(ErrorCode::UnknownServerError);
+        }
         let from = self.log.offset_metadata(cx.store, part.fetch_offset);
-        let from = from.map_err(|error| self.read_error(&error))?.at;
+        let from = from.map_err(|error| self.log_error(&error))?.at;
         // An older segment is full: nothing more will come to it.
         let at_once = from.segment_base_offset < bound.at.segment_base_offset;
         Ok(Readable { bytes: self.log.bytes_between(from, bound.at), at_once, bounds })
@@ -53,14 +54,21 @@ impl<S: LogStore> Partition<S> {
         isolation: Isolation,
         bytes_left: u64,
         first_batch_whole: bool,
-    ) -> Result<Fetched<S>, ReadError> {
+    ) -> Result<Fetched<S>, ErrorCode> {
         self.may_read(part)?;
-        if let Some(diverging) = self.diverging(part) {
+        if let Some(diverging) = self.diverging(part)? {
             let bounds = self.bounds();
             return Ok(Fetched { bounds, records: None, aborted: None, diverging: Some(diverging) });
         }
         self.check_range(part.fetch_offset)?;
-        let limit = part.max_bytes.min(bytes_left);
+        if part.max_bytes < 0 {
+            let bound = self.log.upper_bound(cx.store, isolation.into());
+            let bound = bound.map_err(|error| self.log_error(&error))?;
+            if part.fetch_offset < bound.offset {
+                return Err(ErrorCode::UnknownServerError);
+            }
+        }
+        let limit = u64::try_from(part.max_bytes).unwrap_or(0).min(bytes_left);
         let read = self.log.read(
             cx.store,
             part.fetch_offset,
@@ -69,7 +77,7 @@ impl<S: LogStore> Partition<S> {
             first_batch_whole,
             self.hint.as_ref(),
         );
-        let read = read.map_err(|error| self.read_error(&error))?;
+        let read = read.map_err(|error| self.log_error(&error))?;
         if read.next.is_some() {
             self.hint = read.next;
         }
@@ -115,28 +123,28 @@ impl<S: LogStore> Partition<S> {
         }
     }
 
-    fn may_read(&self, part: &WatchPart) -> Result<(), ReadError> {
+    fn may_read(&self, part: &WatchPart) -> Result<(), ErrorCode> {
         self.serving()?;
-        Ok(self.check_epoch(part.current_leader_epoch)?)
+        // A fetch says nothing with any number below zero, other requests with −1 alone.
+        self.check_epoch(part.current_leader_epoch.max(-1))
     }
 
-    fn check_range(&self, offset: i64) -> Result<(), ReadError> {
+    fn check_range(&self, offset: i64) -> Result<(), ErrorCode> {
         if (self.log.log_start_offset()..=self.log.log_end_offset()).contains(&offset) {
             return Ok(());
         }
-        Err(ReadError { code: ErrorCode::OffsetOutOfRange, bounds: Some(self.bounds()) })
+        Err(ErrorCode::OffsetOutOfRange)
     }
 
-    /// Where the reader's log and this one part, if they do (KIP-595).
-    fn diverging(&self, part: &WatchPart) -> Option<(i32, i64)> {
+    /// Where the reader's log and this one part, if they do (KIP-595). An epoch that this log never saw has no such place.
+    fn diverging(&self, part: &WatchPart) -> Result<Option<(i32, i64)>, ErrorCode> {
         if part.last_fetched_epoch < 0 {
-            return None;
+            return Ok(None);
         }
         let (epoch, end_offset) = self.log.end_offset_for_epoch(part.last_fetched_epoch);
-        (epoch < part.last_fetched_epoch || end_offset < part.fetch_offset).then_some((epoch, end_offset))
-    }
-
-    fn read_error(&mut self, error: &LogError) -> ReadError {
-        ReadError { code: self.log_error(error), bounds: Some(self.bounds()) }
+        if epoch < 0 || end_offset < 0 || part.fetch_offset < self.log.log_start_offset() {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        Ok((epoch < part.last_fetched_epoch || end_offset < part.fetch_offset).then_some((epoch, end_offset)))
     }
 }

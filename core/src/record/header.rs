@@ -261,7 +261,7 @@ pub fn decrement_sequence(sequence: i32, decrement: i32) -> i32 {
 
 /// Size and, if it is there, magic of the entry at the start of `bytes`, of whatever version; `None` if not even the
 /// length is there.
-pub(super) fn log_entry_size(bytes: &[u8]) -> Result<Option<(usize, Option<i8>)>, BatchError> {
+fn log_entry_size(bytes: &[u8]) -> Result<Option<(usize, Option<i8>)>, BatchError> {
     let Some(&[.., a, b, c, d]) = bytes.first_chunk::<LOG_OVERHEAD>() else { return Ok(None) };
     let batch_length = i32::from_be_bytes([a, b, c, d]);
     let magic = bytes.get(MAGIC_OFFSET).map(|&magic| i8::from_be_bytes([magic]));

@@ -34,6 +34,7 @@ mod batch;
 mod builder;
 pub mod compression;
 mod control;
+mod entries;
 mod filter;
 mod header;
 pub mod legacy;
@@ -48,6 +49,7 @@ pub use batch::{Batch, BatchError, BatchView, BatchViews, Batches, batch_views, 
 pub use builder::{BatchBuilder, BatchOptions, HeaderRef, estimate_size_upper_bound};
 pub use compression::{Compression, CompressionType, Compressors};
 pub use control::{ControlRecordType, EndTxnMarker};
+pub use entries::{CorruptEntry, Entries, Entry, entries};
 pub use filter::{DeleteHorizon, FilteredBatch};
 pub use header::{
     Attributes, BATCH_HEADER_SIZE, BatchHeader, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V0, MAGIC_V1, MAGIC_V2,

@@ -147,6 +147,22 @@ pub fn record_views(body: &[u8], records_count: i32) -> RecordViews<'_> {
     RecordViews { cursor: Cursor::new(body), declared: records_count, found: 0, ended: false }
 }
 
+/// The index of the first record that is malformed, of a body that breaks off: what breaks off with it is none.
+pub(super) fn malformed_record(body: &[u8]) -> Option<u32> {
+    let mut cursor = Cursor::new(body);
+    for index in 0.. {
+        let mut ahead = cursor;
+        let length = ahead.varint()?;
+        if usize::try_from(length).is_ok_and(|length| length > ahead.rest().len()) {
+            return None;
+        }
+        if RecordView::read(&mut cursor).is_none() {
+            return Some(index);
+        }
+    }
+    None
+}
+
 /// See [`record_views`].
 #[derive(Clone, Debug)]
 pub struct RecordViews<'a> {

@@ -19,7 +19,10 @@ impl Refusal {
     /// With a class and a sentence.
     pub fn new(class: &str, message: impl Into<String>) -> Self {
         let package = match class {
-            "IllegalArgumentException" => "java.lang",
+            "IllegalArgumentException" | "NumberFormatException" | "RuntimeException" => "java.lang",
+            "AdminCommandFailedException" | "AdminOperationException" => "org.apache.kafka.tools",
+            "ConfigException" => "org.apache.kafka.common.config",
+            "OptionArgumentConversionException" => "joptsimple",
             _ => "org.apache.kafka.common.errors",
         };
         Self { class: format!("{package}.{class}"), message: message.into() }

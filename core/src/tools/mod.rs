@@ -113,9 +113,10 @@ impl Exit {
         Self { stdout: String::new(), stderr: format!("{message}\n"), code: 1 }
     }
 
-    /// A sentence that Kafka's tool prints where its results go.
-    fn on_stdout(message: String) -> Self {
-        Self { stdout: message + "\n", stderr: String::new(), code: 1 }
+    /// A sentence where the results go, and its reason where complaints do.
+    fn refused(sentence: &str, reason: &failure::Refusal) -> Self {
+        let stdout = format!("{sentence}{}\n", reason.message);
+        Self { stdout, stderr: format!("ERROR {reason}\n"), code: 1 }
     }
 
     /// After `--version`: the release of Kafka whose behaviour this is.

@@ -35,7 +35,7 @@ impl Pattern {
         let cleaned = text.trim().replace(',', "|").replace(' ', "");
         let cleaned = cleaned.trim_start_matches(['"', '\'']).trim_end_matches(['"', '\'']);
         let regex = Regex::new(&format!("^(?:{cleaned})$"));
-        let regex = regex.map_err(|error| format!("{cleaned} is an invalid regex: {error}"))?;
+        let regex = regex.map_err(|_| format!("{cleaned} is an invalid regex."))?;
         Ok(Self { text: Some(text.to_owned()), kind: Kind::Regex(regex) })
     }
 

@@ -371,7 +371,7 @@ public final class CodecPeer {
         }
         for (Errors error : Errors.values()) {
             boolean retriable = error.exception() instanceof org.apache.kafka.common.errors.RetriableException;
-            out.println("error " + error.code() + " " + error.name() + " " + retriable);
+            out.println("error " + error.code() + " " + error.name() + " " + retriable + " " + error.message());
         }
     }
 }

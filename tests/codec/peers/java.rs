@@ -148,11 +148,13 @@ impl Tally {
                     self.faults.push(format!("API {key} {name} v{version}: ours is {ours:?}"));
                 }
             }
-            ["error", code, name, retriable] if reference => {
+            ["error", code, name, retriable, ref message @ ..] if reference => {
                 let ours = ErrorCode::from_code(number(code));
-                let facts = ours.map(|error| (error.name(), error.is_retriable().to_string()));
-                if facts != Some((name, retriable.to_owned())) {
-                    self.faults.push(format!("error {code} {name} {retriable}: ours is {facts:?}"));
+                let facts =
+                    ours.map(|error| (error.name(), error.is_retriable().to_string(), error.message()));
+                let message = message.join(" ");
+                if facts != Some((name, retriable.to_owned(), &message)) {
+                    self.faults.push(format!("error {code} {name} {retriable} {message}: ours is {facts:?}"));
                 }
             }
             ["range" | "bad" | "json" | "default" | "theirs" | "absent" | "key" | "error" | "record", ..] => {

@@ -208,6 +208,11 @@ fn with_common(overrides: &[(&str, &str)]) -> Vec<(String, String)> {
     COMMON.iter().chain(overrides).map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
+/// The binary under test.
+pub fn ottla_binary() -> PathBuf {
+    ottla::binary()
+}
+
 fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
     listeners.map(|listener| listener.local_addr().expect("a bound socket").port())

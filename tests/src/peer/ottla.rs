@@ -7,7 +7,7 @@ use std::process::Command;
 use super::Peer;
 
 /// `OTTLA_BIN`, else the newest of the built binaries.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     if let Some(path) = env::var_os("OTTLA_BIN") {
         return path.into();
     }

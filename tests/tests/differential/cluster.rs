@@ -115,6 +115,17 @@ fn quorum(session: &mut Session) {
     session.ask("another partition", &of("__cluster_metadata", 1));
     session.ask("another topic", &of("other", 0));
     session.ask("nothing", &DescribeQuorumRequest::default());
+    session.ask("empty name", &of("", 0));
+    session.ask("negative partition", &of("__cluster_metadata", -1));
+    let mut both = of("__cluster_metadata", 0);
+    both.topics.extend(of("other", 0).topics);
+    session.ask("metadata and another", &both);
+    let mut twice = of("__cluster_metadata", 0);
+    twice.topics[0].partitions.push(PartitionData { partition_index: 0 });
+    session.ask("a partition twice", &twice);
+    let mut none = of("__cluster_metadata", 0);
+    none.topics[0].partitions.clear();
+    session.ask("no partitions", &none);
 }
 
 fn features(session: &mut Session) {
@@ -142,6 +153,17 @@ fn features(session: &mut Session) {
     session.ask("downgrade without leave", &fit(of("metadata.version", 8, 1)));
     session.ask("unknown kind", &fit(of("metadata.version", 8, 9)));
     session.ask("empty name", &fit(of("", 1, 1)));
+    session.ask("the level it has", &fit(of("metadata.version", 30, 1)));
+    session.ask("a level that is not there", &fit(of("eligible.leader.replicas.version", 9, 1)));
+    session.ask("a feature of the quorum", &fit(of("kraft.version", 0, 1)));
+    session.ask("a quorum to come", &fit(of("kraft.version", 7, 1)));
+    let mut twice = fit(of("metadata.version", 999, 1));
+    twice.feature_updates.push(twice.feature_updates[0].clone());
+    session.ask("a feature twice", &twice);
+    for timeout_ms in [0, -1] {
+        let request = UpdateFeaturesRequest { timeout_ms, ..fit(of("metadata.version", 999, 1)) };
+        session.ask(&format!("within {timeout_ms}"), &request);
+    }
     session.ask(
         "nothing",
         &UpdateFeaturesRequest { timeout_ms: 1000, validate_only: dry, ..Default::default() },

@@ -21,17 +21,30 @@ impl Differences {
         self.found.is_empty()
     }
 
-    /// Takes out what is known, and says why it differs.
-    pub fn without_known(mut self) -> Self {
-        self.found.retain(|difference, _| {
-            let known = KNOWN.iter().find(|known| covers(known, difference));
-            if let Some(known) = known {
-                let (scenario, label, api, path, ..) = difference;
-                println!("known: {api}, {scenario} / {label}, {path}: {}", known.why);
+    /// Takes out what is known of this family, and says why it differs. What is known and was not met is an error.
+    pub fn without_known(mut self, family: &str) -> Result<Self, String> {
+        let known: Vec<&Known> = KNOWN.iter().filter(|known| known.family == family).collect();
+        let mut unmet: BTreeSet<(usize, &str)> = BTreeSet::new();
+        for (at, known) in known.iter().enumerate() {
+            unmet.extend(known.labels.iter().chain(known.paths).map(|word| (at, *word)));
+        }
+        self.found.retain(|(scenario, label, _, path, ..), _| {
+            let mut is_known = false;
+            for (at, known) in known.iter().enumerate().filter(|(_, known)| known.scenario == scenario) {
+                let word = known.paths.iter().find(|part| path.contains(**part));
+                if let (Some(word), true) = (word, known.labels.contains(&label.as_str())) {
+                    unmet.retain(|(of, other)| *of != at || (other != word && other != label));
+                    println!("known: {scenario} / {label}, {path}: {}", known.why);
+                    is_known = true;
+                }
             }
-            known.is_none()
+            !is_known
         });
-        self
+        let stale: Vec<String> = unmet
+            .into_iter()
+            .filter_map(|(at, word)| Some(format!("{}, {word}", known.get(at)?.scenario)))
+            .collect();
+        if stale.is_empty() { Ok(self) } else { Err(stale.join("\n")) }
     }
 
     /// Notes where the answers of a scenario differ.
@@ -77,13 +90,6 @@ impl Differences {
         let [scenario, label, api, path, expected, found] = words.map(str::to_owned);
         self.found.entry((scenario, label, api, path, expected, found)).or_default().insert(answer.version);
     }
-}
-
-fn covers(known: &Known, (scenario, label, api, path, ..): &Difference) -> bool {
-    known.api == api
-        && (known.scenario.is_empty() || known.scenario == scenario)
-        && (known.labels.is_empty() || known.labels.contains(&label.as_str()))
-        && (known.paths.is_empty() || known.paths.iter().any(|part| path.contains(part)))
 }
 
 impl fmt::Display for Differences {

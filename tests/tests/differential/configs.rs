@@ -1,17 +1,24 @@
 //! DescribeConfigs, IncrementalAlterConfigs, AlterConfigs.
 
+use bytes::Bytes;
 use ottla_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::{
-    AlterConfigsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest, alter_configs_request,
-    incremental_alter_configs_request,
+    AlterConfigsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest, ProduceRequest,
+    alter_configs_request, incremental_alter_configs_request,
 };
-use ottla_protocol::{ApiKey, Str};
+use ottla_protocol::{ApiKey, ErrorCode, Str, Uuid};
+use ottla_tests::batch::Batch;
+use ottla_tests::peer::{Peer, chosen};
 
 use crate::family;
-use crate::session::Session;
+use crate::session::{Session, versions_of_both};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const LOGGER: i8 = 8;
+const CLIENT_METRICS: i8 = 16;
+const GROUP: i8 = 32;
 
 #[test]
 fn describe_configs() {
@@ -95,6 +102,23 @@ fn describe_refused(session: &mut Session) {
     session.ask("unknown type", &describing(99, "x", None));
     session.ask("no type", &describing(0, "x", None));
     session.ask("nothing", &DescribeConfigsRequest::default());
+    session.ask("negative type", &describing(-1, "x", None));
+    session.ask("long topic name", &describing(TOPIC, &"n".repeat(250), None));
+    session.ask("a group", &describing(GROUP, "some-group", None));
+    session.ask("a group without a name", &describing(GROUP, "", None));
+    session.ask("client metrics", &describing(CLIENT_METRICS, "some", None));
+    session.ask("client metrics without a name", &describing(CLIENT_METRICS, "", None));
+    session.ask("loggers of another broker", &describing(LOGGER, "7", None));
+    session.ask("loggers of a broker that is no number", &describing(LOGGER, "seven", None));
+    session.ask("loggers of no broker", &describing(LOGGER, "", None));
+    session.ask("a long number", &describing(BROKER, "99999999999", None));
+    session.ask("a negative broker", &describing(BROKER, "-1", None));
+    session.ask("a broker with a plus", &describing(BROKER, "+1", Some(&["node.id"])));
+    let (name, _) = session.topic("twice", 1, &[]);
+    let mut twice = describing(TOPIC, &name, Some(&["retention.ms", "retention.ms"]));
+    session.ask("a key twice", &twice);
+    twice.resources.push(twice.resources[0].clone());
+    session.ask("a resource twice", &twice);
 }
 
 const SET: i8 = 0;
@@ -178,6 +202,45 @@ fn increment_refused(session: &mut Session) {
     session.ask("a broker that is no number", &incremental(BROKER, "seven", valid));
     session
         .ask("a key that a broker reads at start", &incremental(BROKER, "1", &[("node.id", SET, Some("2"))]));
+    session.ask("no type", &incremental(0, "x", valid));
+    session.ask("negative type", &incremental(-1, "x", valid));
+    session.ask("bad topic name", &incremental(TOPIC, "no spaces", valid));
+    session.ask(
+        "client metrics without a name",
+        &incremental(CLIENT_METRICS, "", &[("interval.ms", SET, Some("1000"))]),
+    );
+    session.ask(
+        "client metrics of a bad key",
+        &incremental(CLIENT_METRICS, "some", &[("no.such.key", SET, Some("1"))]),
+    );
+    session.ask(
+        "client metrics too often",
+        &incremental(CLIENT_METRICS, "some", &[("interval.ms", SET, Some("1"))]),
+    );
+    session.ask(
+        "group without a name",
+        &incremental(GROUP, "", &[("consumer.session.timeout.ms", SET, Some("50000"))]),
+    );
+    session.ask("group of a bad key", &incremental(GROUP, "some", &[("no.such.key", SET, Some("1"))]));
+    session.ask("loggers of another broker", &incremental(LOGGER, "7", &[("root", SET, Some("INFO"))]));
+    session
+        .ask("broker: not a number", &incremental(BROKER, "1", &[("log.retention.ms", SET, Some("soon"))]));
+    session.ask("broker: an unknown key", &incremental(BROKER, "1", &[("no.such.key", SET, None)]));
+    session.ask("broker: null", &incremental(BROKER, "1", &[("log.retention.ms", SET, None)]));
+    session.ask(
+        "all brokers: not a number",
+        &incremental(BROKER, "", &[("log.retention.ms", SET, Some("soon"))]),
+    );
+    session.ask(
+        "all brokers: a key that a broker reads at start",
+        &incremental(BROKER, "", &[("node.id", SET, Some("2"))]),
+    );
+    session.ask(
+        "all brokers: min isr removed",
+        &incremental(BROKER, "", &[("min.insync.replicas", DELETE, None)]),
+    );
+    session.ask("a broker's min isr", &incremental(BROKER, "1", &[("min.insync.replicas", SET, Some("1"))]));
+    session.ask("nothing", &IncrementalAlterConfigsRequest::default());
     let mut twice = incremental(TOPIC, &name, valid);
     twice.resources.push(twice.resources[0].clone());
     session.ask("a resource twice", &twice);
@@ -210,4 +273,53 @@ fn alter_topic(session: &mut Session) {
     }
     let missing = session.name("missing");
     session.ask("unknown topic", &of(&missing, &[("retention.ms", Some("1"))], false));
+    session.ask("empty topic", &of(&Str::default(), &[("retention.ms", Some("1"))], false));
+    session
+        .ask("a key twice", &of(&name, &[("retention.ms", Some("1")), ("retention.ms", Some("2"))], false));
+    session.ask("an empty key", &of(&name, &[("", Some("1"))], false));
+    // A resource twice is left out: Apache Kafka never answers that.
+    for resource_type in [-1, 0, 99, LOGGER] {
+        let mut other = of(&name, &[("retention.ms", Some("1"))], false);
+        other.resources[0].resource_type = resource_type;
+        session.ask(&format!("type {resource_type}"), &other);
+    }
+    let mut other = of(&"7".into(), &[("log.retention.ms", Some("1"))], false);
+    other.resources[0].resource_type = BROKER;
+    session.ask("another broker", &other);
+    session.ask("no resources", &AlterConfigsRequest::default());
+}
+
+/// A topic without a setting of its own obeys what all brokers were told while they run, after a restart too.
+#[test]
+fn topics_inherit_what_is_set_at_run_time() {
+    for kind in chosen() {
+        let mut peer = Peer::start(kind, &[]);
+        let versions = versions_of_both(&peer, &peer);
+        let mut session = Session::open(&peer, &versions, 0, "d-inherit-");
+        let topic = session.topic("inherits", 1, &[]);
+        let large = |session: &mut Session| {
+            let records = Batch::sized(5_000).encode();
+            session.quietly(&producing(&topic, records)).responses[0].partition_responses[0].error_code
+        };
+        let limit = |session: &mut Session, operation, value| {
+            let request = incremental(BROKER, "", &[("message.max.bytes", operation, value)]);
+            assert_eq!(session.quietly(&request).responses[0].error_code, 0);
+            session.settle();
+        };
+        assert_eq!(large(&mut session), 0, "{kind:?}");
+        limit(&mut session, SET, Some("1000"));
+        assert_eq!(large(&mut session), ErrorCode::MessageTooLarge.code(), "{kind:?}");
+        peer.restart();
+        let mut session = Session::open(&peer, &versions, 0, "d-inherit-again-");
+        session.settle();
+        assert_eq!(large(&mut session), ErrorCode::MessageTooLarge.code(), "{kind:?} after a restart");
+        limit(&mut session, DELETE, None);
+        assert_eq!(large(&mut session), 0, "{kind:?}");
+    }
+}
+
+fn producing((name, topic_id): &(Str, Uuid), records: Bytes) -> ProduceRequest {
+    let partition_data = vec![PartitionProduceData { index: 0, records: records.into() }];
+    let topic = TopicProduceData { name: name.clone(), topic_id: *topic_id, partition_data };
+    ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
 }

@@ -58,7 +58,11 @@ fn offsets(session: &mut Session) {
     session.ask("the same twice", &request(&topic, vec![partition(0, 7), partition(0, 3)]));
     let committed = FetchRequest { isolation_level: 1, ..request(&topic, vec![partition(0, 0)]) };
     session.ask("read committed", &committed);
-    session.ask("unknown isolation", &FetchRequest { isolation_level: 7, ..committed });
+    session.ask("unknown isolation", &FetchRequest { isolation_level: 7, ..committed.clone() });
+    session.ask("negative isolation", &FetchRequest { isolation_level: -1, ..committed });
+    let mut twice = request(&topic, vec![partition(0, 7)]);
+    twice.topics.extend(request(&topic, vec![partition(1, 0), partition(0, 3)]).topics);
+    session.ask("the topic twice", &twice);
 }
 
 fn limits(session: &mut Session) {
@@ -74,16 +78,30 @@ fn limits(session: &mut Session) {
     let patient =
         FetchRequest { min_bytes: 1 << 20, max_wait_ms: 50, ..request(&topic, vec![partition(0, 0)]) };
     session.ask("less than the least after the wait", &patient);
-    session.ask("negative limits", &FetchRequest { min_bytes: -1, max_wait_ms: -1, ..unlimited });
+    session.ask("negative limits", &FetchRequest { min_bytes: -1, max_wait_ms: -1, ..unlimited.clone() });
+    session.ask(
+        "a negative limit of all",
+        &FetchRequest { max_bytes: -1, ..request(&topic, vec![partition(0, 0)]) },
+    );
+    session.ask("a negative limit of one", &request(&topic, vec![small(-1)]));
+    session.ask(
+        "both limited",
+        &FetchRequest { max_bytes: 120, ..request(&topic, vec![partition(0, 0), partition(1, 0)]) },
+    );
+    session.ask("no partitions", &request(&topic, vec![]));
 }
 
 fn epochs(session: &mut Session) {
     let topic = filled(session, "epochs");
-    for epoch in [-1, 0, 1, 100] {
+    for epoch in [-2, -1, 0, 1, 100] {
         let current = FetchPartition { current_leader_epoch: epoch, ..partition(0, 0) };
         session.ask(&format!("current leader epoch {epoch}"), &request(&topic, vec![current]));
         let last = FetchPartition { last_fetched_epoch: epoch, ..partition(0, 5) };
         session.ask(&format!("last fetched epoch {epoch}"), &request(&topic, vec![last]));
+        for offset in [-1, 12, 13, 1000] {
+            let last = FetchPartition { last_fetched_epoch: epoch, ..partition(0, offset) };
+            session.ask(&format!("last fetched epoch {epoch} from {offset}"), &request(&topic, vec![last]));
+        }
     }
 }
 
@@ -99,6 +117,13 @@ fn topics(session: &mut Session) {
     both.topics.extend(request(&missing, vec![partition(0, 0)]).topics);
     session.ask("a known and an unknown topic", &both);
     session.ask("no topics", &FetchRequest { topics: vec![], ..request(&topic, vec![]) });
+    session.ask("an empty name", &request(&(Str::default(), Uuid::ZERO), vec![partition(0, 0)]));
+    session.ask("a bad name", &request(&("no spaces".into(), unknown_id), vec![partition(0, 0)]));
+    session.ask("a long name", &request(&("n".repeat(250).into(), unknown_id), vec![partition(0, 0)]));
+    let other = FetchRequest { cluster_id: Some("other".into()), ..request(&topic, vec![partition(0, 0)]) };
+    session.ask("of another cluster", &other);
+    let rack = FetchRequest { rack_id: "somewhere".into(), ..request(&topic, vec![partition(0, 0)]) };
+    session.ask("from a rack", &rack);
 }
 
 /// KIP-227. The id of a session is the broker's choice.
@@ -128,4 +153,22 @@ fn sessions(session: &mut Session) {
     session.ask("close and open another", &at(id, 0, all()));
     session.ask("the closed one", &at(id, 7, vec![]));
     session.ask("without a session", &at(0, -1, all()));
+    session.ask("a session that is closed and none", &at(id, -1, all()));
+    session.ask("a negative epoch", &at(0, -2, all()));
+    session.ask("a negative session", &at(-7, 1, all()));
+    session.ask("an epoch without a session", &at(0, 1, all()));
+    session.ask("a session of nothing", &at(0, 0, vec![]));
+    let Some(opened) = session.ask("open with a refusal", &at(0, 0, vec![partition(0, 12), partition(7, 0)]))
+    else {
+        return;
+    };
+    let id = opened.session_id;
+    session.ask("refused again", &at(id, 1, vec![]));
+    session.ask("out of range joins", &at(id, 2, vec![partition(1, 99)]));
+    session.ask("and again", &at(id, 3, vec![]));
+    let all_of_them =
+        ForgottenTopic { topic: topic.0.clone(), topic_id: topic.1, partitions: vec![0, 1, 7, 9] };
+    let forget = FetchRequest { forgotten_topics_data: vec![all_of_them], ..at(id, 4, vec![]) };
+    session.ask("forget all, and more", &forget);
+    session.ask("the empty one", &at(id, 5, vec![]));
 }

@@ -67,7 +67,7 @@ fn group_administration() {
 }
 
 /// Waits until the coordinator of the group has loaded.
-fn ready(session: &mut Session, group: &Str) {
+pub fn ready(session: &mut Session, group: &Str) {
     let request = OffsetFetchRequest {
         groups: vec![OffsetFetchRequestGroup { group_id: group.clone(), ..Default::default() }],
         ..Default::default()
@@ -97,6 +97,11 @@ fn coordinators(session: &mut Session) {
     session.ask("no keys", &new(&[], 0));
     session.ask("unknown type of several", &new(&[&group], 9));
     session.ask("negative type", &new(&[&group], -1));
+    session.ask("a group twice", &new(&[&group, &group], 0));
+    session.ask("a share group", &old(&group, 2));
+    session.ask("a share partition", &new(&[&group], 2));
+    session
+        .ask("a share partition by its key", &new(&[&format!("{group}:AAAAAAAAAAAAAAAAAAAAAA:0").into()], 2));
 }
 
 fn protocols(names: &[&str]) -> Vec<JoinGroupRequestProtocol> {
@@ -397,7 +402,39 @@ fn simple_commits(session: &mut Session) {
         ..Default::default()
     };
     session.ask("two groups", &batch);
-    session.ask("stable", &OffsetFetchRequest { require_stable: true, ..batch });
+    session.ask("stable", &OffsetFetchRequest { require_stable: true, ..batch.clone() });
+    let again = [&batch.groups[..], &batch.groups[..1]].concat();
+    session.ask("a group twice", &OffsetFetchRequest { groups: again, ..batch });
+    fetch(session, "a topic twice", &group, Some(&[known, known]), &[0]);
+    fetch(session, "a partition twice", &group, Some(&[known]), &[0, 0]);
+    fetch(session, "a negative partition", &group, Some(&[known]), &[-1]);
+    fetch(session, "no partitions", &group, Some(&[known]), &[]);
+    fetch(session, "a topic without a name", &group, Some(&[(&Str::default(), Uuid::ZERO)]), &[0]);
+    session.ask("no groups", &OffsetFetchRequest::default());
+    let mut twice = commit(&group, &[known], 6, Some("first"));
+    twice.topics[0].partitions.push(OffsetCommitRequestPartition {
+        partition_index: 0,
+        committed_offset: 8,
+        ..Default::default()
+    });
+    session.ask("commit a partition twice", &twice);
+    session.ask("commit a topic twice", &commit(&group, &[known, known], 9, Some("twice")));
+    let mut negative = commit(&group, &[known], 3, Some(""));
+    negative.topics[0].partitions[0].partition_index = -1;
+    session.ask("commit a negative partition", &negative);
+    let mut none = commit(&group, &[known], 3, Some(""));
+    none.topics[0].partitions.clear();
+    session.ask("commit no partitions", &none);
+    session.ask("commit for nobody", &commit(&group, &[(&Str::default(), Uuid::ZERO)], 3, Some("")));
+    session.ask("commit to a bad name", &commit(&group, &[(&"no spaces".into(), Uuid::ZERO)], 3, Some("")));
+    for generation in [-2, 0, i32::MAX] {
+        let request = OffsetCommitRequest {
+            generation_id_or_member_epoch: generation,
+            ..commit(&group, &[known], 3, Some(""))
+        };
+        session.ask(&format!("commit of generation {generation}"), &request);
+    }
+    fetch(session, "then all", &group, None, &[]);
 }
 
 fn member_commits(session: &mut Session) {
@@ -447,6 +484,24 @@ fn offset_deletion(session: &mut Session) {
     session.ask("unknown topic", &of(&group, &missing, 0));
     session.ask("unknown partition", &of(&group, &topic.0, 9));
     session.ask("empty group", &of(&Str::default(), &topic.0, 0));
+    let mut several = of(&group, &missing, 0);
+    several.topics.extend(of(&group, &topic.0, 7).topics);
+    session.ask("several unknown", &several);
+    several.group_id = missing.clone();
+    session.ask("several unknown of an unknown group", &several);
+    session.ask("a negative partition", &of(&group, &topic.0, -1));
+    session.ask("an empty name", &of(&group, &Str::default(), 0));
+    session.ask("no topics", &OffsetDeleteRequest { group_id: group.clone(), topics: vec![] });
+    for name in [&topic.0, &missing] {
+        let mut none = of(&group, name, 0);
+        none.topics[0].partitions.clear();
+        session.ask(&format!("no partitions of {}", name.trim_start_matches("d-")), &none);
+    }
+    let mut mixed = of(&group, &topic.0, 0);
+    mixed.topics[0].partitions.push(OffsetDeleteRequestPartition { partition_index: 9 });
+    mixed.topics.extend(of(&group, &missing, 0).topics);
+    mixed.topics.extend(of(&group, &topic.0, 0).topics);
+    session.ask("known and unknown", &mixed);
     session.ask("delete", &of(&group, &topic.0, 0));
     session.ask("delete again", &of(&group, &topic.0, 0));
     fetch(session, "then", &group, None, &[]);
@@ -468,6 +523,10 @@ fn administration(session: &mut Session) {
         types_filter: types.iter().map(|&kind| kind.into()).collect(),
     };
     session.ask("describe what is not there", &describe(&[&missing], false));
+    session.ask("describe what is not there, with operations", &describe(&[&missing], true));
+    session.ask("describe none", &describe(&[], false));
+    session.ask("delete none", &delete(&[]));
+    session.ask("delete twice", &delete(&[&missing, &missing]));
     session.ask("delete what is not there", &delete(&[&missing]));
     let member = joined(session, "member", &group);
     session.ask("describe while rebalancing", &describe(&[&group], false));

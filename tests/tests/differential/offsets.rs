@@ -62,12 +62,26 @@ fn list_refused(session: &mut Session) {
     session.ask("bad name", &listing(&"no spaces".into(), &[(0, -1, -1)]));
     session.ask("negative partition", &listing(&topic.0, &[(-1, -1, -1)]));
     session.ask("a partition twice", &listing(&topic.0, &[(0, -1, -1), (0, -2, -1)]));
-    for epoch in [0, 1, 100] {
+    for epoch in [-2, 0, 1, 100] {
         session.ask(&format!("leader epoch {epoch}"), &listing(&topic.0, &[(0, -1, epoch)]));
     }
     let replica = ListOffsetsRequest { replica_id: 7, ..listing(&topic.0, &[(0, -1, -1)]) };
     session.ask("a replica that is none", &replica);
     session.ask("no topics", &ListOffsetsRequest { replica_id: -1, ..Default::default() });
+    let consumer = ListOffsetsRequest { replica_id: -2, ..listing(&topic.0, &[(0, -1, -1)]) };
+    session.ask("a consumer that debugs", &consumer);
+    for isolation_level in [-1, 2, 7] {
+        let request = ListOffsetsRequest { isolation_level, ..listing(&topic.0, &[(0, -1, -1)]) };
+        session.ask(&format!("isolation level {isolation_level}"), &request);
+    }
+    let mut twice = listing(&topic.0, &[(0, -1, -1)]);
+    twice.topics.extend(listing(&topic.0, &[(7, -1, -1), (0, -1, -1)]).topics);
+    session.ask("a topic twice", &twice);
+    session.ask("no partitions", &listing(&topic.0, &[]));
+    session.ask("an unknown partition twice", &listing(&topic.0, &[(7, -1, -1), (7, -1, -1)]));
+    session.ask("an impossible time of an unknown topic", &listing(&missing, &[(0, -9, -1)]));
+    session.ask("an empty name", &listing(&Str::default(), &[(0, -1, -1)]));
+    session.ask("a long name", &listing(&"n".repeat(250).into(), &[(0, -1, -1)]));
 }
 
 fn leader_epochs(session: &mut Session) {
@@ -78,7 +92,7 @@ fn leader_epochs(session: &mut Session) {
         let topics = vec![OffsetForLeaderTopic { topic: name.clone(), partitions }];
         OffsetForLeaderEpochRequest { replica_id: -1, topics }
     };
-    for epoch in [-1, 0, 1, 100] {
+    for epoch in [-2, -1, 0, 1, 100] {
         session.ask(&format!("epoch {epoch}"), &of(&topic.0, 0, -1, epoch));
         session.ask(&format!("epoch {epoch} when empty"), &of(&topic.0, 1, -1, epoch));
         session.ask(&format!("current epoch {epoch}"), &of(&topic.0, 0, epoch, 0));
@@ -86,6 +100,23 @@ fn leader_epochs(session: &mut Session) {
     let missing = session.name("missing");
     session.ask("unknown topic", &of(&missing, 0, -1, 0));
     session.ask("unknown partition", &of(&topic.0, 9, -1, 0));
+    session.ask("negative partition", &of(&topic.0, -1, -1, 0));
+    session.ask("an empty name", &of(&Str::default(), 0, -1, 0));
+    session.ask("nothing", &OffsetForLeaderEpochRequest { replica_id: -1, topics: vec![] });
+    let mut twice = of(&topic.0, 0, -1, 0);
+    twice.topics[0].partitions.push(OffsetForLeaderPartition {
+        partition: 0,
+        current_leader_epoch: -1,
+        leader_epoch: 9,
+    });
+    session.ask("a partition twice", &twice);
+    let mut topic_twice = of(&topic.0, 0, -1, 0);
+    topic_twice.topics.extend(of(&topic.0, 1, -1, 0).topics);
+    session.ask("a topic twice", &topic_twice);
+    let mut none = of(&topic.0, 0, -1, 0);
+    none.topics[0].partitions.clear();
+    session.ask("no partitions", &none);
+    session.ask("a replica", &OffsetForLeaderEpochRequest { replica_id: 7, ..of(&topic.0, 0, -1, 0) });
 }
 
 fn deletions(session: &mut Session) {
@@ -115,5 +146,20 @@ fn deletions(session: &mut Session) {
     session.ask("unknown topic", &of(&missing, 0, 0));
     session.ask("a compacted topic", &of(&compacted.0, 0, 0));
     session.ask("then", &listing(&topic.0, &[(0, -2, -1)]));
+    session.ask("a negative partition", &of(&topic.0, -1, 0));
+    session.ask("an empty name", &of(&Str::default(), 0, 0));
+    session.ask("an internal topic", &of(&"__consumer_offsets".into(), 0, 0));
+    session.ask("an internal topic that is none", &of(&"__share_group_state".into(), 0, 0));
+    let mut twice = of(&topic.0, 0, 12);
+    twice.topics[0].partitions.push(DeleteRecordsPartition { partition_index: 0, offset: 99 });
+    session.ask("a partition twice", &twice);
+    let mut topic_twice = of(&topic.0, 0, 12);
+    topic_twice.topics.extend(of(&topic.0, 1, 0).topics);
+    session.ask("a topic twice", &topic_twice);
+    let mut none = of(&topic.0, 0, 12);
+    none.topics[0].partitions.clear();
+    session.ask("no partitions", &none);
+    session.ask("without time", &DeleteRecordsRequest { timeout_ms: 0, ..of(&topic.0, 0, 12) });
+    session.ask("with less than no time", &DeleteRecordsRequest { timeout_ms: -1, ..of(&topic.0, 0, 12) });
     session.ask("nothing asked", &DeleteRecordsRequest { timeout_ms: 1000, ..Default::default() });
 }

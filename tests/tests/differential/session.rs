@@ -125,14 +125,7 @@ impl Session {
             println!("{} {label} v{version}: {:?}", R::API_KEY, asked.elapsed());
         }
         let (note, response) = match answer {
-            Ok(frame) => {
-                let (nodes, error) = response_tree(R::API_KEY, version, frame.clone());
-                let end = nodes.last().map_or(0, |node| node.range.end);
-                let rest = frame.len() - end;
-                let fault = error.map(|error| format!("does not read: {error}"));
-                let fault = fault.or_else(|| (rest > 0).then(|| format!("{rest} bytes too many")));
-                (Answer::Fields { nodes, frame: frame.clone(), fault }, decode::<R>(&frame, version))
-            }
+            Ok(frame) => (fields(R::API_KEY, version, &frame), decode::<R>(&frame, version)),
             Err(error) => {
                 self.wire = None;
                 (Answer::Closed(error.kind()), None)
@@ -150,17 +143,51 @@ impl Session {
         decode::<R>(&answer, version).unwrap_or_else(|| panic!("{} does not read", R::API_KEY))
     }
 
-    /// Sends a frame (without its length) as it is, and notes whether anything came back.
+    /// Sends a request that gets no answer.
+    pub fn tell<R: Request>(&mut self, request: &R) {
+        let Some(version) = self.version::<R>() else { return };
+        let Some(frame) = self.frame(request, version) else { return };
+        self.wire().and_then(|wire| wire.send(&frame)).expect("a broker that listens");
+    }
+
+    /// Sends a frame (without its length) as it is, and notes what came back.
     pub fn ask_raw(&mut self, label: &str, frame: &[u8]) {
         let answer = self.exchange(frame);
         let note = match answer {
-            Ok(frame) => Answer::Bytes(frame),
+            Ok(answer) => match spoken(frame) {
+                Some((api, version)) => fields(api, version, &answer),
+                None => Answer::Bytes(answer),
+            },
             Err(error) => {
                 self.wire = None;
                 Answer::Closed(error.kind())
             }
         };
-        self.transcript.note(label, ApiKey::ApiVersions, -1, &note);
+        let (api, version) = spoken(frame).unwrap_or((ApiKey::ApiVersions, -1));
+        self.transcript.note(label, api, version, &note);
+    }
+
+    /// Every API at this session's level; one without as many versions is left out.
+    pub fn apis(&self) -> Vec<(ApiKey, i16)> {
+        let at_level = |(key, range): (&i16, &Range)| {
+            let version = range.min + self.level;
+            Some((ApiKey::from_key(*key)?, version)).filter(|_| version <= range.max)
+        };
+        self.versions.iter().filter_map(at_level).collect()
+    }
+
+    /// A request's header with the null client id, to which a body can be appended.
+    pub fn header(&self, api: ApiKey, version: i16) -> Vec<u8> {
+        let mut header = Vec::new();
+        header.extend(api.key().to_be_bytes());
+        header.extend(version.to_be_bytes());
+        header.extend(1_i32.to_be_bytes());
+        header.extend((-1_i16).to_be_bytes());
+        if api.request_header_version(version) >= 2 {
+            // No tagged fields.
+            header.push(0);
+        }
+        header
     }
 
     fn frame<R: Request>(&mut self, request: &R, version: i16) -> Option<Bytes> {
@@ -174,11 +201,15 @@ impl Session {
     }
 
     fn exchange(&mut self, frame: &[u8]) -> io::Result<Bytes> {
-        if self.wire.is_none() {
-            self.wire = Some(Wire::connect(self.address)?);
-        }
-        let wire = self.wire.as_mut().expect("just connected");
-        wire.ask(frame).map(Bytes::from)
+        self.wire()?.ask(frame).map(Bytes::from)
+    }
+
+    fn wire(&mut self) -> io::Result<&mut Wire> {
+        let wire = match self.wire.take() {
+            Some(wire) => wire,
+            None => Wire::connect(self.address)?,
+        };
+        Ok(self.wire.insert(wire))
     }
 }
 
@@ -271,6 +302,25 @@ impl Session {
             (answer.error_code == 0).then_some(answer.producer_id)
         })
     }
+}
+
+/// An answer as it reads at a version.
+fn fields(api: ApiKey, version: i16, frame: &Bytes) -> Answer {
+    let (nodes, error) = response_tree(api, version, frame.clone());
+    let end = nodes.last().map_or(0, |node| node.range.end);
+    let rest = frame.len() - end;
+    let fault = error.map(|error| format!("does not read: {error}"));
+    let fault = fault.or_else(|| (rest > 0).then(|| format!("{rest} bytes too many")));
+    Answer::Fields { nodes, frame: frame.clone(), fault }
+}
+
+/// API and version that a request frame names, if the codec speaks them. What ApiVersions lists has tests of its own.
+fn spoken(frame: &[u8]) -> Option<(ApiKey, i16)> {
+    let [a, b, c, d, ..] = *frame else { return None };
+    let (api, version) = (ApiKey::from_key(i16::from_be_bytes([a, b]))?, i16::from_be_bytes([c, d]));
+    let known = api.valid_versions()?;
+    let is_spoken = api != ApiKey::ApiVersions && (known.first..=known.last).contains(&version);
+    is_spoken.then_some((api, version))
 }
 
 fn decode<R: Request>(frame: &Bytes, version: i16) -> Option<R::Response> {

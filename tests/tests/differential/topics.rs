@@ -30,6 +30,7 @@ fn create_topics() {
             ("configs", create_with_configs),
             ("existing and duplicates", create_existing_and_duplicates),
             ("validate only", create_validate_only),
+            ("without time", without_time),
         ],
     );
 }
@@ -78,6 +79,30 @@ fn create_with_counts(session: &mut Session) {
         session.ask(label, &create(vec![topic(&name, partitions, replicas)]));
     }
     session.ask("no topics", &create(vec![]));
+    let excessive = session.name("excessive");
+    session.ask("too many partitions", &create(vec![topic(&excessive, 10_001, 1)]));
+    session.ask(
+        "too many partitions in all",
+        &create(vec![topic(&excessive, 6_000, 1), topic(&session.name("more"), 6_000, 1)]),
+    );
+    session.ask("most replicas", &create(vec![topic(&session.name("most"), 1, i16::MAX)]));
+}
+
+/// A controller that has no time to decide says so.
+fn without_time(session: &mut Session) {
+    let (name, late) = (session.topic("grow", 1, &[]).0, session.name("late"));
+    for timeout_ms in [0, -1] {
+        let request = CreateTopicsRequest { timeout_ms, ..create(vec![topic(&late, 1, 1)]) };
+        session.ask(&format!("create within {timeout_ms}"), &request);
+        let topics = vec![CreatePartitionsTopic { name: name.clone(), count: 2, assignments: None }];
+        let request = CreatePartitionsRequest { topics, timeout_ms, validate_only: true };
+        session.ask(&format!("grow within {timeout_ms}"), &request);
+        let names = DeleteTopicsRequest { topic_names: vec![late.clone()], timeout_ms, ..Default::default() };
+        session.ask(&format!("delete by name within {timeout_ms}"), &names);
+        let state = DeleteTopicState { name: Some(late.clone()), topic_id: Uuid::ZERO };
+        let request = DeleteTopicsRequest { topics: vec![state], timeout_ms, ..Default::default() };
+        session.ask(&format!("delete within {timeout_ms}"), &request);
+    }
 }
 
 fn create_with_names(session: &mut Session) {
@@ -90,11 +115,13 @@ fn create_with_names(session: &mut Session) {
         ("a slash", "a/b"),
         ("not ascii", "자리"),
         ("too long", &long),
+        ("just not too long", ""),
         ("two topics that collide", "col.lide"),
     ];
     for (label, name) in cases {
         let name = match label {
             "two topics that collide" => session.name(name),
+            "just not too long" => format!("{:n<249}", session.name("long-")).into(),
             _ => name.into(),
         };
         session.ask(label, &create(vec![topic(&name, 1, 1)]));
@@ -259,6 +286,13 @@ fn delete(session: &mut Session) {
     session.ask("id twice", &of(&[(None, other_id), (None, other_id)]));
     session.ask("by id", &of(&[(None, id)]));
     session.ask("name of the same", &of(&[(Some(&name), Uuid::ZERO)]));
+    session.ask("bad name", &of(&[(Some(&"no spaces".into()), Uuid::ZERO)]));
+    session.ask("empty name", &of(&[(Some(&Str::default()), Uuid::ZERO)]));
+    session.ask("unknown id twice", &of(&[(None, unknown), (None, unknown)]));
+    session.ask("neither, twice", &of(&[(None, Uuid::ZERO), (None, Uuid::ZERO)]));
+    session
+        .ask("id twice and its name", &of(&[(None, other_id), (None, other_id), (Some(&other), Uuid::ZERO)]));
+    session.ask("unknown name twice", &of(&[(Some(&missing), Uuid::ZERO), (Some(&missing), Uuid::ZERO)]));
     session.ask("id and its name", &of(&[(Some(&other), Uuid::ZERO), (None, other_id)]));
 }
 
@@ -291,6 +325,22 @@ fn metadata_topics(session: &mut Session) {
     session.ask("unknown id", &MetadataRequest { topics: by_id(unknown, None), ..plain });
     session.ask("no id", &MetadataRequest { topics: by_id(Uuid::ZERO, None), ..plain });
     session.ask("id and name", &MetadataRequest { topics: by_id(first.1, Some(first.0.clone())), ..plain });
+    session.ask("long name", &MetadataRequest { topics: named(&[&"n".repeat(250).into()]), ..plain });
+    let several = |topics: &[(Uuid, Option<&Str>)]| {
+        let topic =
+            |&(topic_id, name): &(Uuid, Option<&Str>)| MetadataRequestTopic { topic_id, name: name.cloned() };
+        Some(topics.iter().map(topic).collect::<Vec<_>>())
+    };
+    let cases: [(&str, &[(Uuid, Option<&Str>)]); 5] = [
+        ("an id and a name", &[(first.1, None), (Uuid::ZERO, Some(&second.0))]),
+        ("an id twice", &[(first.1, None), (first.1, None)]),
+        ("an id with two names", &[(first.1, Some(&first.0)), (first.1, Some(&second.0))]),
+        ("a known and an unknown id", &[(first.1, None), (unknown, None)]),
+        ("an id and nobody", &[(first.1, None), (Uuid::ZERO, None)]),
+    ];
+    for (label, topics) in cases {
+        session.ask(label, &MetadataRequest { topics: several(topics), ..plain });
+    }
     let operations =
         MetadataRequest { include_topic_authorized_operations: true, topics: named(&[&first.0]), ..plain };
     session.ask("operations of a topic", &operations);
@@ -333,4 +383,13 @@ fn describe(session: &mut Session) {
     session.ask("cursor past the partitions", &of(&[&name, &other], 2, Some((&name, 9))));
     session.ask("cursor at an unknown topic", &of(&[&name, &other], 2, Some((&missing, 0))));
     session.ask("negative cursor", &of(&[&name], 2, Some((&name, -1))));
+    session.ask("negative limit", &of(&[&name, &other], -5, None));
+    session.ask("twice", &of(&[&name, &name], 2000, None));
+    session.ask("empty name", &of(&[&Str::default()], 2000, None));
+    session.ask("long name", &of(&[&"n".repeat(250).into()], 2000, None));
+    session.ask("cursor after a topic", &of(&[&name, &other], 2000, Some((&other, 0))));
+    session.ask("a limit that a topic fills", &of(&[&name, &other], 5, None));
+    session.ask("a limit that both fill", &of(&[&name, &other], 6, None));
+    session.ask("all of this scenario", &of(&[], 100_000, Some((&name, 0))));
+    session.ask("all from a cursor below zero", &of(&[], 100_000, Some((&name, -1))));
 }

@@ -145,7 +145,9 @@ impl Walk<'_> {
             .collect();
         let foreign =
             |key: &&str| key.starts_with("__") || (key.starts_with("d-") && !key.starts_with(self.prefix));
-        if keys.iter().any(foreign) {
+        // The group without a name is everybody's.
+        let nameless = self.api == ApiKey::ListGroups && keys == [""];
+        if nameless || keys.iter().any(foreign) {
             return None;
         }
         let own = keys.iter().map(|key| key.strip_prefix(self.prefix).unwrap_or(key));
@@ -164,14 +166,10 @@ impl Walk<'_> {
                 code.map_or_else(|| value.clone(), |code| code.name().to_owned())
             }
             "TopicId" | "ReplicaDirectoryId" if value != "AAAAAAAAAAAAAAAAAAAAAA" => "<id>".to_owned(),
-            // An empty sentence and none are the same to a client.
-            "ErrorMessage" | "BatchIndexErrorMessage" if value == "\"\"" => "null".to_owned(),
-            "ClusterId"
-            | "MemberId"
-            | "Leader"
-            | "ErrorMessage"
-            | "BatchIndexErrorMessage"
-            | "Documentation" => text("<text>"),
+            "ClusterId" | "MemberId" | "Leader" | "Documentation" => text("<text>"),
+            "ErrorMessage" | "BatchIndexErrorMessage" => without_times(&value.replace(self.prefix, "")),
+            "LogDir" => text("<path>"),
+            "UsableBytes" | "TotalBytes" => "<number>".to_owned(),
             "Port" if value != "-1" => "<port>".to_owned(),
             "ProducerId" | "SessionId" | "LogAppendTimeMs" if !matches!(value.as_str(), "0" | "-1") => {
                 "<number>".to_owned()
@@ -194,6 +192,22 @@ impl Walk<'_> {
             _ => value.replace(self.prefix, ""),
         }
     }
+}
+
+/// A sentence with its long numbers masked: they are times.
+fn without_times(sentence: &str) -> String {
+    const TIME_DIGITS: usize = 12;
+    let mut masked = String::new();
+    let mut rest = sentence;
+    while let Some(start) = rest.find(|letter: char| letter.is_ascii_digit()) {
+        let (before, number) = rest.split_at(start);
+        let end = number.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(number.len());
+        let (number, after) = number.split_at(end);
+        masked.push_str(before);
+        masked.push_str(if number.len() < TIME_DIGITS { number } else { "<time>" });
+        rest = after;
+    }
+    masked + rest
 }
 
 /// The records field without its length prefix and without the torn batch that Apache Kafka sends at the end where

@@ -144,11 +144,11 @@ impl Decoder {
         self.advance(count).map(drop)
     }
 
-    /// So many bytes of UTF-8, as a slice of the frame.
+    /// So many bytes of UTF-8, as a slice of the frame. What is none becomes U+FFFD, as it does in Kafka.
     pub fn str(&mut self, count: usize) -> Result<Str, DecodeError> {
-        let from = self.at;
         let bytes = self.bytes(count)?;
-        Str::from_utf8(bytes).map_err(|_| DecodeError::new(DecodeErrorKind::NotUtf8, from))
+        Ok(Str::from_utf8(bytes.clone())
+            .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into()))
     }
 
     /// The length of what has one: an `i16` (strings) or `i32`, or compact (plus one, zero for null); `None` is null.

@@ -28,8 +28,6 @@ pub enum DecodeErrorKind {
     TooManyElements { count: u64, remaining: usize },
     /// Null where the version does not allow it.
     UnexpectedNull,
-    /// A string that is not UTF-8.
-    NotUtf8,
     /// A string of more bytes than Kafka's 32,767.
     StringTooLong(usize),
     /// A variable-length integer of more than its 5 or 10 bytes.
@@ -131,7 +129,6 @@ impl fmt::Display for DecodeErrorKind {
             }
             Self::UnexpectedNull => f.write_str("null, which this version does not allow"),
             Self::StringTooLong(length) => write!(f, "a string of {length} bytes"),
-            Self::NotUtf8 => f.write_str("a string that is not UTF-8"),
             Self::VarintOverflow => f.write_str("a variable-length integer that does not end"),
             Self::TaggedFieldSize { tag, declared, actual } => {
                 write!(f, "tagged field {tag} declares {declared} bytes and takes {actual}")

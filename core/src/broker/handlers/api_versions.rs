@@ -11,7 +11,7 @@ use super::{Env, Handled, Outcome};
 use crate::broker::api::{SUPPORTED, Supported};
 use crate::broker::request::Request;
 use crate::log::LogStore;
-use crate::metadata::features::{METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES};
+use crate::metadata::features::{KRAFT_VERSION, METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES};
 use crate::metadata::{MetadataVersion, Published};
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
@@ -52,6 +52,13 @@ fn describe(published: &Published, version: i16) -> ApiVersionsResponse {
     let tellable = |min: i16| version >= 4 || min > 0;
     let metadata_version =
         (METADATA_VERSION, MetadataVersion::MINIMUM.level(), MetadataVersion::LATEST.level());
+    // The quorum's own feature is not in the image.
+    let finalized = published
+        .image
+        .features()
+        .iter()
+        .into_iter()
+        .chain([(KRAFT_VERSION.into(), published.kraft_version)]);
     let supported = SUPPORTED_FEATURES.into_iter().chain([metadata_version]);
     ApiVersionsResponse {
         api_keys: SUPPORTED.iter().map(entry).collect(),
@@ -64,11 +71,7 @@ fn describe(published: &Published, version: i16) -> ApiVersionsResponse {
             })
             .collect(),
         finalized_features_epoch: published.offset,
-        finalized_features: published
-            .image
-            .features()
-            .iter()
-            .into_iter()
+        finalized_features: finalized
             .filter(|(_, level)| *level > 0)
             .map(|(name, level)| FinalizedFeatureKey {
                 name,

@@ -1,11 +1,13 @@
 //! DeleteRecords: moves the log start offset up (KIP-107).
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::delete_records_request::DeleteRecordsRequest;
 use ottla_protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
+use ottla_protocol::{ErrorCode, Str};
 
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::cluster_view::is_internal;
@@ -27,27 +29,34 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let asked: DeleteRecordsRequest = request.decode(body)?;
     let mut join = Join { response: DeleteRecordsResponse::default(), places: Places::default(), waiting: 0 };
     let mut fan_out = FanOut::over(env.shards);
-    for (at, topic) in asked.topics.iter().enumerate() {
-        let mut answers = Vec::with_capacity(topic.partitions.len());
-        for (place, asked) in topic.partitions.iter().enumerate() {
+    // A partition that is named twice counts once, as it was said last.
+    let mut places: BTreeMap<&Str, usize> = BTreeMap::new();
+    let mut wanted: Vec<BTreeMap<i32, i64>> = Vec::new();
+    for topic in asked.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
+        let next = wanted.len();
+        let at = *places.entry(&topic.name).or_insert(next);
+        if at == next {
+            wanted.push(BTreeMap::new());
+            let name = topic.name.clone();
+            join.response.topics.push(DeleteRecordsTopicResult { name, partitions: Vec::new() });
+        }
+        let offsets = topic.partitions.iter().map(|partition| (partition.partition_index, partition.offset));
+        wanted.get_mut(at).into_iter().for_each(|wanted| wanted.extend(offsets.clone()));
+    }
+    for (at, (topic, offsets)) in join.response.topics.iter_mut().zip(wanted).enumerate() {
+        for (place, (partition_index, offset)) in offsets.into_iter().enumerate() {
             let index = join.places.add(at, place);
-            let mut answer = DeleteRecordsPartitionResult {
-                partition_index: asked.partition_index,
-                low_watermark: -1,
-                error_code: 0,
-            };
-            let found = led_here(env.image(), env.config, &topic.name, asked.partition_index);
+            let mut answer =
+                DeleteRecordsPartitionResult { partition_index, low_watermark: -1, error_code: 0 };
+            let found = led_here(env.image(), env.config, &topic.name, partition_index);
             let allowed =
                 if is_internal(&topic.name) { Err(ErrorCode::InvalidTopicException) } else { Ok(()) };
             match found.and_then(|partition| allowed.map(|()| partition)) {
-                Ok(partition) => {
-                    fan_out.add(partition, DeleteRecordsPart { index, partition, offset: asked.offset });
-                }
+                Ok(partition) => fan_out.add(partition, DeleteRecordsPart { index, partition, offset }),
                 Err(error) => answer.error_code = error.code(),
             }
-            answers.push(answer);
+            topic.partitions.push(answer);
         }
-        join.response.topics.push(DeleteRecordsTopicResult { name: topic.name.clone(), partitions: answers });
     }
     join.waiting = fan_out.len();
     if fan_out.is_empty() {

@@ -12,22 +12,23 @@ use crate::broker::request::Request;
 use crate::log::LogStore;
 
 const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: DescribeClusterRequest = request.decode(body)?;
     let image = env.image();
     if asked.endpoint_type != BROKERS {
         let (error, message) = match asked.endpoint_type {
-            2 => (
+            CONTROLLERS => (
                 ErrorCode::MismatchedEndpointType,
-                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER",
+                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER".into(),
             ),
-            _ => (ErrorCode::UnsupportedEndpointType, "Unsupported endpoint type"),
+            other => (ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {other}").into()),
         };
+        // Its endpoint type stays that of the protocol's default, whatever was asked.
         let response = DescribeClusterResponse {
             error_code: error.code(),
-            error_message: Some(message.into()),
-            endpoint_type: asked.endpoint_type,
+            error_message: Some(message),
             ..DescribeClusterResponse::default()
         };
         return Ok(Outcome::Reply(request.respond(&response, [])));

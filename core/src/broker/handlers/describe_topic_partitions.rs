@@ -19,11 +19,17 @@ use crate::metadata::PartitionRegistration;
 /// `max.request.partition.size.limit` bounds what a client may ask for.
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: DescribeTopicPartitionsRequest = request.decode(body)?;
+    if !is_valid(&asked) {
+        return Ok(Outcome::Reply(request.respond(&refuse(&asked, ErrorCode::InvalidRequest), [])));
+    }
+    // Kafka falls over an empty name where it would tell what may be done with the topic.
+    let from = asked.cursor.as_ref().map_or("", |cursor| &cursor.topic_name);
+    if from.is_empty() && asked.topics.iter().any(|topic| topic.name.is_empty()) {
+        let refused = refuse(&asked, ErrorCode::UnknownServerError);
+        return Ok(Outcome::Reply(request.respond(&refused, [])));
+    }
     let limit = asked.response_partition_limit.min(env.config.max_request_partition_size_limit);
     let cursor = asked.cursor.as_ref();
-    if limit <= 0 || cursor.is_some_and(|cursor| cursor.partition_index < 0) {
-        return Err("DescribeTopicPartitions with a limit or cursor below zero".into());
-    }
     let image = env.image();
     let fetch_all = asked.topics.is_empty();
     let mut names: Vec<Str> = if fetch_all {
@@ -34,7 +40,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     names.sort_unstable();
     names.dedup();
     names.retain(|name| cursor.is_none_or(|cursor| *name >= cursor.topic_name));
-    let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
+    // One partition at least.
+    let mut left = usize::try_from(limit).unwrap_or(0).max(1);
     let mut response = DescribeTopicPartitionsResponse::default();
     for name in names {
         if left == 0 {
@@ -51,6 +58,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
                 error_code: error.code(),
                 is_internal: is_internal(&name),
                 name: Some(name),
+                topic_authorized_operations: TOPIC_OPERATIONS,
                 ..Default::default()
             });
             continue;
@@ -89,4 +97,21 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         }
     }
     Ok(Outcome::Reply(request.respond(&response, [])))
+}
+
+/// A cursor stands at a partition of a topic that is asked for.
+fn is_valid(asked: &DescribeTopicPartitionsRequest) -> bool {
+    asked.cursor.as_ref().is_none_or(|cursor| {
+        let named = asked.topics.iter().any(|topic| topic.name == cursor.topic_name);
+        cursor.partition_index >= 0 && (named || asked.topics.is_empty())
+    })
+}
+
+fn refuse(asked: &DescribeTopicPartitionsRequest, error: ErrorCode) -> DescribeTopicPartitionsResponse {
+    let topics = asked.topics.iter().map(|topic| DescribeTopicPartitionsResponseTopic {
+        error_code: error.code(),
+        name: Some(topic.name.clone()),
+        ..Default::default()
+    });
+    DescribeTopicPartitionsResponse { topics: topics.collect(), ..Default::default() }
 }

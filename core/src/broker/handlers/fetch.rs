@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use ottla_protocol::messages::fetch_request::FetchRequest;
+use ottla_protocol::messages::fetch_request::{FetchRequest, FetchTopic};
 use ottla_protocol::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, PartitionData,
 };
 use ottla_protocol::{ErrorCode, Records};
 
 use super::{Env, Handled, Outcome, Pending, Resume};
-use crate::broker::data::{DataRequest, DataResponse, Fetched, Isolation, ReadError, Readable, WatchPart};
+use crate::broker::data::{DataRequest, DataResponse, Fetched, Isolation, Readable, WatchPart};
 use crate::broker::fan_out::{FanOut, led_here, led_here_by_id};
 use crate::broker::fetch_sessions::{Resolved, Wanted};
 use crate::broker::request::Request;
@@ -37,8 +37,8 @@ pub struct Join<S: LogStore> {
 #[derive(Clone, Debug)]
 struct PartState<S: LogStore> {
     id: Option<TopicIdPartition>,
-    seen: Option<Result<Readable, ReadError>>,
-    read: Option<Result<Fetched<S>, ReadError>>,
+    seen: Option<Result<Readable, ErrorCode>>,
+    read: Option<Result<Fetched<S>, ErrorCode>>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,12 +54,21 @@ enum Phase {
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: FetchRequest = request.decode(body)?;
     let now = env.cx.now.monotonic;
-    let resolved = match env.sessions.resolve(now, &asked, request.version) {
+    let mut resolved = match env.sessions.resolve(now, &asked, request.version) {
         Ok(resolved) => resolved,
         Err(error) => {
             let response = FetchResponse { error_code: error.code(), ..FetchResponse::default() };
             return Ok(Outcome::Reply(request.respond(&response, [])));
         }
+    };
+    // A limit of the request that is below zero meets the first partition.
+    if let Some(first) = resolved.wanted.first_mut().filter(|_| asked.max_bytes < 0) {
+        first.max_bytes = asked.max_bytes;
+    }
+    let isolation = match asked.isolation_level {
+        0 => Isolation::ReadUncommitted,
+        1 => Isolation::ReadCommitted,
+        _ => return Ok(Outcome::Reply(request.respond(&fail(&asked, request.version), []))),
     };
     let locate = |wanted: &Wanted| match request.version {
         13.. => led_here_by_id(env.image(), env.config, wanted.topic_id, wanted.partition),
@@ -70,18 +79,14 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         .iter()
         .map(|wanted| match locate(wanted) {
             Ok(id) => PartState { id: Some(id), seen: None, read: None },
-            Err(error) => PartState { id: None, seen: None, read: Some(Err(error.into())) },
+            Err(error) => PartState { id: None, seen: None, read: Some(Err(error)) },
         })
         .collect();
     let refused = parts.iter().any(|part| part.read.is_some());
     let max_bytes = asked.max_bytes.min(env.config.fetch_max_bytes).max(0);
     let mut join = Join {
         resolved,
-        isolation: if asked.isolation_level == 1 {
-            Isolation::ReadCommitted
-        } else {
-            Isolation::ReadUncommitted
-        },
+        isolation,
         // An error is answered at once.
         min_bytes: if refused { 0 } else { u64::try_from(asked.min_bytes.min(max_bytes)).unwrap_or(0) },
         max_bytes: u64::try_from(max_bytes).unwrap_or(0),
@@ -99,7 +104,6 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         return Ok(join.finish(env, request));
     }
     let token = env.token(request);
-    let isolation = join.isolation;
     let mut shards = BTreeSet::new();
     for (shard, parts) in fan_out.into_parts() {
         shards.insert(shard);
@@ -154,7 +158,7 @@ impl<S: LogStore> Join<S> {
             fetch_offset: wanted.fetch_offset,
             current_leader_epoch: wanted.current_leader_epoch,
             last_fetched_epoch: wanted.last_fetched_epoch,
-            max_bytes: u64::try_from(wanted.max_bytes).unwrap_or(0),
+            max_bytes: i64::from(wanted.max_bytes),
         })
     }
 
@@ -263,7 +267,7 @@ impl<S: LogStore> Join<S> {
         mut self,
         env: &mut Env<'_, '_, S>,
         request: &Request,
-        read: Vec<(usize, Result<Fetched<S>, ReadError>)>,
+        read: Vec<(usize, Result<Fetched<S>, ErrorCode>)>,
     ) -> Outcome<S> {
         let mut bytes = 0_u64;
         for (index, read) in read {
@@ -297,7 +301,7 @@ impl<S: LogStore> Join<S> {
         let mut slices = Vec::new();
         let mut with_records = Vec::with_capacity(parts.len());
         for (index, (part, wanted)) in parts.into_iter().zip(&resolved.wanted).enumerate() {
-            let read = part.read.unwrap_or_else(|| Err(ErrorCode::NotLeaderOrFollower.into()));
+            let read = part.read.unwrap_or_else(|| Err(ErrorCode::NotLeaderOrFollower));
             let bounds = match &read {
                 Ok(fetched) => Some(fetched.bounds),
                 Err(_) => None,
@@ -311,7 +315,7 @@ impl<S: LogStore> Join<S> {
             if !env.sessions.answers(&resolved, index, bounds, has_news) {
                 continue;
             }
-            let data = partition_data(wanted.partition, read, &mut slices);
+            let data = partition_data(wanted.partition, part.id.is_some(), read, &mut slices);
             let topics = &mut response.responses;
             match topics.last_mut() {
                 Some(last) if last.topic == wanted.topic && last.topic_id == wanted.topic_id => {
@@ -329,9 +333,11 @@ impl<S: LogStore> Join<S> {
     }
 }
 
+/// `asked`: the answer is the replica's own.
 fn partition_data<S: LogStore>(
     partition_index: i32,
-    read: Result<Fetched<S>, ReadError>,
+    asked: bool,
+    read: Result<Fetched<S>, ErrorCode>,
     slices: &mut Vec<S::Slice>,
 ) -> PartitionData {
     let data = PartitionData { partition_index, ..PartitionData::default() };
@@ -355,14 +361,42 @@ fn partition_data<S: LogStore>(
                 ..data
             }
         }
-        Err(ReadError { code, bounds }) => PartitionData {
+        // Kafka lists no aborted transactions where the replica refused, and an empty list where nobody was asked.
+        Err(code) => PartitionData {
             error_code: code.code(),
-            high_watermark: bounds.map_or(-1, |bounds| bounds.high_watermark),
-            last_stable_offset: bounds.map_or(-1, |bounds| bounds.last_stable_offset),
-            log_start_offset: bounds.map_or(-1, |bounds| bounds.log_start_offset),
-            aborted_transactions: Some(Vec::new()),
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            aborted_transactions: (!asked).then(Vec::new),
             records: Records::Bytes(Bytes::new()),
             ..data
         },
+    }
+}
+
+/// A request that asks for what there is not, as Kafka answers where it falls over: up to version 12 in each partition.
+fn fail(asked: &FetchRequest, version: i16) -> FetchResponse {
+    let error_code = ErrorCode::UnknownServerError.code();
+    let refused = |topic: &FetchTopic| FetchableTopicResponse {
+        topic: topic.topic.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|partition| PartitionData {
+                partition_index: partition.partition,
+                error_code,
+                high_watermark: -1,
+                records: Records::Bytes(Bytes::new()),
+                aborted_transactions: Some(Vec::new()),
+                ..PartitionData::default()
+            })
+            .collect(),
+    };
+    FetchResponse {
+        error_code,
+        session_id: asked.session_id,
+        responses: if version < 13 { asked.topics.iter().map(refused).collect() } else { Vec::new() },
+        ..FetchResponse::default()
     }
 }

@@ -50,7 +50,7 @@ fn find<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, key_type: i8, 
         GROUP => {}
         // Neither transactions nor share groups are built, and neither feature is finalized.
         TRANSACTION => return refuse(ErrorCode::TransactionalIdAuthorizationFailed, None),
-        SHARE if request.version >= 6 => return refuse(ErrorCode::InvalidRequest, None),
+        SHARE if request.version >= 4 => return refuse(ErrorCode::InvalidRequest, Some(Str::default())),
         _ => return refuse(ErrorCode::InvalidRequest, None),
     }
     let Some(topic) = env.image().topic(OFFSETS_TOPIC) else {

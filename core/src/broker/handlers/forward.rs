@@ -38,6 +38,9 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         }
         other => return Err(format!("{} is advertised and has no handler", other.name())),
     };
+    if asked.is_late() {
+        return resume(request, asked.refusal(ErrorCode::RequestTimedOut));
+    }
     env.cx.effects.tell(Message::Controller(ControllerEvent::Request {
         token: env.token(request),
         context: request.context.clone(),
@@ -78,7 +81,12 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
         ControllerResponse::IncrementalAlterConfigs(answer) => request.respond(&answer, []),
         ControllerResponse::AlterConfigs(answer) => request.respond(&answer, []),
         ControllerResponse::UpdateFeatures(answer) => request.respond(&answer, []),
-        ControllerResponse::ElectLeaders(answer) => request.respond(&answer, []),
+        ControllerResponse::ElectLeaders(mut answer) => {
+            if request.version < 1 {
+                answer.error_code = 0;
+            }
+            request.respond(&answer, [])
+        }
         ControllerResponse::AlterPartitionReassignments(answer) => request.respond(&answer, []),
         ControllerResponse::ListPartitionReassignments(answer) => request.respond(&answer, []),
         ControllerResponse::DescribeQuorum(answer) => {

@@ -1,6 +1,6 @@
 //! The classic group APIs: each group's part to its coordinator, and the parts of the answer put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use ottla_protocol::messages::delete_groups_request::DeleteGroupsRequest;
@@ -28,20 +28,25 @@ pub enum Join {
     Whole,
     /// Of an OffsetCommit: what the broker refused itself.
     Commit(group_offsets::CommitJoin),
+    /// Of an OffsetDelete: likewise.
+    OffsetDelete(group_offsets::DeleteJoin),
     /// Of an OffsetFetch.
     Fetch {
         asked: Vec<OffsetFetchRequestGroup>,
         refused: group_offsets::Refused,
-        answers: BTreeMap<Str, OffsetFetchResponseGroup>,
+        answers: ByGroup<OffsetFetchResponseGroup>,
         waiting: usize,
     },
     /// Of a DescribeGroups.
-    Describe { asked: Vec<Str>, answers: BTreeMap<Str, DescribedGroup>, waiting: usize, operations: bool },
+    Describe { asked: Vec<Str>, answers: ByGroup<DescribedGroup>, waiting: usize, operations: bool },
     /// Of a ListGroups.
     List { answer: ListGroupsResponse, waiting: usize },
     /// Of a DeleteGroups.
     Delete { answers: Vec<DeletableGroupResult>, waiting: usize },
 }
+
+/// Answers by group, in their order: a group that is named twice is answered twice.
+type ByGroup<T> = BTreeMap<Str, VecDeque<T>>;
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let version = request.version;
@@ -69,10 +74,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             let asked: ottla_protocol::messages::LeaveGroupRequest = request.decode(body)?;
             whole(env, request, &asked.group_id.clone(), GroupRequest::LeaveGroup { version, request: asked })
         }
-        ApiKey::OffsetDelete => {
-            let asked: ottla_protocol::messages::OffsetDeleteRequest = request.decode(body)?;
-            whole(env, request, &asked.group_id.clone(), GroupRequest::OffsetDelete(asked))
-        }
+        ApiKey::OffsetDelete => group_offsets::delete(env, request, body),
         ApiKey::OffsetCommit => group_offsets::commit(env, request, body),
         ApiKey::OffsetFetch => {
             let asked: OffsetFetchRequest = request.decode(body)?;
@@ -87,7 +89,9 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             Ok(ask_all(env, request, parts, |groups| GroupRequest::DescribeGroups { version, groups }, join))
         }
         ApiKey::DeleteGroups => {
-            let asked: DeleteGroupsRequest = request.decode(body)?;
+            let mut asked: DeleteGroupsRequest = request.decode(body)?;
+            let mut seen = BTreeSet::new();
+            asked.groups_names.retain(|group| seen.insert(group.clone()));
             let (parts, _) = by_coordinator(env, asked.groups_names);
             let join = Join::Delete { answers: Vec::new(), waiting: parts.len() };
             Ok(ask_all(env, request, parts, |groups| GroupRequest::DeleteGroups { groups }, join))
@@ -136,6 +140,7 @@ pub(super) fn ask<S: LogStore>(
             None
         }
         // Without an offsets topic there are no groups, and this broker is no coordinator of any.
+        Some((_, false)) | None if asked.has_no_group_id() => Some(asked.refusal(ErrorCode::InvalidGroupId)),
         Some((_, false)) | None => Some(asked.refusal(ErrorCode::NotCoordinator)),
     }
 }
@@ -199,11 +204,17 @@ pub fn resume<S: LogStore>(
     env: &mut Env<'_, '_, S>,
     request: &Request,
     mut join: Join,
-    response: GroupResponse,
+    mut response: GroupResponse,
 ) -> Handled<S> {
-    let _ = env;
-    if let Join::Commit(commit) = join {
-        return Ok(commit.finish(request, response));
+    join = match join {
+        Join::Commit(commit) => return Ok(commit.finish(request, response)),
+        Join::OffsetDelete(delete) => return Ok(delete.finish(request, response)),
+        other => other,
+    };
+    if let GroupResponse::OffsetFetch(group) = &mut response
+        && request.version >= group_offsets::TOPIC_ID_VERSION
+    {
+        group_offsets::add_topic_ids(env, group);
     }
     if !matches!(join, Join::Whole) {
         join.take(response);
@@ -214,8 +225,6 @@ pub fn resume<S: LogStore>(
         GroupResponse::SyncGroup(answer) => request.respond(&answer, []),
         GroupResponse::Heartbeat(answer) => request.respond(&answer, []),
         GroupResponse::LeaveGroup(answer) => request.respond(&answer, []),
-        GroupResponse::OffsetCommit(answer) => request.respond(&answer, []),
-        GroupResponse::OffsetDelete(answer) => request.respond(&answer, []),
         other => return Err(format!("{} was answered with {other:?}", request.api.name())),
     }))
 }
@@ -226,11 +235,13 @@ impl Join {
         match (self, response) {
             (Self::Fetch { answers, waiting, .. }, GroupResponse::OffsetFetch(answer)) => {
                 *waiting = waiting.saturating_sub(1);
-                answers.insert(answer.group_id.clone(), answer);
+                answers.entry(answer.group_id.clone()).or_default().push_back(answer);
             }
             (Self::Describe { answers, waiting, .. }, GroupResponse::DescribeGroups(described)) => {
                 *waiting = waiting.saturating_sub(1);
-                answers.extend(described.into_iter().map(|group| (group.group_id.clone(), group)));
+                for group in described {
+                    answers.entry(group.group_id.clone()).or_default().push_back(group);
+                }
             }
             (Self::List { answer, waiting }, GroupResponse::ListGroups(part)) => {
                 *waiting = waiting.saturating_sub(1);
@@ -250,7 +261,7 @@ impl Join {
     fn reply_or_wait<S: LogStore>(self, request: &Request) -> Outcome<S> {
         match self {
             Self::Fetch { asked, refused, mut answers, waiting: 0 } => {
-                let groups = asked.iter().filter_map(|group| answers.remove(&group.group_id));
+                let groups = asked.iter().filter_map(|group| answers.get_mut(&group.group_id)?.pop_front());
                 let groups = refused.put_back(groups.collect());
                 Outcome::Reply(
                     request.respond(&offset_fetch::response_of(groups, &asked, request.version), []),
@@ -258,7 +269,7 @@ impl Join {
             }
             Self::Describe { asked, mut answers, waiting: 0, operations } => {
                 let mut groups: Vec<DescribedGroup> =
-                    asked.iter().filter_map(|group| answers.remove(group)).collect();
+                    asked.iter().filter_map(|group| answers.get_mut(group)?.pop_front()).collect();
                 for group in groups.iter_mut().filter(|group| operations && group.error_code == 0) {
                     group.authorized_operations = GROUP_OPERATIONS;
                 }

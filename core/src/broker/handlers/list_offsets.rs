@@ -1,11 +1,13 @@
 //! ListOffsets: offsets by timestamp, or by one of Kafka's negative names.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use ottla_protocol::ErrorCode;
-use ottla_protocol::messages::list_offsets_request::ListOffsetsRequest;
+use ottla_protocol::messages::list_offsets_request::{ListOffsetsRequest, ListOffsetsTopic};
 use ottla_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
 };
+use ottla_protocol::{ErrorCode, Str};
 
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::data::{DataRequest, Isolation, ListOffsetsPart, ListedOffset};
@@ -28,15 +30,35 @@ pub struct Join {
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: ListOffsetsRequest = request.decode(body)?;
     let mut join = Join { response: ListOffsetsResponse::default(), places: Places::default(), waiting: 0 };
+    let isolation = match asked.isolation_level {
+        0 => Isolation::ReadUncommitted,
+        1 => Isolation::ReadCommitted,
+        _ => return Ok(Outcome::Reply(request.respond(&fail(&asked), []))),
+    };
     let mut fan_out = FanOut::over(env.shards);
-    for (at, topic) in asked.topics.iter().enumerate() {
-        let mut answers = Vec::with_capacity(topic.partitions.len());
-        for (place, partition) in topic.partitions.iter().enumerate() {
-            let index = join.places.add(at, place);
-            let repeated =
-                topic.partitions.iter().filter(|p| p.partition_index == partition.partition_index).count()
-                    > 1;
-            let found = if repeated {
+    let mut topics: BTreeMap<&Str, usize> = BTreeMap::new();
+    // Places of partitions, and whether they were named before: such are refused, once.
+    let mut named: BTreeMap<(usize, i32), bool> = BTreeMap::new();
+    for topic in asked.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
+        let next = topics.len();
+        let at = *topics.entry(&topic.name).or_insert(next);
+        for partition in &topic.partitions {
+            named.entry((at, partition.partition_index)).and_modify(|again| *again = true).or_insert(false);
+        }
+    }
+    for topic in &asked.topics {
+        let Some(&at) = topics.get(&topic.name) else { continue };
+        if at == join.response.topics.len() {
+            let name = topic.name.clone();
+            join.response.topics.push(ListOffsetsTopicResponse { name, partitions: Vec::new() });
+        }
+        let Some(answers) = join.response.topics.get_mut(at).map(|topic| &mut topic.partitions) else {
+            continue;
+        };
+        for partition in &topic.partitions {
+            let Some(again) = named.remove(&(at, partition.partition_index)) else { continue };
+            let index = join.places.add(at, answers.len());
+            let found = if again {
                 Err(ErrorCode::InvalidRequest)
             } else {
                 known_name(partition.timestamp, request.version)
@@ -60,21 +82,37 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             }
             answers.push(answer);
         }
-        let name = topic.name.clone();
-        join.response.topics.push(ListOffsetsTopicResponse { name, partitions: answers });
     }
     join.waiting = fan_out.len();
     if fan_out.is_empty() {
         return Ok(Outcome::Reply(request.respond(&join.response, [])));
     }
-    let isolation =
-        if asked.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
     let token = env.token(request);
     for (shard, parts) in fan_out.into_parts() {
         let request = DataRequest::ListOffsets { parts, isolation };
         env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
     }
     Ok(Outcome::Wait(Box::new(Pending::ListOffsets(join))))
+}
+
+/// An isolation level that there is not: Kafka falls over it.
+fn fail(asked: &ListOffsetsRequest) -> ListOffsetsResponse {
+    let refused = |topic: &ListOffsetsTopic| ListOffsetsTopicResponse {
+        name: topic.name.clone(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|partition| ListOffsetsPartitionResponse {
+                partition_index: partition.partition_index,
+                error_code: ErrorCode::UnknownServerError.code(),
+                ..ListOffsetsPartitionResponse::default()
+            })
+            .collect(),
+    };
+    ListOffsetsResponse {
+        topics: asked.topics.iter().map(refused).collect(),
+        ..ListOffsetsResponse::default()
+    }
 }
 
 fn known_name(timestamp: i64, version: i16) -> Result<(), ErrorCode> {

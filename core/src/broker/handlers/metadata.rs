@@ -1,10 +1,12 @@
 //! Metadata: brokers, topics and who leads what; creates topics on demand where that is configured.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use ottla_protocol::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
-use ottla_protocol::messages::metadata_request::MetadataRequest;
+use ottla_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use ottla_protocol::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -37,25 +39,17 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         _ if all => env.image().topics_by_name().map(|topic| describe(env.image(), topic, request)).collect(),
         None => Vec::new(),
         Some(topics) => {
-            let by_id = version >= 10 && topics.iter().any(|topic| topic.topic_id != Uuid::ZERO);
-            if version >= 10 && topics.iter().any(|topic| topic.topic_id != Uuid::ZERO && version < 12) {
-                return Err(format!("Metadata v{version} names topics by id"));
+            if let Some(error) = refusal(&topics, version) {
+                return Ok(Outcome::Reply(request.respond(&refuse(topics, error, version), [])));
             }
-            if topics
-                .iter()
-                .any(|topic| topic.name.is_none() && (version < 12 || topic.topic_id == Uuid::ZERO))
-            {
-                return Err(format!("Metadata v{version} with a topic without a name"));
-            }
-            let mut named: Vec<_> = Vec::new();
-            for topic in topics {
-                let duplicate = |seen: &ottla_protocol::messages::metadata_request::MetadataRequestTopic| {
-                    seen.topic_id == topic.topic_id && seen.name == topic.name
-                };
-                if !named.iter().any(duplicate) {
-                    named.push(topic);
-                }
-            }
+            let by_id = topics.iter().any(|topic| topic.topic_id != Uuid::ZERO);
+            // Beside ids, names are not looked at; what is named twice is described once.
+            let mut seen: BTreeSet<(Uuid, Option<Str>)> = BTreeSet::new();
+            let mut named = topics;
+            named.retain(|topic| match by_id {
+                true => topic.topic_id != Uuid::ZERO && seen.insert((topic.topic_id, None)),
+                false => seen.insert((Uuid::ZERO, topic.name.clone())),
+            });
             let mut answers = Vec::with_capacity(named.len());
             for topic in named {
                 if by_id {
@@ -110,6 +104,32 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         }
     }
     Ok(Outcome::Reply(request.respond(&response, [])))
+}
+
+/// Ids came with version 10 and count from version 12; somebody must be named.
+fn refusal(topics: &[MetadataRequestTopic], version: i16) -> Option<ErrorCode> {
+    let nobody = |topic: &MetadataRequestTopic| topic.name.is_none();
+    let by_id = |topic: &MetadataRequestTopic| topic.topic_id != Uuid::ZERO;
+    if version < 12 && topics.iter().any(|topic| nobody(topic) || by_id(topic)) {
+        return Some(ErrorCode::InvalidRequest);
+    }
+    // Kafka falls over a name that is null.
+    (topics.iter().any(nobody) && !topics.iter().any(by_id)).then_some(ErrorCode::UnknownServerError)
+}
+
+fn refuse(topics: Vec<MetadataRequestTopic>, error: ErrorCode, version: i16) -> MetadataResponse {
+    let topics = topics.into_iter().map(|topic| MetadataResponseTopic {
+        error_code: error.code(),
+        name: Some(topic.name.unwrap_or_default()),
+        topic_id: topic.topic_id,
+        ..Default::default()
+    });
+    MetadataResponse {
+        cluster_id: None,
+        topics: topics.collect(),
+        error_code: if version >= 13 { error.code() } else { 0 },
+        ..MetadataResponse::default()
+    }
 }
 
 fn describe(image: &MetadataImage, topic: &TopicImage, request: &Request) -> MetadataResponseTopic {

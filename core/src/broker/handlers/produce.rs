@@ -1,18 +1,33 @@
 //! Produce: appends batches (KIP-98, 467, 516, 951).
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use ottla_protocol::messages::produce_request::ProduceRequest;
+use ottla_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest};
 use ottla_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
-use ottla_protocol::{ErrorCode, Records};
+use ottla_protocol::{ErrorCode, Records, Str, Uuid};
 
 use super::{Env, Handled, Outcome, Pending};
+use crate::broker::cluster_view::is_internal;
 use crate::broker::data::{DataRequest, ProduceError, ProducePart, Produced};
 use crate::broker::fan_out::{FanOut, Places, led_here, led_here_by_id};
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
+use crate::controller::ApiError;
+use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
+use crate::record::{CompressionType, MAGIC_V2, entries};
+
+/// From here on topics are named by id (KIP-516).
+const TOPIC_ID_VERSION: i16 = 13;
+/// The first version that may carry zstd (KIP-110).
+const PRODUCE_VERSION_ZSTD: i16 = 7;
+/// A batch that is shorter has no producer id.
+const PRODUCER_ID_END: usize = 51;
+/// The client id of those who may write to internal topics.
+const ADMIN_CLIENT: &str = "__admin_client";
 
 /// The answer so far.
 #[derive(Clone, Debug)]
@@ -23,6 +38,16 @@ pub struct Join {
     acks: i16,
 }
 
+/// A partition of the request: where it is and what it gets, or why not.
+type Decided = Result<(TopicIdPartition, Bytes), ErrorCode>;
+
+/// Where the answer for a topic, and for each of its partitions, stands. What is named twice is answered once.
+#[derive(Debug, Default)]
+struct Slots {
+    topics: BTreeMap<(Str, Uuid), usize>,
+    partitions: BTreeMap<(usize, i32), usize>,
+}
+
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     if request.version < 3 {
         return Err(format!(
@@ -31,47 +56,52 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ));
     }
     let asked: ProduceRequest = request.decode(body)?;
-    let refusal = refuse_whole(&asked);
-    let mut join = Join {
-        response: ProduceResponse::default(),
-        places: Places::default(),
-        waiting: 0,
-        acks: asked.acks,
-    };
-    let mut fan_out = FanOut::over(env.shards);
-    for (at, topic) in asked.topic_data.into_iter().enumerate() {
-        let mut answers = Vec::with_capacity(topic.partition_data.len());
-        for (place, partition) in topic.partition_data.into_iter().enumerate() {
-            let index = join.places.add(at, place);
-            let id = match refusal {
-                Some(error) => Err(error),
-                None if request.version >= 13 => {
-                    led_here_by_id(env.image(), env.config, topic.topic_id, partition.index)
-                }
-                None => led_here(env.image(), env.config, &topic.name, partition.index),
-            };
-            let mut answer = PartitionProduceResponse { index: partition.index, ..Default::default() };
-            match (id, partition.records) {
-                (Ok(id), Records::Bytes(records)) if !records.is_empty() => {
-                    fan_out.add(id, ProducePart { index, partition: id, records });
-                }
-                (Ok(_), _) => refuse(&mut answer, ProduceError::of(ErrorCode::InvalidRecord)),
-                (Err(error), _) => refuse(&mut answer, ProduceError::of(error)),
-            }
-            answers.push(answer);
+    let acks = asked.acks;
+    let refused = refuse_whole(&asked, request.version).err();
+    let mut slots = Slots::default();
+    let mut response = ProduceResponse::default();
+    let mut decided: Vec<Vec<Decided>> = Vec::with_capacity(asked.topic_data.len());
+    for topic in asked.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
+        let at = slots.topic(&mut response, &topic.name, topic.topic_id);
+        if at == decided.len() {
+            decided.push(Vec::with_capacity(topic.partition_data.len()));
         }
-        join.response.responses.push(TopicProduceResponse {
-            name: topic.name,
-            topic_id: topic.topic_id,
-            partition_responses: answers,
-        });
+        let (Some(answer), Some(decided)) = (response.responses.get_mut(at), decided.get_mut(at)) else {
+            continue;
+        };
+        for PartitionProduceData { index, records } in topic.partition_data {
+            let decision = match &refused {
+                Some(refused) => Err(refused.code),
+                None => decide(env, request, acks, (&topic.name, topic.topic_id, index), records),
+            };
+            match decided.get_mut(slots.partition(answer, at, index)) {
+                Some(again) => *again = decision,
+                None => decided.push(decision),
+            }
+        }
+    }
+    let mut join = Join { response, places: Places::default(), waiting: 0, acks };
+    let mut fan_out = FanOut::over(env.shards);
+    for (at, partitions) in decided.into_iter().enumerate() {
+        let topic = join.response.responses.get_mut(at);
+        let answers = topic.into_iter().flat_map(|topic| &mut topic.partition_responses);
+        for (place, (answer, decision)) in answers.zip(partitions).enumerate() {
+            let index = join.places.add(at, place);
+            match decision {
+                Ok((id, records)) => fan_out.add(id, ProducePart { index, partition: id, records }),
+                Err(code) => {
+                    let message = refused.as_ref().and_then(|refused| refused.message.clone());
+                    refuse(answer, ProduceError { message, ..ProduceError::of(code) });
+                }
+            }
+        }
     }
     join.waiting = fan_out.len();
     if fan_out.is_empty() {
         return finish(request, &join);
     }
     let token = env.token(request);
-    let (version, acks) = (request.version, join.acks);
+    let version = request.version;
     for (shard, parts) in fan_out.into_parts() {
         let request = DataRequest::Produce { version, acks, parts };
         env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
@@ -79,13 +109,90 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     Ok(Outcome::Wait(Box::new(Pending::Produce(join))))
 }
 
-/// What is wrong with a request as a whole.
-fn refuse_whole(asked: &ProduceRequest) -> Option<ErrorCode> {
-    if !(-1..=1).contains(&asked.acks) {
-        return Some(ErrorCode::InvalidRequiredAcks);
+impl Slots {
+    fn topic(&mut self, response: &mut ProduceResponse, name: &Str, topic_id: Uuid) -> usize {
+        *self.topics.entry((name.clone(), topic_id)).or_insert_with(|| {
+            let name = name.clone();
+            response.responses.push(TopicProduceResponse { name, topic_id, ..Default::default() });
+            response.responses.len() - 1
+        })
     }
-    // Transactions are not built: no producer can have been given this id.
-    asked.transactional_id.as_ref().map(|_| ErrorCode::TransactionalIdAuthorizationFailed)
+
+    fn partition(&mut self, topic: &mut TopicProduceResponse, at: usize, index: i32) -> usize {
+        *self.partitions.entry((at, index)).or_insert_with(|| {
+            topic.partition_responses.push(PartitionProduceResponse { index, ..Default::default() });
+            topic.partition_responses.len() - 1
+        })
+    }
+}
+
+/// What is wrong with a request as a whole: of the first entry of each partition, that it is none, a transaction's, or
+/// that Kafka falls over it.
+fn refuse_whole(asked: &ProduceRequest, version: i16) -> Result<(), ApiError> {
+    let mut is_fatal = false;
+    for partition in asked.topic_data.iter().flat_map(|topic| &topic.partition_data) {
+        let Records::Bytes(records) = &partition.records else { continue };
+        let Some(first) = entries(records).next() else { continue };
+        let first = first.map_err(|error| ApiError::new(ErrorCode::CorruptMessage, error.to_string()))?;
+        if first.attributes.is_transactional() {
+            // Also with a transactional id: transactions are not built, no producer can have been given one.
+            return Err(ApiError::bare(ErrorCode::TransactionalIdAuthorizationFailed));
+        }
+        // A codec is looked at early where zstd may not be sent; a producer id, wherever there is room for one.
+        is_fatal |= first.magic == MAGIC_V2
+            && (first.size < PRODUCER_ID_END
+                || version < PRODUCE_VERSION_ZSTD && first.attributes.compression().is_none());
+    }
+    if is_fatal { Err(ApiError::bare(ErrorCode::UnknownServerError)) } else { Ok(()) }
+}
+
+/// What becomes of one partition; the reasons in the order in which Kafka finds them.
+fn decide<S: LogStore>(
+    env: &Env<'_, '_, S>,
+    request: &Request,
+    acks: i16,
+    (name, topic_id, index): (&Str, Uuid, i32),
+    records: Records,
+) -> Decided {
+    let found = match request.version {
+        TOPIC_ID_VERSION.. => led_here_by_id(env.image(), env.config, topic_id, index),
+        _ => led_here(env.image(), env.config, name, index),
+    };
+    if let Err(error) = found
+        && error != ErrorCode::NotLeaderOrFollower
+    {
+        return Err(error);
+    }
+    let Records::Bytes(records) = records else { return Err(ErrorCode::InvalidRecord) };
+    check_format(&records, request.version)?;
+    if !(-1..=1).contains(&acks) {
+        return Err(ErrorCode::InvalidRequiredAcks);
+    }
+    let id = found?;
+    let topic = env.image().topic_by_id(id.topic_id);
+    if topic.is_some_and(|topic| is_internal(&topic.name))
+        && request.context.client_id.as_deref() != Some(ADMIN_CLIENT)
+    {
+        return Err(ErrorCode::InvalidTopicException);
+    }
+    Ok((id, records))
+}
+
+/// One batch of format v2, in a codec that the version may carry.
+fn check_format(records: &Bytes, version: i16) -> Result<(), ErrorCode> {
+    let corrupt = |_| ErrorCode::CorruptMessage;
+    let mut entries = entries(records);
+    let first = entries.next().ok_or(ErrorCode::InvalidRecord)?.map_err(corrupt)?;
+    if first.magic != MAGIC_V2 {
+        return Err(ErrorCode::InvalidRecord);
+    }
+    if version < PRODUCE_VERSION_ZSTD && first.attributes.compression() == Some(CompressionType::Zstd) {
+        return Err(ErrorCode::UnsupportedCompressionType);
+    }
+    match entries.next().transpose().map_err(corrupt)? {
+        Some(_) => Err(ErrorCode::InvalidRecord),
+        None => Ok(()),
+    }
 }
 
 fn refuse(answer: &mut PartitionProduceResponse, error: ProduceError) {

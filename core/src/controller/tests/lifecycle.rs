@@ -161,7 +161,14 @@ fn describing_the_quorum() {
     assert_eq!(own.high_watermark, world.controller.log().high_watermark());
     assert_eq!(own.current_voters.iter().map(|voter| voter.replica_id).collect::<Vec<_>>(), [1]);
     assert_eq!(other.error_code, 3);
-    assert_eq!(response.nodes.len(), 1);
+    // As Apache Kafka: only the request for the one partition alone is told the nodes.
+    assert_eq!(response.nodes, []);
+    let request = DescribeQuorumRequest { topics: vec![partition("__cluster_metadata", 0)] };
+    let ControllerResponse::DescribeQuorum(response) = world.ask(ControllerRequest::DescribeQuorum(request))
+    else {
+        panic!("another answer");
+    };
+    assert_eq!(response.nodes.iter().map(|node| node.node_id).collect::<Vec<_>>(), [1]);
 }
 
 #[test]

@@ -110,6 +110,18 @@ pub enum GroupResponse {
 }
 
 impl GroupRequest {
+    /// Whether it is INVALID_GROUP_ID, whoever coordinates. (Offsets may be committed for the empty group.)
+    pub fn has_no_group_id(&self) -> bool {
+        match self {
+            Self::JoinGroup { request, .. } => request.group_id.is_empty(),
+            Self::SyncGroup { request, .. } => request.group_id.is_empty(),
+            Self::Heartbeat(request) => request.group_id.is_empty(),
+            Self::LeaveGroup { request, .. } => request.group_id.is_empty(),
+            Self::OffsetDelete(request) => request.group_id.is_empty(),
+            _ => false,
+        }
+    }
+
     /// The answer of a broker that cannot decide: NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS,
     /// COORDINATOR_NOT_AVAILABLE. A heartbeat during loading is answered as if all were well, as Kafka does.
     pub fn refusal(&self, error: ErrorCode) -> GroupResponse {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use flate2::Compression;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 
 use super::{DecompressError, read_bounded};
@@ -22,5 +22,24 @@ pub(super) fn decompress(
     output_max: usize,
     output: &mut Vec<u8>,
 ) -> Result<(), DecompressError> {
-    read_bounded(MultiGzDecoder::new(input), output_max, output)
+    let start = output.len();
+    let mut rest = input;
+    loop {
+        let room = output_max.saturating_sub(output.len().saturating_sub(start));
+        let mut member = GzDecoder::new(rest);
+        match read_bounded(&mut member, room, output) {
+            Ok(()) => rest = member.into_inner(),
+            // What follows the first member and is none is ignored, as it is in Java.
+            Err(DecompressError::Corrupt) if rest.len() < input.len() && member.header().is_none() => {
+                return Ok(());
+            }
+            Err(DecompressError::TooLarge { .. }) => {
+                return Err(DecompressError::TooLarge { bytes_max: output_max });
+            }
+            Err(error) => return Err(error),
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+    }
 }

@@ -65,10 +65,14 @@ pub(super) fn decompress(
 ) -> Result<(), DecompressError> {
     let bound = Bound::after(output, output_max);
     let mut cursor = Cursor::new(input);
-    while !cursor.is_empty() {
+    loop {
         frame(&mut cursor, &bound, output).map_err(|stop| bound.error(stop))?;
+        // What follows a frame and is none is ignored, as it is in Java.
+        let magic = cursor.rest().first_chunk().map(|magic| u32::from_le_bytes(*magic));
+        if !magic.is_some_and(|magic| magic == MAGIC || magic & SKIPPABLE_MASK == SKIPPABLE_MAGIC) {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// The frame with the header checksum that it should have, for those that got it wrong. What is too short or no frame

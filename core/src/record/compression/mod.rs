@@ -21,8 +21,8 @@ use bytes::Bytes;
 /// `None` is its default.
 pub type Compress = fn(input: &[u8], level: Option<i32>, output: &mut Vec<u8>);
 
-/// Decompresses all of `input` and appends at most `output_max` bytes to `output`; what `output` holds after an error
-/// means nothing.
+/// Decompresses all of `input` and appends at most `output_max` bytes to `output`; after an error, what could be read
+/// before it.
 pub type Decompress =
     fn(input: &[u8], output_max: usize, output: &mut Vec<u8>) -> Result<(), DecompressError>;
 
@@ -116,8 +116,22 @@ impl Compressors {
     pub fn decompress(&self, kind: CompressionType, input: &Bytes) -> Result<Bytes, DecompressError> {
         let Some(codec) = self.codec(kind) else { return Ok(input.clone()) };
         let mut output = Vec::new();
+        if kind == CompressionType::Zstd && input.is_empty() {
+            // No frames are no bytes, to this codec alone.
+            return Ok(Bytes::new());
+        }
         (codec.decompress)(input, self.limits.output_max(input.len()), &mut output)?;
         Ok(output.into())
+    }
+
+    /// What can be decompressed of `input` before it proves corrupt, within the limits.
+    pub fn readable_part(&self, kind: CompressionType, input: &[u8]) -> Vec<u8> {
+        let mut output = Vec::new();
+        if let Some(codec) = self.codec(kind) {
+            // However it ends.
+            let _ = (codec.decompress)(input, self.limits.output_max(input.len()), &mut output);
+        }
+        output
     }
 
     fn codec(&self, kind: CompressionType) -> Option<&Codec> {

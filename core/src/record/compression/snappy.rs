@@ -37,7 +37,8 @@ pub(super) fn decompress(
     let _versions: [u8; 8] = cursor.array().ok_or(DecompressError::Corrupt)?;
     let mut room = output_max;
     while !cursor.is_empty() {
-        let length: [u8; 4] = cursor.array().ok_or(DecompressError::Corrupt)?;
+        // Less than a length is no block, and ignored, as it is in Java.
+        let Some(length) = cursor.array::<4>() else { break };
         let compressed = cursor.take(u32::from_be_bytes(length) as usize).ok_or(DecompressError::Corrupt)?;
         room = block(compressed, room, output_max, output)?;
     }
@@ -61,6 +62,9 @@ fn block(
     let into = output.get_mut(at..).unwrap_or_default();
     match Decoder::new().decompress(input, into) {
         Ok(written) if written == length => Ok(left),
-        _ => Err(DecompressError::Corrupt),
+        _ => {
+            output.truncate(at);
+            Err(DecompressError::Corrupt)
+        }
     }
 }

@@ -6,6 +6,7 @@ use ottla_protocol::ErrorCode;
 
 use crate::record::batch::BatchError;
 use crate::record::compression::DecompressError;
+use crate::record::entries::CorruptEntry;
 use crate::record::records::RecordError;
 
 /// The most rejected records that are listed; one is enough to refuse the batch.
@@ -28,7 +29,10 @@ pub enum ValidationError {
         size_in_bytes: usize,
         batch_bytes_max: usize,
     },
+    /// A codec that this version of the request may not carry.
     UnsupportedCompression,
+    /// The attributes name no codec.
+    UnknownCompression,
     /// A client's offsets begin at 0.
     BaseOffset {
         base_offset: i64,
@@ -74,18 +78,27 @@ pub enum RejectionReason {
     NoKey,
     /// ms; not within `[earliest, latest]`.
     TimestampOutOfRange { timestamp: i64, earliest: i64, latest: i64 },
-    /// LogAppendTime is the broker's to set.
-    TimestampType,
+    /// LogAppendTime is the broker's to set. ms, and the sizes that tell the record.
+    TimestampType { timestamp: i64, key_bytes: usize, value_bytes: usize },
 }
 
-impl fmt::Display for RejectionReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoKey => f.write_str("a compacted topic does not take a record without a key"),
-            Self::TimestampOutOfRange { timestamp, earliest, latest } => {
-                write!(f, "timestamp {timestamp} is not between {earliest} and {latest}")
+impl RejectedRecord {
+    /// In Kafka's words: producers show them. `partition` is `topic-index`.
+    pub fn sentence(&self, partition: &dyn fmt::Display) -> String {
+        let index = self.batch_index;
+        match self.reason {
+            RejectionReason::NoKey => {
+                format!("Compacted topic cannot accept message without key in topic partition {partition}")
             }
-            Self::TimestampType => f.write_str("a producer must not set the timestamp type to LogAppendTime"),
+            RejectionReason::TimestampOutOfRange { timestamp, earliest, latest } => format!(
+                "Timestamp {timestamp} of message with offset {index} is out of range. \
+                 The timestamp should be within [{earliest}, {latest}]"
+            ),
+            RejectionReason::TimestampType { timestamp, key_bytes, value_bytes } => format!(
+                "Invalid timestamp type in message DefaultRecord(offset={index}, timestamp={timestamp}, \
+                 key={key_bytes} bytes, value={value_bytes} bytes). \
+                 Producer should not set timestamp type to LogAppendTime."
+            ),
         }
     }
 }
@@ -108,6 +121,7 @@ impl fmt::Display for ValidationError {
             Self::UnsupportedCompression => {
                 f.write_str("the compression type is not supported by this version")
             }
+            Self::UnknownCompression => f.write_str("there is no such compression type"),
             Self::BaseOffset { base_offset } => write!(f, "the base offset is {base_offset} and should be 0"),
             Self::Count { records_count, last_offset_delta } => {
                 write!(f, "the batch declares {records_count} records up to offset delta {last_offset_delta}")
@@ -118,12 +132,7 @@ impl fmt::Display for ValidationError {
             Self::ControlBatch => f.write_str("clients may not write control records"),
             Self::Sequence { base_sequence } => write!(f, "sequence {base_sequence} with a producer id"),
             Self::Records(error) => error.fmt(f),
-            Self::Rejected(records) => {
-                write!(f, "{} records were rejected", records.len())?;
-                records
-                    .first()
-                    .map_or(Ok(()), |first| write!(f, ", record {}: {}", first.batch_index, first.reason))
-            }
+            Self::Rejected(records) => write!(f, "{} records were rejected", records.len()),
         }
     }
 }
@@ -139,6 +148,12 @@ impl From<BatchError> for ValidationError {
     }
 }
 
+impl From<CorruptEntry> for ValidationError {
+    fn from(_: CorruptEntry) -> Self {
+        Self::Corrupt
+    }
+}
+
 impl ValidationError {
     /// What the Produce response says.
     pub fn error_code(&self) -> ErrorCode {
@@ -146,6 +161,10 @@ impl ValidationError {
             Self::Corrupt => ErrorCode::CorruptMessage,
             Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
             Self::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
+            // Kafka falls over these.
+            Self::UnknownCompression | Self::Records(RecordError::Decompress(_)) => {
+                ErrorCode::UnknownServerError
+            }
             Self::Rejected(records) if records.iter().any(RejectedRecord::is_about_timestamp) => {
                 ErrorCode::InvalidTimestamp
             }
@@ -175,7 +194,7 @@ impl ValidationError {
             RecordError::Decompress(DecompressError::TooLarge { bytes_max }) => {
                 Self::TooLarge { size_in_bytes: bytes_max, batch_bytes_max }
             }
-            RecordError::UnknownCompression { .. } => Self::UnsupportedCompression,
+            RecordError::UnknownCompression { .. } => Self::UnknownCompression,
             RecordError::Decompress(DecompressError::Corrupt)
             | RecordError::Malformed { .. }
             | RecordError::CountMismatch { .. } => Self::Records(error),

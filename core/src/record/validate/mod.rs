@@ -13,10 +13,11 @@ pub use error::{REJECTED_RECORDS_MAX, RejectedRecord, RejectionReason, Validatio
 
 use super::batch::Batch;
 use super::builder::{BatchBuilder, BatchOptions};
-use super::compression::{Compression, CompressionType, Compressors};
-use super::header::{BATCH_HEADER_SIZE, BatchHeader, MAGIC_V2, NO_TIMESTAMP, TimestampType, log_entry_size};
+use super::compression::{Compression, CompressionType, Compressors, DecompressError};
+use super::entries::{Entry, entries};
+use super::header::{BATCH_HEADER_SIZE, BatchHeader, MAGIC_V2, NO_TIMESTAMP, TimestampType};
 use super::legacy;
-use super::records::{RecordError, record_views, uncompressed_body};
+use super::records::{RecordError, malformed_record, record_views, uncompressed_body};
 
 /// The first Produce version that carries batches of format v2, and nothing else.
 const PRODUCE_VERSION_BATCHES: i16 = 3;
@@ -107,46 +108,53 @@ pub fn validate(
     now_ms: i64,
     compressors: &Compressors,
 ) -> Result<ValidatedBatch, ValidationError> {
-    let (_, magic) = log_entry_size(records)?.ok_or(ValidationError::NoBatch)?;
-    let magic = magic.ok_or(ValidationError::NoBatch)?;
-    if let AppendOrigin::Client { produce_version } = origin
-        && (magic == MAGIC_V2) != (produce_version >= PRODUCE_VERSION_BATCHES)
-    {
-        return Err(ValidationError::UnexpectedMagic { magic, produce_version });
+    let mut entries = entries(records);
+    let Some(first) = entries.next() else { return Err(ValidationError::NoBatch) };
+    let Entry { size, magic, attributes } = first?;
+    if let AppendOrigin::Client { produce_version } = origin {
+        if (magic == MAGIC_V2) != (produce_version >= PRODUCE_VERSION_BATCHES) {
+            return Err(ValidationError::UnexpectedMagic { magic, produce_version });
+        }
+        if attributes.compression() == Some(CompressionType::Zstd) && produce_version < PRODUCE_VERSION_ZSTD {
+            return Err(ValidationError::UnsupportedCompression);
+        }
     }
     if magic != MAGIC_V2 {
         return Validation { rules, now_ms, compressors }.convert(records);
     }
-    let batch = Batch::read(records)?;
-    let rest = records.get(batch.bytes().len()..).unwrap_or_default();
-    if log_entry_size(rest)?.is_some_and(|(size, _)| size <= rest.len()) {
+    if entries.next().transpose()?.is_some() {
         return Err(ValidationError::MoreThanOneBatch);
     }
-    check_header(batch.header(), origin, rules)?;
-    batch.check_crc()?;
+    if size < BATCH_HEADER_SIZE {
+        return Err(ValidationError::Corrupt);
+    }
+    let batch = Batch::read(records)?;
+    check_envelope(&batch, origin, rules)?;
+    check_header(batch.header(), origin)?;
     Validation { rules, now_ms, compressors }.in_place(&batch)
 }
 
-fn check_header(
-    header: &BatchHeader,
-    origin: AppendOrigin,
-    rules: &BatchRules,
-) -> Result<(), ValidationError> {
-    let compression = header.compression().ok_or(ValidationError::UnsupportedCompression)?;
-    let size_in_bytes = header.size_in_bytes();
+/// What is looked at before the batch is believed: its place, its size, its checksum.
+fn check_envelope(batch: &Batch, origin: AppendOrigin, rules: &BatchRules) -> Result<(), ValidationError> {
+    let &BatchHeader { base_offset, attributes, .. } = batch.header();
+    if base_offset != 0 && matches!(origin, AppendOrigin::Client { .. }) {
+        return Err(ValidationError::BaseOffset { base_offset });
+    }
+    let size_in_bytes = batch.size_in_bytes();
     if size_in_bytes > rules.batch_bytes_max {
         return Err(ValidationError::TooLarge { size_in_bytes, batch_bytes_max: rules.batch_bytes_max });
     }
-    let &BatchHeader { records_count, last_offset_delta, base_sequence, base_offset, .. } = header;
+    batch.check_crc()?;
+    attributes.compression().map(drop).ok_or(ValidationError::UnknownCompression)
+}
+
+fn check_header(header: &BatchHeader, origin: AppendOrigin) -> Result<(), ValidationError> {
+    let &BatchHeader { records_count, last_offset_delta, base_sequence, .. } = header;
     if records_count <= 0 || i64::from(last_offset_delta).saturating_add(1) != i64::from(records_count) {
         return Err(ValidationError::Count { records_count, last_offset_delta });
     }
-    let AppendOrigin::Client { produce_version } = origin else { return Ok(()) };
-    if compression == CompressionType::Zstd && produce_version < PRODUCE_VERSION_ZSTD {
-        return Err(ValidationError::UnsupportedCompression);
-    }
-    if base_offset != 0 {
-        return Err(ValidationError::BaseOffset { base_offset });
+    if origin == AppendOrigin::Coordinator {
+        return Ok(());
     }
     if header.is_control() {
         return Err(ValidationError::ControlBatch);
@@ -176,9 +184,9 @@ impl Walk {
 impl Validation<'_> {
     fn in_place(&self, batch: &Batch) -> Result<ValidatedBatch, ValidationError> {
         let header = batch.header();
-        let source = header.compression().ok_or(ValidationError::UnsupportedCompression)?;
+        let source = header.compression().ok_or(ValidationError::UnknownCompression)?;
         let uncompressed = uncompressed_body(header, &batch.body(), self.compressors)
-            .map_err(|error| self.of_records(error))?;
+            .map_err(|error| self.unreadable(batch, source, error))?;
         let walk = self.walk(header, &uncompressed)?;
         let keeps_codec = self.rules.compression.is_none_or(|target| target.kind == source)
             || (header.is_control() && source == CompressionType::None);
@@ -211,7 +219,7 @@ impl Validation<'_> {
                 walk.max_timestamp = timestamp;
                 walk.max_timestamp_offset_delta = index;
             }
-            if let Some(reason) = self.rejection(record.key.is_some(), timestamp, header.timestamp_type())
+            if let Some(reason) = self.rejection(record.key, record.value, timestamp, header.timestamp_type())
                 && rejected.len() < REJECTED_RECORDS_MAX
             {
                 rejected.push(RejectedRecord { batch_index: index, reason });
@@ -221,8 +229,14 @@ impl Validation<'_> {
     }
 
     #[inline]
-    fn rejection(&self, has_key: bool, timestamp: i64, sent: TimestampType) -> Option<RejectionReason> {
-        if self.rules.is_compacted && !has_key {
+    fn rejection(
+        &self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        timestamp: i64,
+        sent: TimestampType,
+    ) -> Option<RejectionReason> {
+        if self.rules.is_compacted && key.is_none() {
             return Some(RejectionReason::NoKey);
         }
         if self.rules.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
@@ -235,7 +249,12 @@ impl Validation<'_> {
                 latest,
             });
         }
-        (sent == TimestampType::LogAppendTime).then_some(RejectionReason::TimestampType)
+        let bytes = |field: Option<&[u8]>| field.map_or(0, <[u8]>::len);
+        (sent == TimestampType::LogAppendTime).then(|| RejectionReason::TimestampType {
+            timestamp,
+            key_bytes: bytes(key),
+            value_bytes: bytes(value),
+        })
     }
 
     /// The same records in the codec of the topic.
@@ -289,12 +308,13 @@ impl Validation<'_> {
                 walk.max_timestamp = record.timestamp;
                 walk.max_timestamp_offset_delta = index;
             }
-            if let Some(reason) = self.rejection(record.key.is_some(), record.timestamp, set.timestamp_type)
+            let (key, value) = (record.key.as_deref(), record.value.as_deref());
+            if let Some(reason) = self.rejection(key, value, record.timestamp, set.timestamp_type)
                 && rejected.len() < REJECTED_RECORDS_MAX
             {
                 rejected.push(RejectedRecord { batch_index: index, reason });
             }
-            builder.append(record.timestamp, record.key.as_deref(), record.value.as_deref(), &[]);
+            builder.append(record.timestamp, key, value, &[]);
         }
         if rejected.is_empty() {
             self.finish(&builder, &walk)
@@ -332,6 +352,17 @@ impl Validation<'_> {
             TimestampType::CreateTime => walk.max_timestamp_offset_delta,
             TimestampType::LogAppendTime => header.last_offset_delta,
         }
+    }
+
+    /// Kafka reads record by record: what is wrong with one is found before the end of what can be decompressed.
+    fn unreadable(&self, batch: &Batch, source: CompressionType, error: RecordError) -> ValidationError {
+        if error == RecordError::Decompress(DecompressError::Corrupt) {
+            let part = self.compressors.readable_part(source, &batch.body());
+            if let Some(index) = malformed_record(&part) {
+                return ValidationError::Records(RecordError::Malformed { index });
+            }
+        }
+        self.of_records(error)
     }
 
     fn of_records(&self, error: RecordError) -> ValidationError {

@@ -7,12 +7,11 @@ const NOW: i64 = 1_700_000_001_000;
 const CLIENT: AppendOrigin = AppendOrigin::Client { produce_version: 9 };
 
 /// Where we answer otherwise than Kafka, on purpose.
-const STRICTER: [(&str, &str); 3] = [
+const STRICTER: [(&str, &str); 2] = [
     // Kafka appends a batch whose offsets have gaps under a header that says that there are none …
     ("gaps-none", "INVALID_RECORD"),
     // … and fails with an internal error when it is compressed.
     ("gaps-gzip", "INVALID_RECORD"),
-    ("codec-7", "UNSUPPORTED_COMPRESSION_TYPE"),
 ];
 
 /// Kafka takes each message of a legacy set for a batch of one, and stops at the first that it rejects.

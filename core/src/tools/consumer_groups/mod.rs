@@ -14,7 +14,7 @@ use self::options::{Action, Command};
 use super::admin::{Admin, Turn};
 use super::failure::{Refusal, refusal};
 use super::table::{Column, columns};
-use super::{Environment, Exit, ToolCx, ToolEvent};
+use super::{Environment, Exit, Output, ToolCx, ToolEvent};
 use crate::client::{Destination, LinkEffect, Reply, Target};
 use crate::time::Instant;
 
@@ -29,6 +29,8 @@ pub struct ConsumerGroups {
     /// Groups that could not be deleted, and why.
     refused: Vec<(Str, Refusal)>,
     deleted: Vec<Str>,
+    /// What is printed once all groups are known: one that is not there is all that is said.
+    described: Output,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +60,15 @@ impl ConsumerGroups {
         let step =
             if command.action == Action::List || command.all_groups { Step::List } else { Step::Coordinator };
         let admin = Admin::new(command.bootstrap.clone());
-        Ok(Self { admin, command, step, groups, refused: Vec::new(), deleted: Vec::new() })
+        Ok(Self {
+            admin,
+            command,
+            step,
+            groups,
+            refused: Vec::new(),
+            deleted: Vec::new(),
+            described: Output::default(),
+        })
     }
 
     /// Handles one event.
@@ -93,6 +103,9 @@ impl ConsumerGroups {
                     // Kafka's tool says so and ends well all the same.
                     let sentence = "\nError: Executing consumer group command failed due to";
                     cx.output.stdout.push_str(&format!("{sentence} {refusal}\n"));
+                    cx.output
+                        .stderr
+                        .push_str(&format!("java.util.concurrent.ExecutionException: {refusal}\n"));
                     self.admin.exit(0);
                 }
             }
@@ -147,7 +160,9 @@ impl ConsumerGroups {
                 self.group_deleted(&reply.decode()?)
             }
             Step::Describe(description) => {
-                let next = description.answered(cx, &self.command, replies)?;
+                let (now, compressors) = (cx.now, cx.compressors);
+                let mut held = ToolCx { now, compressors, output: &mut self.described };
+                let next = description.answered(&mut held, &self.command, replies)?;
                 if next == Next::Group {
                     self.groups.remove(0);
                 }
@@ -243,6 +258,8 @@ impl ConsumerGroups {
 
     /// All groups have had their turn.
     fn finish(&mut self, cx: &mut ToolCx<'_>) {
+        cx.output.stdout.push_str(&self.described.stdout);
+        cx.output.stderr.push_str(&self.described.stderr);
         if self.command.action == Action::Delete {
             let out = &mut cx.output.stdout;
             let names = |groups: &[Str]| {

@@ -73,6 +73,11 @@ static OLD_SPECS: [OptionSpec; 1] = [flag("new-consumer", "Taken, without effect
 const ACTIONS: [(&str, Action); 3] =
     [("list", Action::List), ("describe", Action::Describe), ("delete", Action::Delete)];
 
+/// What a consumer group may be in, of either protocol.
+const STATES: [&str; 7] =
+    ["PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Empty", "Assigning", "Reconciling"];
+const TYPES: [&str; 2] = ["Classic", "Consumer"];
+
 const ABOUT: &str =
     "This tool helps to list all consumer groups, describe a consumer group, or delete consumer group info.";
 
@@ -87,21 +92,22 @@ impl Command {
         if options.has("version") {
             return Err(Exit::version());
         }
+        let Some(servers) = options.value("bootstrap-server") else {
+            return Err(usage("Missing required argument \"[bootstrap-server]\"".into()));
+        };
+        let (named, all_groups) = (options.has("group"), options.has("all-groups"));
+        if let Some(name) = ["describe", "delete"].iter().find(|name| options.has(name))
+            && !named
+            && !all_groups
+        {
+            return Err(usage(format!("Option [{name}] takes one of these options: [group], [all-groups]")));
+        }
         let mut actions = ACTIONS.iter().filter(|(name, _)| options.has(name));
         let (Some((_, action)), None) = (actions.next(), actions.next()) else {
             return Err(usage(
                 "Command must include exactly one action: --list, --describe, --delete".into(),
             ));
         };
-        let Some(servers) = options.value("bootstrap-server") else {
-            return Err(usage("Missing required argument \"[bootstrap-server]\"".into()));
-        };
-        let all_groups = options.has("all-groups");
-        let named = options.has("group");
-        if *action != Action::List && !named && !all_groups {
-            let name = if *action == Action::Describe { "describe" } else { "delete" };
-            return Err(usage(format!("Option [{name}] takes one of these options: [group], [all-groups]")));
-        }
         let views = [("members", View::Members), ("state", View::State), ("offsets", View::Offsets)];
         let mut views = views.iter().filter(|(name, _)| options.has(name));
         let view = match (views.next(), views.next()) {
@@ -113,12 +119,25 @@ impl Command {
             }
             _ => View::Offsets,
         };
-        let words = |name: &str| {
+        let words = |name: &str| -> Option<Vec<String>> {
             let word = |word: &str| word.trim().replace("PREPARING_REBALANCE", "PreparingRebalance");
             options
                 .value(name)
                 .map(|list| list.split(',').map(word).filter(|word| !word.is_empty()).collect())
         };
+        let known = |name: &str, words: &Option<Vec<String>>, known: &[&str]| {
+            let is_known = |word: &String| known.iter().any(|known| known.eq_ignore_ascii_case(word));
+            match words {
+                Some(words) if *action == Action::List && !words.iter().all(is_known) => {
+                    let given = options.value(name).unwrap_or_default();
+                    Err(format!("'{given}'. Valid {name}s are: {}", known.join(", ")))
+                }
+                _ => Ok(()),
+            }
+        };
+        let (states, types) = (words("state"), words("type"));
+        known("state", &states, &STATES).map_err(|rest| usage(format!("Invalid state list {rest}")))?;
+        known("type", &types, &TYPES).map_err(|rest| usage(format!("Invalid types list {rest}")))?;
         Ok(Self {
             action: *action,
             bootstrap: addresses(servers)?,
@@ -126,8 +145,8 @@ impl Command {
             all_groups,
             view,
             verbose: options.has("verbose"),
-            states: words("state"),
-            types: words("type"),
+            states,
+            types,
         })
     }
 }

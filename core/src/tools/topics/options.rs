@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use ottla_protocol::Uuid;
 
 use crate::client::Target;
+use crate::config::{ConfigError, validate_topic_config};
+use crate::tools::failure::Refusal;
 use crate::tools::options::{OptionSpec, Options, flag, value};
 use crate::tools::pattern::Pattern;
 use crate::tools::{Environment, Exit, addresses};
@@ -154,7 +156,7 @@ impl Command {
         };
         check(*action, &options).map_err(usage)?;
         Self::understand(*action, bootstrap, old_style, &options)
-            .map_err(|error| Exit::on_stdout(format!("Error while executing topic command : {error}")))
+            .map_err(|reason| Exit::refused("Error while executing topic command : ", &reason))
     }
 
     fn understand(
@@ -162,26 +164,28 @@ impl Command {
         bootstrap: Vec<Target>,
         old_style: bool,
         options: &Options,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Refusal> {
+        let unread = |message: String| Refusal::new("OptionArgumentConversionException", message);
         let topic = options.value("topic");
         let topics = match topic {
             Some(name) if action == Action::Create => Pattern::literal(name),
-            Some(pattern) => Pattern::parse(pattern)?,
+            Some(pattern) => {
+                Pattern::parse(pattern).map_err(|message| Refusal::new("RuntimeException", message))?
+            }
             None => Pattern::any(),
         };
         let topic_id = options.value("topic-id").map(topic_id).transpose()?;
-        let partitions: Option<i32> = options.number("partitions")?;
+        let partitions: Option<i32> = options.number("partitions").map_err(unread)?;
         if action == Action::Create && partitions.is_some_and(|count| count < 1) {
-            return Err("The partitions must be greater than 0".into());
+            return Err(illegal("The partitions must be greater than 0"));
         }
-        let replication_factor: Option<i16> = options.number("replication-factor")?;
+        let replication_factor: Option<i16> = options.number("replication-factor").map_err(unread)?;
         if replication_factor.is_some_and(|factor| factor < 1) {
-            return Err("The replication factor must be between 1 and 32767 inclusive".into());
+            return Err(illegal("The replication factor must be between 1 and 32767 inclusive"));
         }
-        let configs = options.values("config").map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (name.trim().to_owned(), value.trim().to_owned())
-        });
+        let configs = configs(options)?;
+        let per_response: Option<i32> =
+            options.number("partition-size-limit-per-response").map_err(unread)?;
         Ok(Self {
             action,
             bootstrap,
@@ -190,12 +194,12 @@ impl Command {
             partitions,
             replication_factor,
             replica_assignment: options.value("replica-assignment").map(replica_assignment).transpose()?,
-            configs: configs.collect(),
+            configs,
             if_exists: options.has("if-exists"),
             if_not_exists: options.has("if-not-exists"),
             exclude_internal: options.has("exclude-internal"),
             only: FILTERS.iter().find(|(name, _)| options.has(name)).map(|(_, only)| *only),
-            partitions_per_response: options.number("partition-size-limit-per-response")?.unwrap_or(2_000),
+            partitions_per_response: per_response.unwrap_or(2_000),
             warns_of_collisions: topic.is_some_and(|name| name.contains(['.', '_'])),
             topics,
         })
@@ -253,23 +257,74 @@ fn action_name(action: Action) -> &'static str {
     ACTIONS.iter().find(|(_, other)| *other == action).map_or("", |(name, _)| name)
 }
 
-fn topic_id(text: &str) -> Result<Uuid, String> {
-    text.parse().map_err(|_| format!("Input string `{text}` is not a base64-encoded UUID of 22 characters"))
+fn illegal(message: impl Into<String>) -> Refusal {
+    Refusal::new("IllegalArgumentException", message)
 }
 
-fn replica_assignment(text: &str) -> Result<Vec<Vec<i32>>, String> {
+/// `--config name=value`, each checked before anybody is asked.
+fn configs(options: &Options) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut configs = BTreeMap::new();
+    for pair in options.values("config") {
+        let Some((name, value)) = pair.split_once('=') else {
+            let sentence = "requirement failed: Invalid topic config: all configs to be added must be in the format \"key=val\".";
+            return Err(illegal(sentence));
+        };
+        configs.insert(name.trim().to_owned(), value.trim().to_owned());
+    }
+    for (name, value) in &configs {
+        validate_topic_config(name, value).map_err(|error| match &error {
+            ConfigError::UnknownKey { .. } => {
+                Refusal::new("InvalidConfigurationException", error.to_string())
+            }
+            _ => Refusal::new("ConfigException", error.to_string()),
+        })?;
+    }
+    Ok(configs)
+}
+
+fn topic_id(text: &str) -> Result<Uuid, Refusal> {
+    text.parse().map_err(|_| illegal(unread_id(text)))
+}
+
+/// What Java finds wrong with an id.
+fn unread_id(text: &str) -> String {
+    const LETTERS_MAX: usize = 24;
+    let is_known = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let letters = text.trim_end_matches('=');
+    if text.chars().count() > LETTERS_MAX {
+        let prefix: String = text.chars().take(LETTERS_MAX).collect();
+        return format!("Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID");
+    }
+    if let Some(letter) = letters.chars().find(|letter| !is_known(letter)) {
+        return format!("Illegal base64 character {:x}", u32::from(letter));
+    }
+    if letters.len() % 4 == 1 {
+        return "Last unit does not have enough valid bits".to_owned();
+    }
+    let bytes = letters.len() * 3 / 4;
+    format!(
+        "Input string `{text}` decoded as {bytes} bytes, which is not equal to the expected 16 bytes of a \
+         base64-encoded UUID"
+    )
+}
+
+fn replica_assignment(text: &str) -> Result<Vec<Vec<i32>>, Refusal> {
     let mut partitions = Vec::new();
     for (partition, replicas) in text.split(',').enumerate() {
         let mut brokers: Vec<i32> = Vec::new();
         for broker in replicas.split(':') {
-            let id = broker.trim().parse().map_err(|_| format!("For input string: \"{}\"", broker.trim()))?;
+            let broker = broker.trim();
+            let unread = |_| Refusal::new("NumberFormatException", format!("For input string: \"{broker}\""));
+            let id = broker.parse().map_err(unread)?;
             if brokers.contains(&id) {
-                return Err(format!("Partition replica lists may not contain duplicate entries: {id}"));
+                let message = format!("Partition replica lists may not contain duplicate entries: {id}");
+                return Err(Refusal::new("AdminCommandFailedException", message));
             }
             brokers.push(id);
         }
         if partitions.first().is_some_and(|first: &Vec<i32>| first.len() != brokers.len()) {
-            return Err(format!("Partition {partition} has different replication factor: {brokers:?}"));
+            let message = format!("Partition {partition} has different replication factor: {brokers:?}");
+            return Err(Refusal::new("AdminOperationException", message));
         }
         partitions.push(brokers);
     }
@@ -328,8 +383,8 @@ mod tests {
     #[test]
     fn replicas_by_hand() {
         assert_eq!(replica_assignment("1:2,2:1"), Ok(vec![vec![1, 2], vec![2, 1]]));
-        assert!(replica_assignment("1:1").unwrap_err().contains("duplicate"));
-        assert!(replica_assignment("1:2,1").unwrap_err().contains("different replication factor"));
+        assert!(replica_assignment("1:1").unwrap_err().message.contains("duplicate"));
+        assert!(replica_assignment("1:2,1").unwrap_err().message.contains("different replication factor"));
         assert!(replica_assignment("x").is_err());
     }
 }
