@@ -68,6 +68,12 @@ impl<S: LogStore + Clone> Host<S> {
         Ok(outside)
     }
 
+    /// Asks the broker to stop.
+    pub fn stop(&mut self, now: Now) -> Vec<Effect<S>> {
+        let messages = self.node.as_ref().map(Node::stop_messages).unwrap_or_default();
+        messages.into_iter().flat_map(|message| self.deliver(now, message)).collect()
+    }
+
     /// The process is gone, whatever it was doing.
     pub fn crash(&mut self) {
         self.node = None;
