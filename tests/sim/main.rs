@@ -24,6 +24,8 @@ const SEEDS_PER_MUTATION: u64 = 60;
 const PROGRESS_S: u64 = 10;
 /// Failed seeds that are told in full.
 const FAILURES_TOLD: u64 = 20;
+/// Broken promises of a seed that are told.
+const VIOLATIONS_TOLD: usize = 4;
 
 const USAGE: &str = "sim [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]";
 
@@ -101,8 +103,11 @@ impl Sum {
             self.failed += 1;
             if self.failed <= FAILURES_TOLD {
                 println!("seed {} breaks a promise", report.seed);
-                for (checker, sentence) in &report.violations {
+                for (checker, sentence) in report.violations.iter().take(VIOLATIONS_TOLD) {
                     println!("    {checker:?}: {sentence}");
+                }
+                if report.violations.len() > VIOLATIONS_TOLD {
+                    println!("    and {} more", report.violations.len() - VIOLATIONS_TOLD);
                 }
                 println!("    repeat it: cargo xtask sim --seed {}", report.seed);
             }

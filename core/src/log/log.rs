@@ -177,7 +177,8 @@ impl<S: LogStore> Log<S> {
         leader_epoch: i32,
         start_offset: i64,
     ) -> Result<(), LogError> {
-        if self.epochs.assign(leader_epoch, start_offset) {
+        let noted = !self.config.planted.is(Mutation::LeaderEpochNotNoted);
+        if noted && self.epochs.assign(leader_epoch, start_offset) {
             self.write_epochs(store)?;
         }
         Ok(())

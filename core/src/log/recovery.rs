@@ -113,8 +113,8 @@ impl<S: LogStore> Recovery<S> {
             segments.push(segment);
             whole.push(!sound || epochs_broken);
         }
-        options.clean_shutdown =
-            options.clean_shutdown && ends_at_recovery_point(store, &mut segments, &options)?;
+        options.clean_shutdown = options.config.planted.is(Mutation::RecoverySkipped)
+            || (options.clean_shutdown && ends_at_recovery_point(store, &mut segments, &options)?);
         let mut report = RecoveryReport::default();
         let first_unflushed =
             segments.partition_point(|segment| segment.base_offset <= options.recovery_point).max(1);
@@ -227,7 +227,9 @@ impl<S: LogStore> Recovery<S> {
         let mut position = 0;
         self.next_offset = base_offset;
         if *whole {
-            segment.reset_indexes(store)?;
+            if !self.options.config.planted.is(Mutation::IndexNotRebuilt) {
+                segment.reset_indexes(store)?;
+            }
             segment.truncate_txn_index(store, i64::MIN)?;
         } else {
             let done = self.producers.map_end_offset();
@@ -323,7 +325,9 @@ impl<S: LogStore> Recovery<S> {
         if whole {
             segment.offset_index.reserve(store)?;
             segment.time_index.reserve(store)?;
-            segment.index_batch(&scanned.batch, self.log.config.index_interval_bytes);
+            if !self.options.config.planted.is(Mutation::IndexNotRebuilt) {
+                segment.index_batch(&scanned.batch, self.log.config.index_interval_bytes);
+            }
             let epoch = header.partition_leader_epoch;
             if self.log.epochs.latest_epoch().is_none_or(|latest| epoch > latest)
                 && self.log.epochs.assign(epoch, header.base_offset)
@@ -356,7 +360,9 @@ impl<S: LogStore> Recovery<S> {
     fn cut(&mut self, store: &mut S, position: u64, reason: String) -> Result<(), LogError> {
         let Some(segment) = self.log.segments.get_mut(self.current) else { return Ok(()) };
         let mut bytes = segment.size.saturating_sub(position);
-        store.truncate(&segment.log, position)?;
+        if !self.options.config.planted.is(Mutation::TornTailKept) {
+            store.truncate(&segment.log, position)?;
+        }
         segment.size = position;
         let path = format!("{}/{}", self.log.dir, file_names::with_offset(segment.base_offset, LOG_SUFFIX));
         let keep = self.current.saturating_add(1);
@@ -414,6 +420,7 @@ fn load_producers<S: LogStore>(
             None => 0,
         },
     };
+    let end = if log.config.planted.is(Mutation::NewerSnapshotTrusted) { i64::MAX } else { end };
     let bases: Vec<_> = log.segments.iter().map(|segment| segment.base_offset).collect();
     let newest = log.snapshots.iter().copied().filter(|offset| *offset <= end).max();
     log.remove_snapshots(store, |offset| {

@@ -94,9 +94,9 @@ impl Chore {
             Self::DeleteOffset(group, partition) => {
                 vec![(Subject::Offset(group.clone(), *partition), ABSENT)]
             }
-            Self::DeleteGroup(group) => (0..PARTITIONS)
-                .map(|partition| (Subject::Offset(group.clone(), partition), ABSENT))
-                .collect(),
+            Self::DeleteGroup(group) => {
+                (0..PARTITIONS).map(|partition| (Subject::Offset(group.clone(), partition), ABSENT)).collect()
+            }
         }
     }
 
@@ -114,8 +114,7 @@ impl Chore {
                 session.send(now, to, (2, 7), request)
             }
             Self::GrowTopic(name, count) => {
-                let topic =
-                    CreatePartitionsTopic { name: name.clone(), count: *count, assignments: None };
+                let topic = CreatePartitionsTopic { name: name.clone(), count: *count, assignments: None };
                 let request =
                     CreatePartitionsRequest { topics: vec![topic], ..CreatePartitionsRequest::default() };
                 session.send(now, to, (0, 3), request)
@@ -151,8 +150,7 @@ impl Chore {
             }
             Self::DeleteOffset(group_id, partition_index) => {
                 let partition = OffsetDeleteRequestPartition { partition_index: *partition_index };
-                let topic =
-                    OffsetDeleteRequestTopic { name: TOPICS[0].into(), partitions: vec![partition] };
+                let topic = OffsetDeleteRequestTopic { name: TOPICS[0].into(), partitions: vec![partition] };
                 let request = OffsetDeleteRequest { group_id: group_id.clone(), topics: vec![topic] };
                 session.send(now, to, (0, 0), request)
             }

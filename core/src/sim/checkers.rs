@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_protocol::{Str, Uuid};
+use ottla_protocol::{ErrorCode, Str, Uuid};
 
 use super::admin::{ABSENT, Known, Subject};
-use super::workload::{Acknowledged, ProducerKind, Read, TOPICS, Tag};
+use super::workload::{Acknowledged, ProducerKind, Read, STATIC_GROUP, TOPICS, Tag};
 use super::{Host, SimDisk};
 use crate::ids::TopicPartition;
 use crate::log::{FetchIsolation, LogStore};
@@ -213,12 +213,18 @@ impl Checkers {
                     for partition in partitions {
                         let key = (group, self.power_losses, generation_id, partition);
                         let owner = *self.owners.entry(key.clone()).or_insert(member);
-                        self.check(Checker::OneOwner, owner == member, || {
+                        let is_one = owner == member || group == STATIC_GROUP;
+                        self.check(Checker::OneOwner, is_one, || {
                             format!("{key:?} belongs to members {owner} and {member}")
                         });
                     }
                 }
                 Read::Revoked => self.expected.retain(|(owner, _), _| *owner != member),
+                // The coordinator has lost what it knew of the member that took another's place.
+                Read::Refused(ErrorCode::FencedInstanceId) if self.power_losses > 0 => {}
+                Read::Refused(error) => self.check(Checker::Recovers, false, || {
+                    format!("{group} refuses its member {member} for good: {error:?}")
+                }),
                 Read::Corrupt(reason) => self.check(Checker::ReadInOrder, false, || reason),
                 Read::Record { partition, offset, tag } => {
                     let next = self.expected.insert((member, partition.clone()), offset + 1);

@@ -121,7 +121,11 @@ enum Phase {
     /// Load and faults, for so many steps more.
     Load(u64),
     /// The broker does not run.
-    Down { left: u64, fault: Fault, before: Option<Box<Snapshot>> },
+    Down {
+        left: u64,
+        fault: Fault,
+        before: Option<Box<Snapshot>>,
+    },
     /// No more faults.
     Healing,
     Done,
@@ -144,10 +148,8 @@ impl Scenario {
         if let Err(reason) = world.add_host(broker(&mut rng), SimDisk::with_directory("./data")) {
             checkers.check(Checker::Recovers, false, || format!("the first start: {reason}"));
         }
-        let producers = (0..)
-            .zip(PRODUCERS)
-            .map(|(id, _)| (world.spawn(Client::producer(id, rng.fork())), id))
-            .collect();
+        let producers =
+            (0..).zip(PRODUCERS).map(|(id, _)| (world.spawn(Client::producer(id, rng.fork())), id)).collect();
         let consumers: Vec<Member> = GROUPS
             .iter()
             .flat_map(|(group, members)| std::iter::repeat_n(*group, *members))
@@ -177,6 +179,7 @@ impl Scenario {
     /// Goes on for a while; false when the run has ended.
     pub fn step(&mut self) -> bool {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Done) {
+            Phase::Done => return false,
             _ if !self.checkers.violations().is_empty() => Phase::Done,
             Phase::Load(0) => Phase::Healing,
             Phase::Load(left) => self.load(left - 1),
@@ -188,7 +191,6 @@ impl Scenario {
                 self.heal();
                 Phase::Done
             }
-            Phase::Done => return false,
         };
         true
     }
@@ -332,15 +334,20 @@ impl Scenario {
                 }
             }
         }
-        for member in &self.consumers {
-            if let Some(Client::Consumer(client)) = self.world.program_mut(member.process) {
-                self.checkers.read(member.group, member.number, client.take_read());
+        for index in 0..self.consumers.len() {
+            let Member { process, group, number } = self.consumers[index];
+            if let Some(Client::Consumer(client)) = self.world.program_mut(process) {
+                self.checkers.read(group, number, client.take_read());
+                if client.is_refused() {
+                    self.replace_member(index);
+                }
             }
         }
         if let Some(Client::Admin(client)) = self.world.program_mut(self.admin) {
             for (chore, error) in client.take_refused() {
-                self.checkers
-                    .check(Checker::AcknowledgedTopics, false, || format!("{chore:?} was refused: {error:?}"));
+                self.checkers.check(Checker::AcknowledgedTopics, false, || {
+                    format!("{chore:?} was refused: {error:?}")
+                });
             }
             self.checkers.told(client.ledger());
         }
@@ -370,12 +377,17 @@ impl Scenario {
             self.world.reap(*process);
             *id += PRODUCERS.len() as u32;
             *process = self.world.spawn(Client::producer(*id, self.rng.fork()));
-        } else if let Some(member) = self.consumers.get_mut(index - self.producers.len()) {
-            self.world.reap(member.process);
-            member.number = self.next_member;
-            self.next_member += 1;
-            member.process = self.world.spawn(Client::consumer(member.group, member.number));
+        } else {
+            self.replace_member(index - self.producers.len());
         }
+    }
+
+    fn replace_member(&mut self, index: usize) {
+        let member = &mut self.consumers[index];
+        self.world.reap(member.process);
+        member.number = self.next_member;
+        self.next_member += 1;
+        member.process = self.world.spawn(Client::consumer(member.group, member.number));
     }
 
     /// Ends the broker's process; answers what it held just before.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_protocol::Str;
+use ottla_protocol::{ErrorCode, Str};
 
 use super::admin::{AdminClient, Chore};
 use super::{Program, ProgramEvent};
@@ -51,8 +51,8 @@ impl Tag {
     }
 }
 
-/// Members of the group with this name have names of their own (`group.instance.id`).
-const STATIC_GROUP: &str = "auditors";
+/// The member of this group has a name of its own (`group.instance.id`): who takes its place is the same member.
+pub const STATIC_GROUP: &str = "auditors";
 
 /// What a producer promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,8 @@ pub enum Read {
     Record { partition: TopicPartition, offset: i64, tag: Option<Tag> },
     /// A batch could not be read.
     Corrupt(String),
+    /// The group refused it for good: somebody has to start it anew.
+    Refused(ErrorCode),
 }
 
 /// A producer with its memory.
@@ -131,6 +133,7 @@ pub struct ConsumerClient {
     pub group: &'static str,
     consumer: Consumer,
     read: Vec<Read>,
+    is_refused: bool,
 }
 
 /// A client of the workload.
@@ -225,7 +228,7 @@ impl Client {
             ..ConsumerConfig::default()
         };
         let consumer = Consumer::subscribe(config, TOPICS.map(Str::from).to_vec());
-        Self::Consumer(Box::new(ConsumerClient { group, consumer, read: Vec::new() }))
+        Self::Consumer(Box::new(ConsumerClient { group, consumer, read: Vec::new(), is_refused: false }))
     }
 
     /// The tag of the record that the next order will become.
@@ -288,6 +291,11 @@ impl ProducerClient {
 }
 
 impl ConsumerClient {
+    /// Whether the group will not have it any more.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
     /// What happened since the last call.
     pub fn take_read(&mut self) -> Vec<Read> {
         std::mem::take(&mut self.read)
@@ -306,7 +314,11 @@ impl ConsumerClient {
                 ConsumerEvent::Corrupt(partition, reason) => {
                     self.read.push(Read::Corrupt(format!("{partition:?}: {reason}")));
                 }
-                ConsumerEvent::Fatal(_) | ConsumerEvent::NoOffset(_) | ConsumerEvent::TopicError(..) => {}
+                ConsumerEvent::Fatal(error) => {
+                    self.is_refused = true;
+                    self.read.push(Read::Refused(error));
+                }
+                ConsumerEvent::NoOffset(_) | ConsumerEvent::TopicError(..) => {}
             }
         }
         for record in self.consumer.poll(usize::MAX) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_protocol::Str;
 
-use super::mutation::Planted;
 use super::disk::Losses;
+use super::mutation::Planted;
 use super::{Disk, Host, Network};
 use crate::broker::Peer;
 use crate::client::{LinkEffect, LinkEvent, LinkId, Target};
@@ -313,8 +313,7 @@ impl<S: Disk, P: Program> World<S, P> {
         let (connection, Link { host: host_id, incarnation, .. }) = link;
         let now = self.now();
         let alive = |host: &&mut Host<S>| host.incarnation() == incarnation;
-        let effects =
-            self.hosts.get_mut(&host_id).filter(alive).map(|host| host.disconnect(now, connection));
+        let effects = self.hosts.get_mut(&host_id).filter(alive).map(|host| host.disconnect(now, connection));
         self.carry_out(host_id, effects.unwrap_or_default());
         true
     }

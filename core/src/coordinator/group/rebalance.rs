@@ -130,6 +130,9 @@ impl Turn<'_> {
 
     /// A session ended without a heartbeat, or a pending member did not come back.
     pub fn session_expired(&mut self, member_id: &Str) {
+        if self.config.planted.is(Mutation::SessionsNeverExpire) {
+            return;
+        }
         if self.group.is_pending(member_id) {
             self.group.remove(member_id);
             if self.group.is(ClassicGroupState::PreparingRebalance) && self.group.has_all_members_joined() {
