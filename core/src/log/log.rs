@@ -35,6 +35,8 @@ pub struct Log<S: LogStore> {
     pub(super) high_watermark_position: Option<SegmentPosition>,
     /// Everything below is on the disk.
     pub(super) recovery_point: i64,
+    /// Recovery has cut off a tail, and that is not durable.
+    pub(super) was_cut: bool,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: ProducerState,
     /// Offsets of the `.snapshot` files, rising.

@@ -152,6 +152,7 @@ impl<S: LogStore> Recovery<S> {
             is_new: entries.is_empty() || !options.clean_shutdown,
             epochs_changed: false,
             rolled: false,
+            was_cut: false,
         };
         let next_offset = log.log_start_offset;
         let producers = load_producers(store, now, &mut log, &whole)?;
@@ -364,6 +365,9 @@ impl<S: LogStore> Recovery<S> {
             store.truncate(&segment.log, position)?;
         }
         segment.size = position;
+        // What was cut off comes back with the next power loss, between records that follow then, unless this file is synced again.
+        self.log.recovery_point = self.log.recovery_point.min(segment.base_offset);
+        self.log.was_cut = true;
         let path = format!("{}/{}", self.log.dir, file_names::with_offset(segment.base_offset, LOG_SUFFIX));
         let keep = self.current.saturating_add(1);
         let removed: Vec<_> = self.log.segments.drain(keep..).collect();

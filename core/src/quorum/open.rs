@@ -348,6 +348,7 @@ fn open_log<S: LogStore>(
 fn next_epoch<S: LogStore>(store: &mut S, dir: &str, newest: i32) -> Result<i32, OpenError> {
     let path = join(dir, quorum_state::FILE);
     let remembered = match store.read(&path) {
+        Ok(bytes) if was_torn(&bytes) => 0,
         Ok(bytes) => {
             let bad = |reason| OpenError::BadQuorumState(path.clone(), reason);
             let text = String::from_utf8(bytes).map_err(|_| bad("it is not text".to_owned()))?;
@@ -357,6 +358,12 @@ fn next_epoch<S: LogStore>(store: &mut S, dir: &str, newest: i32) -> Result<i32,
         Err(error) => return Err(OpenError::Store(path, error)),
     };
     Ok(remembered.max(newest).saturating_add(1))
+}
+
+/// Whether a file of text is what a power loss left of it: shorter than it was, or zeros where pages were missing. The epoch that it
+/// named had not begun then: an epoch begins with a record that is synced together with this file.
+fn was_torn(bytes: &[u8]) -> bool {
+    bytes.last().is_none_or(|last| *last == 0)
 }
 
 /// The first batch of an epoch; in a new log it carries the voters of the 0-0 snapshot too, as Kafka's does.

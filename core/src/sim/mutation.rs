@@ -61,7 +61,7 @@ pub enum Mutation {
     /// A commit is acknowledged and kept in memory only.
     CommitNotAppended,
     /// A member that has gone keeps its partitions.
-    SessionsNeverExpire,
+    DeadMembersStay,
     /// A start leads with the epoch of the last one.
     LeaderEpochNotRaised,
     /// A metadata snapshot leaves a topic out.
@@ -103,7 +103,7 @@ impl Mutation {
         Self::TombstonesIgnored,
         Self::GenerationNotPersisted,
         Self::CommitNotAppended,
-        Self::SessionsNeverExpire,
+        Self::DeadMembersStay,
         Self::LeaderEpochNotRaised,
         Self::MetadataSnapshotIncomplete,
         Self::ProducerIdsNotPersisted,

@@ -532,6 +532,28 @@ mod tests {
         }
     }
 
+    /// Clones are taken while the broker runs and while it is down, with frames, syncs and timers on their way.
+    #[test]
+    fn a_clone_in_the_middle_of_the_faults_goes_on_the_same_way() {
+        let mut original = Scenario::new(9, None);
+        let (mut clones, mut down, mut steps) = (Vec::new(), 0, 0);
+        while original.step() {
+            steps += 1;
+            if steps % 4 == 0 || matches!(original.phase, Phase::Down { .. }) {
+                assert!(original.world.pending_events() > 0 || matches!(original.phase, Phase::Done));
+                down += u32::from(original.host().is_some_and(|host| host.node().is_none()));
+                clones.push(original.clone());
+            }
+        }
+        let report = original.report();
+        assert!(clones.len() > 6 && down > 2, "{} clones, {down} of a broker that is down", clones.len());
+        assert!(report.faults.len() > 5, "{:?}", report.faults);
+        for mut clone in clones {
+            while clone.step() {}
+            assert_eq!(clone.report(), report);
+        }
+    }
+
     #[test]
     fn a_seed_repeats_itself() {
         assert_eq!(run(5, None), run(5, None));

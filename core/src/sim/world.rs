@@ -479,7 +479,7 @@ impl<S: Disk, P: Program> World<S, P> {
     fn connected(&mut self, connection: ConnectionId) {
         let Some(link) = self.links.get(&connection) else { return };
         let (host_id, link_id, process) = (link.host, link.link, link.process);
-        let listener = self.hosts.get(&host_id).filter(|host| host.node().is_some()).and_then(|host| {
+        let listener = self.hosts.get(&host_id).filter(|host| host.is_open()).and_then(|host| {
             let listener = host.config.advertised_listeners.first()?;
             Some((Str::from(listener.name.as_str()), host.incarnation()))
         });
