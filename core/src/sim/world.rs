@@ -331,7 +331,7 @@ impl<S: Disk, P: Program> World<S, P> {
     pub fn spawn(&mut self, program: P) -> ProcessId {
         let id = ProcessId(self.next_process);
         self.next_process += 1;
-        self.processes.insert(id, Process { program, tick_at: None });
+        self.processes.insert(id, Process { program, tick_at: Some(self.now) });
         self.schedule(self.now, Event::ProcessTick { process: id });
         id
     }
@@ -455,14 +455,19 @@ impl<S: Disk, P: Program> World<S, P> {
                 let effects = entry.synced(now, completion, SyncOutcome::Done);
                 self.carry_out(host, effects);
             }
+            // An alarm that was set again since is not the one.
             Event::HostTick { host } => {
+                if self.host_ticks.get(&host) != Some(&self.now) {
+                    return;
+                }
                 self.host_ticks.remove(&host);
                 let effects = self.hosts.get_mut(&host).map(|host| host.tick(now));
                 self.carry_out(host, effects.unwrap_or_default());
             }
             Event::ProcessTick { process } => {
-                if let Some(entry) = self.processes.get_mut(&process) {
-                    entry.tick_at = None;
+                let Some(entry) = self.processes.get_mut(&process) else { return };
+                if entry.tick_at.take_if(|at| *at == self.now).is_none() {
+                    return;
                 }
                 self.pass(process, ProgramEvent::Tick);
             }
