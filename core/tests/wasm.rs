@@ -13,7 +13,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 /// `seed:hash` words, from when this was compiled.
 const NATIVE: Option<&str> = option_env!("OTTLA_SIM_HASHES");
 /// Seeds that are run when nothing is known of what they do natively.
-const SEEDS: u64 = 3;
+const SEEDS: u64 = 2;
 
 #[wasm_bindgen_test]
 fn seeds_do_what_they_do_natively() {

@@ -35,8 +35,9 @@ pub struct Log<S: LogStore> {
     pub(super) high_watermark_position: Option<SegmentPosition>,
     /// Everything below is on the disk.
     pub(super) recovery_point: i64,
-    /// Recovery has cut off a tail, and that is not durable.
-    pub(super) was_cut: bool,
+    /// It was opened after an unclean stop and has not been synced since: what recovery has cut off, in this life or in one that ended too
+    /// soon, may come back.
+    pub(super) unsettled: bool,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: ProducerState,
     /// Offsets of the `.snapshot` files, rising.

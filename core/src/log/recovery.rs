@@ -152,7 +152,7 @@ impl<S: LogStore> Recovery<S> {
             is_new: entries.is_empty() || !options.clean_shutdown,
             epochs_changed: false,
             rolled: false,
-            was_cut: false,
+            unsettled: !options.clean_shutdown && !entries.is_empty(),
         };
         let next_offset = log.log_start_offset;
         let producers = load_producers(store, now, &mut log, &whole)?;
@@ -216,8 +216,27 @@ impl<S: LogStore> Recovery<S> {
         sizes.fold(0_u64, u64::saturating_add).saturating_sub(walked)
     }
 
+    /// Where the segment before the one that comes ended, if records are missing between the two: above the recovery point that is
+    /// what a power loss leaves of a segment of which only the beginning was written.
+    fn gap(&self) -> Option<i64> {
+        let before = self.current.checked_sub(1)?;
+        let next = self.log.segments.get(self.current)?;
+        let was_read = self.whole.get(before).copied().unwrap_or(false);
+        let is_gap = was_read
+            && !self.options.clean_shutdown
+            && self.next_offset < next.base_offset
+            && self.next_offset >= self.options.recovery_point;
+        is_gap.then_some(self.next_offset)
+    }
+
     /// False when no segment is left.
     fn begin_segment(&mut self, store: &mut S) -> Result<bool, LogError> {
+        if let Some(offset) = self.gap() {
+            self.current = self.current.saturating_sub(1);
+            let end = self.log.segments.get(self.current).map_or(0, |segment| segment.size);
+            self.cut(store, end, format!("the next segment does not begin with offset {offset}"))?;
+            return Ok(false);
+        }
         let count = self.log.segments.len();
         let (Some(segment), Some(whole)) =
             (self.log.segments.get_mut(self.current), self.whole.get(self.current))
@@ -365,9 +384,8 @@ impl<S: LogStore> Recovery<S> {
             store.truncate(&segment.log, position)?;
         }
         segment.size = position;
-        // What was cut off comes back with the next power loss, between records that follow then, unless this file is synced again.
+        // Until this file is synced, a power loss can bring back what is cut off.
         self.log.recovery_point = self.log.recovery_point.min(segment.base_offset);
-        self.log.was_cut = true;
         let path = format!("{}/{}", self.log.dir, file_names::with_offset(segment.base_offset, LOG_SUFFIX));
         let keep = self.current.saturating_add(1);
         let removed: Vec<_> = self.log.segments.drain(keep..).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::admin::Chore;
 use super::checkers::{Checker, Checkers, Kept, Snapshot};
 use super::mutation::{Mutation, Planted};
-use super::workload::{Client, GROUPS, Order, PARTITIONS, PRODUCERS, TOPICS, Task, broker};
+use super::workload::{Client, GROUPS, Order, PARTITIONS, PRODUCERS, TOPICS, Tag, Task, broker};
 use super::{Host, Network, ProcessId, SimDisk, Tally, World, WorldConfig};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -482,19 +482,16 @@ impl Scenario {
                 }
             }
         }
-        let mut waited = 0;
-        let done = loop {
+        let mut waiting = Vec::new();
+        for _ in 0..RECOVERY_MAX_S {
             self.pass(1_000_000);
-            let mut busy = self.producers.iter().map(|(process, _)| *process).chain([self.admin]);
-            let idle = busy.all(|process| self.world.program(process).is_some_and(Client::is_idle));
-            let read = last.iter().all(|tag| self.checkers.all_have_read(*tag, &GROUPS));
-            waited += 1;
-            if (idle && read) || waited >= RECOVERY_MAX_S {
-                break idle && read;
+            waiting = self.waiting(&last);
+            if waiting.is_empty() {
+                break;
             }
-        };
-        self.checkers.check(Checker::Recovers, done, || {
-            format!("{RECOVERY_MAX_S} s after the last fault somebody still waits")
+        }
+        self.checkers.check(Checker::Recovers, waiting.is_empty(), || {
+            format!("{RECOVERY_MAX_S} s after the last fault there still wait {}", waiting.join(", "))
         });
         // Offsets are committed and segments flushed.
         self.pass(2_000_000);
@@ -503,6 +500,21 @@ impl Scenario {
         } else {
             self.checkers.check(Checker::Recovers, false, || "the broker does not run".to_owned());
         }
+    }
+}
+
+impl Scenario {
+    /// Who has something under way, or has not read one of these records.
+    fn waiting(&self, last: &[Tag]) -> Vec<String> {
+        let is_busy = |process| !self.world.program(process).is_some_and(Client::is_idle);
+        let producers = self.producers.iter().filter(|(process, _)| is_busy(*process));
+        let admin = is_busy(self.admin).then(|| "the administrator".to_owned());
+        let unread = last.iter().find(|tag| !self.checkers.all_have_read(**tag, &GROUPS));
+        producers
+            .map(|(_, id)| format!("producer {id}"))
+            .chain(admin)
+            .chain(unread.map(|tag| format!("readers of {tag:?}")))
+            .collect()
     }
 }
 
