@@ -111,6 +111,7 @@ mod tests {
     }
 
     /// Over every length around the eight bytes of a step, whole and in two pieces.
+    #[cfg(not(target_arch = "wasm32"))]
     #[test]
     fn the_tables_agree_with_the_vector_instructions() {
         let bytes: Vec<u8> = (0..100u32).map(|index| (index * 167 + 13) as u8).collect();

@@ -39,6 +39,8 @@ pub enum TraceEvent {
     SegmentRolled { partition: TopicPartition, base_offset: i64 },
     /// A log was opened after an unclean stop, and this was cut from it.
     LogRecovered { partition: TopicPartition, log_end_offset: i64, truncated_bytes: u64, reason: String },
+    /// A directory held a replica that the metadata does not know, and was renamed.
+    ReplicaSetAside { partition: TopicPartition, path: String },
     /// A log directory or partition stopped serving.
     StorageFailed { path: String, reason: String },
     /// A classic or consumer group changed state.

@@ -25,6 +25,11 @@ pub fn fault(event: &TraceEvent) {
         TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes, reason } => tracing::warn!(
             "{partition}: {truncated_bytes} bytes were cut off, it ends at offset {log_end_offset} now: {reason}"
         ),
+        TraceEvent::ReplicaSetAside { partition, path } => {
+            tracing::warn!(
+                "{partition}: the metadata does not know this replica; its directory is {path} now"
+            );
+        }
         _ => {}
     }
 }

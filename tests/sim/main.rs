@@ -1,13 +1,17 @@
-//! Runs seeds of the simulator: `cargo xtask sim --seeds N [--seed S] [--mutations]`.
+//! Runs seeds of the simulator: `cargo xtask sim [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]`.
 //!
 //! Prints what was done to the worlds and how often each checker had something to check. A seed that breaks a promise is named,
-//! with the command that repeats it; a checker that never had anything to check fails the run.
+//! with the command that repeats it; a checker that never had anything to check fails the run. This program has the planted bugs in it,
+//! and runs without any unless it is asked to look for them.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use ottla_core::sim::Tally;
 use ottla_core::sim::checkers::Checker;
 use ottla_core::sim::mutation::Mutation;
 use ottla_core::sim::scenario::{Fault, Report, run};
@@ -16,25 +20,41 @@ use ottla_core::sim::scenario::{Fault, Report, run};
 const SEEDS_FOR_ALL_CHECKERS: u64 = 20;
 /// Seeds that a planted bug has to show itself in.
 const SEEDS_PER_MUTATION: u64 = 60;
+/// Seconds between two lines of progress.
+const PROGRESS_S: u64 = 10;
+/// Failed seeds that are told in full.
+const FAILURES_TOLD: u64 = 20;
+/// Broken promises of a seed that are told.
+const VIOLATIONS_TOLD: usize = 4;
 
+const USAGE: &str = "sim [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]";
+
+#[derive(Default)]
 struct Options {
+    /// Seeds to run.
     seeds: u64,
-    seed: Option<u64>,
+    /// The first.
+    from: u64,
+    /// Look for planted bugs instead.
     mutations: bool,
+    /// Print nothing but `seed:hash` words.
+    hashes: bool,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { seeds: 40, seed: None, mutations: false };
+    let mut options = Options { seeds: 40, ..Options::default() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || {
-            let word = words.next().ok_or("a number is missing")?;
+            let word = words.next().ok_or(format!("a number is missing after {word}"))?;
             word.parse::<u64>().map_err(|error| format!("{word}: {error}"))
         };
         match word.as_str() {
             "--seeds" => options.seeds = number()?,
-            "--seed" => options.seed = Some(number()?),
+            "--from" => options.from = number()?,
+            "--seed" => (options.from, options.seeds) = (number()?, 1),
             "--mutations" => options.mutations = true,
+            "--hashes" => options.hashes = true,
             other => return Err(format!("no option `{other}`")),
         }
     }
@@ -42,107 +62,179 @@ fn options() -> Result<Options, String> {
 }
 
 fn main() -> ExitCode {
-    let options = match options() {
-        Ok(options) => options,
+    let passed = match options() {
+        Ok(options) if options.mutations => mutations(options.from),
+        Ok(options) if options.hashes => hashes(&options),
+        Ok(options) => seeds(&options),
         Err(reason) => {
-            eprintln!("sim: {reason}\nsim [--seeds N] [--seed S] [--mutations]");
-            return ExitCode::FAILURE;
+            eprintln!("sim: {reason}\n{USAGE}");
+            false
         }
     };
-    if options.mutations {
-        return mutations();
-    }
-    let first = options.seed.unwrap_or(0);
-    let count = if options.seed.is_some() { 1 } else { options.seeds };
-    let started = Instant::now();
-    let reports = run_all(first, count);
-    let mut faults: BTreeMap<Fault, u64> = BTreeMap::new();
-    let mut exercised: BTreeMap<Checker, u64> = BTreeMap::new();
-    let mut failed = 0;
-    for report in &reports {
-        report.faults.iter().for_each(|(fault, count)| *faults.entry(*fault).or_default() += count);
-        report.exercised.iter().for_each(|(checker, count)| *exercised.entry(*checker).or_default() += count);
-        if !report.violations.is_empty() {
-            failed += 1;
-            println!("seed {} breaks {:?}", report.seed, report.violations);
-            println!("    repeat it: cargo xtask sim --seed {}", report.seed);
-        }
-    }
-    for (fault, count) in &faults {
-        println!("{:<24} {count:>10}", format!("{fault:?}"));
-    }
-    let mut idle = Vec::new();
-    for checker in Checker::ALL {
-        let count = exercised.get(&checker).copied().unwrap_or(0);
-        println!("{:<24} {count:>10}", format!("{checker:?}"));
-        if count == 0 {
-            idle.push(checker);
-        }
-    }
-    let hash = reports.iter().fold(0_u64, |hash, report| hash.rotate_left(1) ^ report.hash);
-    println!(
-        "{count} seeds from {first} on, {failed} failed, hash {hash:016x}, {:.1} s",
-        started.elapsed().as_secs_f64()
-    );
-    if count >= SEEDS_FOR_ALL_CHECKERS && !idle.is_empty() {
-        println!("never had anything to check: {idle:?}");
-        return ExitCode::FAILURE;
-    }
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Reports in the order of the seeds, from as many threads as there are processors.
-fn run_all(first: u64, count: u64) -> Vec<Report> {
-    let next = AtomicU64::new(first);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut reports: Vec<Report> = std::thread::scope(|scope| {
-        let work = || {
-            let mut done = Vec::new();
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= first + count {
-                    return done;
+/// What all runs together have shown.
+#[derive(Default)]
+struct Sum {
+    done: u64,
+    failed: u64,
+    faults: BTreeMap<Fault, u64>,
+    exercised: BTreeMap<Checker, u64>,
+    tally: Tally,
+    hash: u64,
+    slowest: (f64, u64),
+}
+
+impl Sum {
+    fn add(&mut self, report: &Report, seconds: f64) {
+        self.done += 1;
+        report.faults.iter().for_each(|(fault, count)| *self.faults.entry(*fault).or_default() += count);
+        for (checker, count) in &report.exercised {
+            *self.exercised.entry(*checker).or_default() += count;
+        }
+        self.tally += report.tally;
+        // The same in whatever order the seeds end.
+        self.hash = self.hash.wrapping_add(report.hash);
+        if seconds > self.slowest.0 {
+            self.slowest = (seconds, report.seed);
+        }
+        if !report.violations.is_empty() {
+            self.failed += 1;
+            if self.failed <= FAILURES_TOLD {
+                println!("seed {} breaks a promise", report.seed);
+                for (checker, sentence) in report.violations.iter().take(VIOLATIONS_TOLD) {
+                    println!("    {checker:?}: {sentence}");
                 }
-                done.push(run_guarded(seed));
+                if report.violations.len() > VIOLATIONS_TOLD {
+                    println!("    and {} more", report.violations.len() - VIOLATIONS_TOLD);
+                }
+                println!("    repeat it: cargo xtask sim --seed {}", report.seed);
             }
-        };
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().flat_map(|handle| handle.join().unwrap_or_default()).collect()
+        }
+    }
+
+    fn print(&self) {
+        println!("what was done to {} worlds:", self.done);
+        for (fault, count) in &self.faults {
+            println!("  {:<28} {count:>12}", format!("{fault:?}"));
+        }
+        let Tally { events, frames, frames_delayed, frames_lost, losses } = self.tally;
+        for (what, count) in [
+            ("events", events),
+            ("frames sent", frames),
+            ("frames delayed", frames_delayed),
+            ("frames lost", frames_lost),
+            ("files a power loss changed", losses.files),
+            ("names a power loss undid", losses.entries),
+        ] {
+            println!("  {what:<28} {count:>12}");
+        }
+        println!("what was checked how often:");
+        for checker in Checker::ALL {
+            let count = self.exercised.get(&checker).copied().unwrap_or(0);
+            println!("  {:<28} {count:>12}", format!("{checker:?}"));
+        }
+    }
+}
+
+fn seeds(options: &Options) -> bool {
+    let started = Instant::now();
+    let sum = Mutex::new(Sum::default());
+    let told = AtomicU64::new(0);
+    each(options.from..options.from + options.seeds, |seed| {
+        let began = Instant::now();
+        let report = run_guarded(seed, None);
+        let mut sum = sum.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        sum.add(&report, began.elapsed().as_secs_f64());
+        let elapsed = started.elapsed().as_secs();
+        if told.load(Ordering::Relaxed) + PROGRESS_S <= elapsed {
+            told.store(elapsed, Ordering::Relaxed);
+            println!("{} of {} seeds, {} failed, {elapsed} s", sum.done, options.seeds, sum.failed);
+        }
     });
-    reports.sort_unstable_by_key(|report| report.seed);
-    reports
+    let sum = sum.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    sum.print();
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "{} seeds from {} on, {} failed, hash {:016x}, {seconds:.1} s (the slowest, {}: {:.2} s)",
+        sum.done, options.from, sum.failed, sum.hash, sum.slowest.1, sum.slowest.0
+    );
+    let idle: Vec<Checker> =
+        Checker::ALL.into_iter().filter(|checker| !sum.exercised.contains_key(checker)).collect();
+    if options.seeds >= SEEDS_FOR_ALL_CHECKERS && !idle.is_empty() {
+        println!("never had anything to check: {idle:?}");
+        return false;
+    }
+    sum.failed == 0
+}
+
+/// Does something with every number, on as many threads as there are processors.
+fn each(numbers: std::ops::Range<u64>, act: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(numbers.start);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= numbers.end {
+                        return;
+                    }
+                    act(number);
+                }
+            });
+        }
+    });
 }
 
 /// A broken invariant panics: that is a broken promise too.
-fn run_guarded(seed: u64) -> Report {
-    std::panic::catch_unwind(|| run(seed, None)).unwrap_or_else(|_| Report {
-        seed,
-        violations: vec![(Checker::Recovers, "panicked, see above".to_owned())],
-        ..Report::default()
+fn run_guarded(seed: u64, mutation: Option<Mutation>) -> Report {
+    std::panic::catch_unwind(|| run(seed, mutation)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        Report { seed, violations: vec![(Checker::Recovers, text.to_owned())], ..Report::default() }
     })
 }
 
-fn mutations() -> ExitCode {
-    if !Mutation::AVAILABLE {
-        eprintln!("sim: build with `--features ottla-core/mutations`");
-        return ExitCode::FAILURE;
-    }
-    let mut missed = 0;
-    for mutation in Mutation::ALL {
-        let caught = (0..SEEDS_PER_MUTATION).find_map(|seed| {
-            let report = std::panic::catch_unwind(|| run(seed, Some(mutation)));
-            match report {
-                Ok(report) => report.violations.first().map(|(checker, _)| (seed, format!("{checker:?}"))),
-                Err(_) => Some((seed, "a panic".to_owned())),
-            }
+/// Every planted bug shows itself.
+fn mutations(from: u64) -> bool {
+    // What a planted bug makes of a node may well be a panic: it is told as what caught it.
+    std::panic::set_hook(Box::new(|_| {}));
+    let started = Instant::now();
+    let missed = Mutex::new(Vec::new());
+    each(0..Mutation::ALL.len() as u64, |index| {
+        let mutation = Mutation::ALL[index as usize];
+        let name = format!("{mutation:?}");
+        let caught = (from..from + SEEDS_PER_MUTATION).find_map(|seed| {
+            let report = run_guarded(seed, Some(mutation));
+            let (checker, sentence) = report.violations.into_iter().next()?;
+            Some((seed, checker, sentence))
         });
         match caught {
-            Some((seed, by)) => println!("{:<28} seed {seed:>3}, by {by}", format!("{mutation:?}")),
+            Some((seed, checker, sentence)) => {
+                let checker = format!("{checker:?}");
+                let sentence: String = sentence.chars().take(100).collect();
+                println!("{name:<30} seed {seed:>4}, by {checker:<22} {sentence}");
+            }
             None => {
-                missed += 1;
-                println!("{:<28} NOT CAUGHT in {SEEDS_PER_MUTATION} seeds", format!("{mutation:?}"));
+                println!("{name:<30} NOT CAUGHT in {SEEDS_PER_MUTATION} seeds from {from} on");
+                missed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(mutation);
             }
         }
-    }
-    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        _ = std::io::stdout().flush();
+    });
+    let missed = missed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let (all, seconds) = (Mutation::ALL.len(), started.elapsed().as_secs_f64());
+    println!("{} of {all} planted bugs caught, {seconds:.1} s", all - missed.len());
+    missed.is_empty()
+}
+
+/// `seed:hash` for every seed, in order: what the same seeds in WebAssembly are compared with.
+fn hashes(options: &Options) -> bool {
+    let words: Vec<String> = (options.from..options.from + options.seeds)
+        .map(|seed| format!("{seed}:{:016x}", run(seed, None).hash))
+        .collect();
+    println!("{}", words.join(" "));
+    true
 }

@@ -59,6 +59,12 @@ impl<S: LogStore> Append<GroupRecord> for OffsetsLog<'_, '_, S> {
             let (key, value) = record.encode().map_err(|_| ErrorCode::UnknownServerError)?;
             batch.append(now.wall, Some(&key), value.as_deref(), &[]);
         }
+        if self.cx.traces.planted().is(Mutation::CommitNotAppended)
+            && matches!(records, [GroupRecord::OffsetCommit { .. }, ..])
+        {
+            let base_offset = self.partition.high_watermark();
+            return Ok(Appended { base_offset, high_watermark: base_offset + records.len() as i64 });
+        }
         let base_offset = self.partition.append(self.cx, &batch.build(self.cx.compressors))?;
         self.grown.push(self.partition.id());
         Ok(Appended { base_offset, high_watermark: self.partition.high_watermark() })
@@ -174,6 +180,9 @@ impl GroupCoordinators {
                 if planted.is(Mutation::OffsetsLostOnLoad)
                     && matches!(record, GroupRecord::OffsetCommit { .. })
                 {
+                    return Ok(());
+                }
+                if planted.is(Mutation::TombstonesIgnored) && value.is_none() {
                     return Ok(());
                 }
                 GroupCoordinator::replay(state, at, &record);

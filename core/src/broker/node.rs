@@ -41,7 +41,19 @@ impl<S: LogStore> Node<S> {
         let mut rng = Rng::from_seed(seed);
         let (controller, published) =
             controller::open(cx, &config, rng.fork()).map_err(|error| error.to_string())?;
-        let (log_dirs, checkpoints) = LogDirs::open(cx, &config).map_err(|error| error.to_string())?;
+        let (mut log_dirs, mut checkpoints) =
+            LogDirs::open(cx, &config).map_err(|error| error.to_string())?;
+        log_dirs
+            .set_strays_aside(cx, &mut checkpoints, &mut rng, |partition, topic_id| {
+                let topic = match topic_id {
+                    Some(topic_id) => published.image.topic_by_id(topic_id),
+                    // Its file was lost: whose it is only the name says.
+                    None => published.image.topic(&partition.topic),
+                };
+                let replica = topic.and_then(|topic| topic.partitions.get(&partition.partition));
+                replica.is_some_and(|replica| replica.replicas.contains(&config.node_id))
+            })
+            .map_err(|error| error.to_string())?;
         let checkpoints = Arc::new(checkpoints);
         let count = super::shard_count(&config);
         let mut shards = Vec::with_capacity(usize::from(count));

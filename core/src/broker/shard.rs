@@ -370,6 +370,9 @@ impl<S: LogStore> Shard<S> {
                 self.coordinators.load(cx, name.partition, partition, rng);
             }
         }
+        if let Some((targets, reached)) = partition.to_sync(cx.store, cx.now) {
+            self.sync(cx, id, targets, reached);
+        }
     }
 
     fn remove(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {

@@ -41,6 +41,8 @@ pub struct ProducerConfig {
     pub max_request_size: usize,
     /// `max.block.ms`: how long a record waits for its topic to be known.
     pub max_block_ms: i64,
+    /// Sequence of the first record of each partition: 0 but in simulations that want to see sequences begin anew.
+    pub first_sequence: i32,
 }
 
 impl Default for ProducerConfig {
@@ -55,6 +57,7 @@ impl Default for ProducerConfig {
             delivery_timeout_ms: 120_000,
             max_request_size: 1_048_576,
             max_block_ms: 60_000,
+            first_sequence: 0,
         }
     }
 }
@@ -229,6 +232,14 @@ impl Producer {
         queued + self.unassigned.len()
     }
 
+    /// Its id to the brokers, once it has one.
+    pub fn producer_id(&self) -> Option<i64> {
+        match self.identity {
+            Identity::Known { producer_id, .. } => Some(producer_id),
+            Identity::Nobody | Identity::Unknown { .. } | Identity::Asked(_) => None,
+        }
+    }
+
     /// What became of records since the last call.
     pub fn take_deliveries(&mut self) -> Vec<Delivery> {
         std::mem::take(&mut self.deliveries)
@@ -324,7 +335,8 @@ impl Producer {
         };
         let headers: Vec<_> = headers.iter().map(|(key, value)| (key.as_ref(), value.as_deref())).collect();
         let timestamp = timestamp.unwrap_or(now.wall);
-        let queue = self.queues.entry((topic, partition)).or_default();
+        let fresh = PartitionQueue { next_sequence: self.config.first_sequence, ..PartitionQueue::default() };
+        let queue = self.queues.entry((topic, partition)).or_insert(fresh);
         let (key, value) = (key.as_deref(), value.as_deref());
         let fits = |batch: &&mut Batch| {
             batch.sequence.is_none()
@@ -415,12 +427,14 @@ impl Producer {
                 continue;
             };
             if let Identity::Known { producer_id, epoch } = self.identity {
-                let current = batch.sequence.filter(|(id, of, _)| (*id, *of) == (producer_id, epoch));
-                let (_, _, sequence) =
-                    *batch.sequence.insert(current.unwrap_or((producer_id, epoch, queue.next_sequence)));
-                batch.builder.set_producer(producer_id, epoch, sequence, false);
-                let count = i32::try_from(batch.ids.len()).unwrap_or(i32::MAX);
-                queue.next_sequence = increment_sequence(sequence, count);
+                // A batch that may have arrived keeps the id it had then, or it could arrive twice.
+                let (own_id, own_epoch, sequence) =
+                    *batch.sequence.get_or_insert((producer_id, epoch, queue.next_sequence));
+                batch.builder.set_producer(own_id, own_epoch, sequence, false);
+                if (own_id, own_epoch) == (producer_id, epoch) {
+                    let count = i32::try_from(batch.ids.len()).unwrap_or(i32::MAX);
+                    queue.next_sequence = increment_sequence(sequence, count);
+                }
             } else {
                 batch.sequence = Some((-1, -1, -1));
             }
@@ -542,7 +556,13 @@ impl Producer {
                     | ErrorCode::InvalidProducerEpoch
             ))
         );
-        if broken && matches!(self.identity, Identity::Known { .. }) {
+        let sequence = queue.batches.front_mut().and_then(|batch| match broken {
+            true => batch.sequence.take(),
+            false => batch.sequence,
+        });
+        let is_current = matches!((&self.identity, sequence), (Identity::Known { producer_id, epoch }, Some((id, of, _)))
+            if (*producer_id, *epoch) == (id, of));
+        if broken && is_current {
             self.renew_identity(now);
         }
         let Some(queue) = self.queues.get_mut(place) else { return };
@@ -562,7 +582,7 @@ impl Producer {
             return self.session.refresh_after_backoff(now);
         }
         let Some(batch) = queue.batches.pop_front() else { return };
-        if let (Err(_), Some((_, _, sequence))) = (&outcome, batch.sequence) {
+        if let (Err(_), Some((_, _, sequence)), true) = (&outcome, sequence, is_current) {
             // Nothing was appended: the sequence is free for the next batch.
             queue.next_sequence = sequence.max(0);
         }

@@ -60,6 +60,8 @@ impl Decisions {
         self.producer_ids = first.saturating_add(1)..next_producer_id;
         let broker_id = self.config.node_id;
         let broker_epoch = state.tip().broker(broker_id).map_or(-1, |broker| broker.epoch);
+        let next_producer_id =
+            if self.planted.is(Mutation::ProducerIdsNotPersisted) { first } else { next_producer_id };
         let record = ProducerIdsRecord { broker_id, broker_epoch, next_producer_id };
         Decision::write(vec![record.into()], token, ControllerResponse::NextProducerId(first))
     }
@@ -85,7 +87,10 @@ impl Coordinator for Decisions {
                 (records, ControllerResponse::CreateTopics(response))
             }
             ControllerRequest::DeleteTopics(request) => {
-                let (records, response) = delete_topics(image, config, &request);
+                let (mut records, response) = delete_topics(image, config, &request);
+                if self.planted.is(Mutation::TopicDeletionNotWritten) {
+                    records.clear();
+                }
                 (records, ControllerResponse::DeleteTopics(response))
             }
             ControllerRequest::CreatePartitions(request) => {

@@ -23,6 +23,9 @@ mod tests;
 
 use std::sync::Arc;
 
+use ottla_protocol::records::MetadataRecord;
+use ottla_protocol::records::metadata::RemoveTopicRecord;
+
 pub use decisions::Decisions;
 pub use describe_quorum::QuorumView;
 pub use error::ApiError;
@@ -75,7 +78,10 @@ pub fn open<S: LogStore>(
     let mut rng = Rng::from_seed(rng.next_u64().wrapping_add(life));
     let own: Vec<_> =
         config.log_dirs.iter().filter_map(|directory| directories.get(directory).copied()).collect();
-    let records = registration::register(state.image(), config, &own, &mut rng, log.log_end_offset());
+    let mut records = registration::register(state.image(), config, &own, &mut rng, log.log_end_offset());
+    if cx.traces.planted().is(Mutation::LeaderEpochNotRaised) {
+        records.retain(|record| !matches!(record, MetadataRecord::PartitionChange(_)));
+    }
     let version = state.image().features.metadata_version();
     append(cx.store, cx.now, &mut log, &mut state, version, &records)?;
     log.forget_unpublished();
@@ -180,7 +186,13 @@ impl<S: LogStore> Controller<S> {
             return;
         }
         self.snapshot_due = cx.now.monotonic.plus_ms(self.snapshot_interval_ms);
-        match self.log.write_snapshot(cx.store, cx.now, &self.published) {
+        let mut image = self.published.clone();
+        if cx.traces.planted().is(Mutation::MetadataSnapshotIncomplete)
+            && let Some(topic_id) = image.topics_by_name().last().map(|topic| topic.id)
+        {
+            _ = image.replay(&RemoveTopicRecord { topic_id }.into());
+        }
+        match self.log.write_snapshot(cx.store, cx.now, &image) {
             Ok(_) => self.snapshot_written = true,
             Err(error) => self.halt(cx, format!("writing a metadata snapshot failed: {error}")),
         }

@@ -5,11 +5,11 @@ use std::io::IoSlice;
 
 use super::error::LogError;
 use super::log::{Log, LogOffsetMetadata};
-use super::producer_state::{AppendOrigin, BatchMetadata, Checked, Marker, ProducerState};
+use super::producer_state::{AppendOrigin, BatchMetadata, Checked, Marker, ProducerEntry, ProducerState};
 use super::segment::{RollParams, Segment};
 use super::store::LogStore;
 use super::txn_index::AbortedTxn;
-use crate::record::{BatchHeader, TimestampType, ValidatedBatch, batch_views};
+use crate::record::{BatchHeader, NO_SEQUENCE, TimestampType, ValidatedBatch, batch_views};
 use crate::sim::mutation::Mutation;
 use crate::time::{Now, Timestamp};
 
@@ -80,6 +80,7 @@ impl<S: LogStore> Log<S> {
             if self.config.planted.is(Mutation::DuplicateSequenceAccepted) {
                 checked = Checked::New;
             }
+            self.refuse_planted(&header, checked)?;
             if let Checked::Duplicate(duplicate) = checked {
                 return Ok(self.duplicate(duplicate));
             }
@@ -155,6 +156,23 @@ impl<S: LogStore> Log<S> {
         self.append(store, now, &Pending { headers: &headers, markers: &markers, parts: &parts })
     }
 
+    /// The planted bugs that refuse a sequence that is right.
+    fn refuse_planted(&self, header: &BatchHeader, checked: Checked) -> Result<(), LogError> {
+        let planted = self.config.planted;
+        let (producer_id, first_sequence) = (header.producer_id, header.base_sequence);
+        let last_sequence =
+            || self.producers.producer(producer_id).map_or(NO_SEQUENCE, ProducerEntry::last_sequence);
+        let refused = match checked {
+            Checked::Duplicate(_) => planted.is(Mutation::DuplicateRefused),
+            Checked::New => planted.is(Mutation::SequenceNeverWraps) && last_sequence() > first_sequence,
+        };
+        if refused {
+            let last_sequence = last_sequence();
+            return Err(LogError::OutOfOrderSequence { producer_id, first_sequence, last_sequence });
+        }
+        Ok(())
+    }
+
     fn assign(&self, header: &BatchHeader, base_offset: i64, leader_epoch: i32) -> BatchHeader {
         BatchHeader { base_offset, partition_leader_epoch: leader_epoch, ..*header }
     }
@@ -210,7 +228,9 @@ impl<S: LogStore> Log<S> {
     fn account(&mut self, store: &mut S, pending: &Pending<'_>) -> Result<(), LogError> {
         let mut epochs_changed = false;
         for (header, marker) in pending.headers.iter().zip(pending.markers) {
-            if self.epochs.latest_epoch().is_none_or(|latest| header.partition_leader_epoch > latest) {
+            let noted = !self.config.planted.is(Mutation::LeaderEpochNotNoted);
+            if noted && self.epochs.latest_epoch().is_none_or(|latest| header.partition_leader_epoch > latest)
+            {
                 epochs_changed |= self.epochs.assign(header.partition_leader_epoch, header.base_offset);
             }
             let Some(completed) = self.producers.append(header, marker.as_ref()) else { continue };
@@ -244,6 +264,9 @@ impl<S: LogStore> Log<S> {
             } else {
                 active.write_out_indexes(store, true)?;
             }
+        }
+        if self.config.planted.is(Mutation::ProducersForgottenOnRoll) {
+            self.producers = ProducerState::default();
         }
         self.producers.set_map_end_offset(base_offset);
         self.take_producer_snapshot(store)?;

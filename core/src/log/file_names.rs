@@ -50,8 +50,17 @@ pub fn partition_dir(topic: &str, partition: i32) -> String {
 
 /// `<topic>-<partition>.<id in 32 hex digits>-delete`, the topic cut short where the name would be too long.
 pub fn delete_dir(topic: &str, partition: i32, unique: Uuid) -> String {
+    dir_with_suffix(topic, partition, unique, DELETE_DIR_SUFFIX)
+}
+
+/// `<topic>-<partition>.<id in 32 hex digits>-stray`, the topic cut short where the name would be too long.
+pub fn stray_dir(topic: &str, partition: i32, unique: Uuid) -> String {
+    dir_with_suffix(topic, partition, unique, STRAY_DIR_SUFFIX)
+}
+
+fn dir_with_suffix(topic: &str, partition: i32, unique: Uuid, suffix: &str) -> String {
     let id: String = unique.0.iter().map(|byte| format!("{byte:02x}")).collect();
-    let suffix = format!("-{partition}.{id}{DELETE_DIR_SUFFIX}");
+    let suffix = format!("-{partition}.{id}{suffix}");
     let keep = topic.len().min(DIR_NAME_MAX.saturating_sub(suffix.len()));
     format!("{}{suffix}", topic.get(..keep).unwrap_or(topic))
 }

@@ -33,11 +33,11 @@ impl<S: LogStore> Log<S> {
         self.log_end_offset.saturating_sub(self.recovery_point)
     }
 
-    /// What is due by now: a completed segment at once, everything after `flush.messages` records or `flush.ms`.
+    /// What is due by now: what recovery has found, and a completed segment, at once; everything after `flush.messages` records or `flush.ms`.
     pub fn flush_due(&self, now: Instant) -> Option<FlushScope> {
         let unflushed = self.unflushed_messages();
         let overdue = unflushed > 0 && now.ms_since(self.last_flush) >= self.config.flush_ms;
-        if unflushed >= self.config.flush_messages || overdue {
+        if self.unsettled || unflushed >= self.config.flush_messages || overdue {
             return Some(FlushScope::All);
         }
         self.rolled.then_some(FlushScope::Inactive)
@@ -77,7 +77,8 @@ impl<S: LogStore> Log<S> {
         for segment in self.segments.iter_mut().skip(first) {
             let is_inactive = segment.base_offset != active_base_offset;
             if is_inactive
-                || (scope == FlushScope::All && (segment.write_out_indexes(store, closing)? || has_news))
+                || (scope == FlushScope::All
+                    && (segment.write_out_indexes(store, closing)? || has_news || self.unsettled))
             {
                 files.extend(segment.files());
             }
@@ -95,6 +96,7 @@ impl<S: LogStore> Log<S> {
         self.rolled = false;
         if scope == FlushScope::All {
             self.last_flush = now.monotonic;
+            self.unsettled = false;
         }
         Ok(FlushPlan {
             up_to,

@@ -35,6 +35,9 @@ pub struct Log<S: LogStore> {
     pub(super) high_watermark_position: Option<SegmentPosition>,
     /// Everything below is on the disk.
     pub(super) recovery_point: i64,
+    /// It was opened after an unclean stop and has not been synced since: what recovery has cut off, in this life or in one that ended too
+    /// soon, may come back.
+    pub(super) unsettled: bool,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: ProducerState,
     /// Offsets of the `.snapshot` files, rising.
@@ -177,7 +180,8 @@ impl<S: LogStore> Log<S> {
         leader_epoch: i32,
         start_offset: i64,
     ) -> Result<(), LogError> {
-        if self.epochs.assign(leader_epoch, start_offset) {
+        let noted = !self.config.planted.is(Mutation::LeaderEpochNotNoted);
+        if noted && self.epochs.assign(leader_epoch, start_offset) {
             self.write_epochs(store)?;
         }
         Ok(())

@@ -13,12 +13,15 @@ use super::checkpoint::{
     LOG_START_OFFSET_CHECKPOINT, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
     format_offsets,
 };
+use super::file_names;
 use super::log_dir_files::{self, CLEAN_SHUTDOWN_FILE};
 use super::{LogError, LogStore, StoreError};
 use crate::broker::shard_count;
 use crate::config::BrokerConfig;
 use crate::ids::{LogDirId, ShardId, TopicPartition};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
+use crate::quorum::METADATA_TOPIC;
+use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
@@ -228,6 +231,33 @@ impl<S: LogStore> LogDirs<S> {
             broker_epoch: -1,
         };
         Ok((log_dirs, checkpoints))
+    }
+
+    /// Renames the directories of replicas that are not `ours` (their topic was deleted while the node was on its way down, perhaps created
+    /// again), so that nothing takes them for what they are not. Nobody removes them: that is for the operator, as in
+    /// Apache Kafka.
+    pub fn set_strays_aside(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        checkpoints: &mut Checkpoints,
+        rng: &mut Rng,
+        ours: impl Fn(&TopicPartition, Option<Uuid>) -> bool,
+    ) -> Result<(), LogError> {
+        let found = std::mem::take(&mut checkpoints.partitions);
+        for (partition, (topic_id, offsets)) in found {
+            let (topic, index) = (&partition.topic, partition.partition);
+            let directory = self.directories.get_mut(usize::from(offsets.log_dir.0));
+            if **topic == *METADATA_TOPIC || ours(&partition, topic_id) {
+                checkpoints.partitions.insert(partition, (topic_id, offsets));
+            } else if let Some(directory) = directory {
+                let from = format!("{}/{}", directory.path, file_names::partition_dir(topic, index));
+                let to = format!("{}/{}", directory.path, file_names::stray_dir(topic, index, rng.uuid()));
+                cx.store.rename(&from, &to)?;
+                directory.offsets.remove(&partition);
+                cx.traces.fault(TraceEvent::ReplicaSetAside { partition, path: to });
+            }
+        }
+        Ok(())
     }
 
     /// For the clean-shutdown file, once the broker is registered.

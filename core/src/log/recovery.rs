@@ -113,8 +113,8 @@ impl<S: LogStore> Recovery<S> {
             segments.push(segment);
             whole.push(!sound || epochs_broken);
         }
-        options.clean_shutdown =
-            options.clean_shutdown && ends_at_recovery_point(store, &mut segments, &options)?;
+        options.clean_shutdown = options.config.planted.is(Mutation::RecoverySkipped)
+            || (options.clean_shutdown && ends_at_recovery_point(store, &mut segments, &options)?);
         let mut report = RecoveryReport::default();
         let first_unflushed =
             segments.partition_point(|segment| segment.base_offset <= options.recovery_point).max(1);
@@ -152,6 +152,7 @@ impl<S: LogStore> Recovery<S> {
             is_new: entries.is_empty() || !options.clean_shutdown,
             epochs_changed: false,
             rolled: false,
+            unsettled: !options.clean_shutdown && !entries.is_empty(),
         };
         let next_offset = log.log_start_offset;
         let producers = load_producers(store, now, &mut log, &whole)?;
@@ -215,8 +216,27 @@ impl<S: LogStore> Recovery<S> {
         sizes.fold(0_u64, u64::saturating_add).saturating_sub(walked)
     }
 
+    /// Where the segment before the one that comes ended, if records are missing between the two: above the recovery point that is
+    /// what a power loss leaves of a segment of which only the beginning was written.
+    fn gap(&self) -> Option<i64> {
+        let before = self.current.checked_sub(1)?;
+        let next = self.log.segments.get(self.current)?;
+        let was_read = self.whole.get(before).copied().unwrap_or(false);
+        let is_gap = was_read
+            && !self.options.clean_shutdown
+            && self.next_offset < next.base_offset
+            && self.next_offset >= self.options.recovery_point;
+        is_gap.then_some(self.next_offset)
+    }
+
     /// False when no segment is left.
     fn begin_segment(&mut self, store: &mut S) -> Result<bool, LogError> {
+        if let Some(offset) = self.gap() {
+            self.current = self.current.saturating_sub(1);
+            let end = self.log.segments.get(self.current).map_or(0, |segment| segment.size);
+            self.cut(store, end, format!("the next segment does not begin with offset {offset}"))?;
+            return Ok(false);
+        }
         let count = self.log.segments.len();
         let (Some(segment), Some(whole)) =
             (self.log.segments.get_mut(self.current), self.whole.get(self.current))
@@ -227,7 +247,9 @@ impl<S: LogStore> Recovery<S> {
         let mut position = 0;
         self.next_offset = base_offset;
         if *whole {
-            segment.reset_indexes(store)?;
+            if !self.options.config.planted.is(Mutation::IndexNotRebuilt) {
+                segment.reset_indexes(store)?;
+            }
             segment.truncate_txn_index(store, i64::MIN)?;
         } else {
             let done = self.producers.map_end_offset();
@@ -323,7 +345,9 @@ impl<S: LogStore> Recovery<S> {
         if whole {
             segment.offset_index.reserve(store)?;
             segment.time_index.reserve(store)?;
-            segment.index_batch(&scanned.batch, self.log.config.index_interval_bytes);
+            if !self.options.config.planted.is(Mutation::IndexNotRebuilt) {
+                segment.index_batch(&scanned.batch, self.log.config.index_interval_bytes);
+            }
             let epoch = header.partition_leader_epoch;
             if self.log.epochs.latest_epoch().is_none_or(|latest| epoch > latest)
                 && self.log.epochs.assign(epoch, header.base_offset)
@@ -356,8 +380,12 @@ impl<S: LogStore> Recovery<S> {
     fn cut(&mut self, store: &mut S, position: u64, reason: String) -> Result<(), LogError> {
         let Some(segment) = self.log.segments.get_mut(self.current) else { return Ok(()) };
         let mut bytes = segment.size.saturating_sub(position);
-        store.truncate(&segment.log, position)?;
+        if !self.options.config.planted.is(Mutation::TornTailKept) {
+            store.truncate(&segment.log, position)?;
+        }
         segment.size = position;
+        // Until this file is synced, a power loss can bring back what is cut off.
+        self.log.recovery_point = self.log.recovery_point.min(segment.base_offset);
         let path = format!("{}/{}", self.log.dir, file_names::with_offset(segment.base_offset, LOG_SUFFIX));
         let keep = self.current.saturating_add(1);
         let removed: Vec<_> = self.log.segments.drain(keep..).collect();
@@ -414,6 +442,7 @@ fn load_producers<S: LogStore>(
             None => 0,
         },
     };
+    let end = if log.config.planted.is(Mutation::NewerSnapshotTrusted) { i64::MAX } else { end };
     let bases: Vec<_> = log.segments.iter().map(|segment| segment.base_offset).collect();
     let newest = log.snapshots.iter().copied().filter(|offset| *offset <= end).max();
     log.remove_snapshots(store, |offset| {

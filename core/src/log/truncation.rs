@@ -7,6 +7,7 @@ use super::producer_state::ProducerState;
 use super::recovery;
 use super::segment::Segment;
 use super::store::{LogStore, StoreError};
+use crate::sim::mutation::Mutation;
 use crate::time::Now;
 
 impl<S: LogStore> Log<S> {
@@ -102,6 +103,9 @@ impl<S: LogStore> Log<S> {
             if let Some(mut state) = super::producer_snapshot::decode(&bytes, offset) {
                 state.remove_expired(now.wall, self.config.producer_id_expiration_ms);
                 self.last_snapshot_offset = offset;
+                if self.config.planted.is(Mutation::SnapshotIgnored) {
+                    state = ProducerState::starting_at(offset);
+                }
                 return Ok(state);
             }
             self.remove_snapshots(store, |snapshot| snapshot == offset)?;

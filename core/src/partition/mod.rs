@@ -336,6 +336,9 @@ impl<S: LogStore> Partition<S> {
                 if self.log.config().planted.is(Mutation::DirectoryNotSynced) {
                     plan.directories.clear();
                 }
+                if self.log.config().planted.is(Mutation::SegmentsNotSynced) {
+                    plan.files.clear();
+                }
                 let reached = (plan.up_to, plan.generation());
                 if self.log.config().planted.is(Mutation::RecoveryPointTooEarly) {
                     self.log.flushed_up_to(self.log.log_end_offset(), plan.generation());

@@ -130,18 +130,34 @@ pub fn open<S: LogStore>(
     let mut quorum = Quorum::configured(config, own_directory)?;
 
     let mut state = MetadataState::new(MetadataImage::empty(cluster_id));
-    let snapshots = list_snapshots(store, &dir)?;
+    let mut snapshots = list_snapshots(store, &dir)?;
     let mut loaded = SnapshotId::default();
-    if let Some(id) = snapshots.last() {
+    let mut broken = None;
+    while let Some(id) = snapshots.last() {
         let path = join(&dir, &id.file_name());
-        let checkpoint = read_checkpoint(store, &path, compressors)?;
+        let checkpoint = match read_checkpoint(store, &path, compressors) {
+            // Its name is durable and what it holds is not: a power loss. The records are in the log until a snapshot is whole.
+            Err(error @ OpenError::BadSnapshot(..)) => {
+                broken.get_or_insert((path, error));
+                snapshots.pop();
+                continue;
+            }
+            other => other?,
+        };
         quorum.apply(checkpoint.kraft_version, checkpoint.voters);
         for record in &checkpoint.records {
             state.replay(record).map_err(|error| OpenError::BadSnapshot(path.clone(), error.to_string()))?;
         }
         loaded = *id;
+        break;
     }
     let mut log = open_log(store, now, config, &dir, &snapshots)?;
+    if let Some((path, error)) = broken {
+        if log.log_start_offset() > loaded.end_offset {
+            return Err(error);
+        }
+        store.remove(&path).map_err(|error| OpenError::Store(path, error))?;
+    }
     let mut seen_control = false;
     let bytes = replay(&mut log, store, compressors, loaded.end_offset, &mut state, |control| {
         seen_control = true;
@@ -348,6 +364,7 @@ fn open_log<S: LogStore>(
 fn next_epoch<S: LogStore>(store: &mut S, dir: &str, newest: i32) -> Result<i32, OpenError> {
     let path = join(dir, quorum_state::FILE);
     let remembered = match store.read(&path) {
+        Ok(bytes) if was_torn(&bytes) => 0,
         Ok(bytes) => {
             let bad = |reason| OpenError::BadQuorumState(path.clone(), reason);
             let text = String::from_utf8(bytes).map_err(|_| bad("it is not text".to_owned()))?;
@@ -357,6 +374,12 @@ fn next_epoch<S: LogStore>(store: &mut S, dir: &str, newest: i32) -> Result<i32,
         Err(error) => return Err(OpenError::Store(path, error)),
     };
     Ok(remembered.max(newest).saturating_add(1))
+}
+
+/// Whether a file of text is what a power loss left of it: shorter than it was, or zeros where pages were missing. The epoch that it
+/// named had not begun then: an epoch begins with a record that is synced together with this file.
+fn was_torn(bytes: &[u8]) -> bool {
+    bytes.last().is_none_or(|last| *last == 0)
 }
 
 /// The first batch of an epoch; in a new log it carries the voters of the 0-0 snapshot too, as Kafka's does.

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_protocol::{Str, Uuid};
+use ottla_protocol::{ErrorCode, Str, Uuid};
 
-use super::workload::{Acknowledged, PRODUCERS, ProducerKind, Read, Tag};
+use super::admin::{ABSENT, Known, Subject};
+use super::workload::{Acknowledged, ProducerKind, Read, STATIC_GROUP, TOPICS, Tag};
 use super::{Host, SimDisk};
 use crate::ids::TopicPartition;
 use crate::log::{FetchIsolation, LogStore};
 use crate::record::{Compressors, batches};
+
+/// What is read of a log at once: little, so that reads begin in the middle of segments.
+const READ_BYTES: u64 = 2_000;
 
 /// A promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +35,10 @@ pub enum Checker {
     ProducerOrder,
     /// A producer id belongs to one producer.
     ProducerIdsUnique,
+    /// No sequence of a producer is refused, unless a power loss took what it follows.
+    SequencesAccepted,
+    /// The leader epochs of a log are those of its batches, and every start raises them.
+    LeaderEpochsRise,
     /// A consumer reads what is in the log, offset by offset.
     ReadInOrder,
     /// A group reads every record.
@@ -39,10 +47,16 @@ pub enum Checker {
     CommitsBehindReads,
     /// After a process crash a group's offsets and generation are what they were.
     CrashKeepsGroups,
+    /// What a group coordinator acknowledged is so, unless a power loss undid it.
+    AcknowledgedOffsets,
+    /// The generations of a group rise, unless a power loss undid one.
+    GenerationsRise,
     /// A partition has one owner in a generation.
     OneOwner,
     /// Metadata that was published is never lost.
     MetadataKept,
+    /// Topics are what was acknowledged.
+    AcknowledgedTopics,
     /// The quorum's epoch and producer ids never go back; every start raises the epoch.
     EpochRises,
     /// After the faults everybody makes progress.
@@ -51,7 +65,7 @@ pub enum Checker {
 
 impl Checker {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::CrashKeepsLogs,
         Self::PowerLossKeepsPrefix,
         Self::PowerLossKeepsSynced,
@@ -61,15 +75,31 @@ impl Checker {
         Self::NoDuplicate,
         Self::ProducerOrder,
         Self::ProducerIdsUnique,
+        Self::SequencesAccepted,
+        Self::LeaderEpochsRise,
         Self::ReadInOrder,
         Self::EverythingIsRead,
         Self::CommitsBehindReads,
         Self::CrashKeepsGroups,
+        Self::AcknowledgedOffsets,
+        Self::GenerationsRise,
         Self::OneOwner,
         Self::MetadataKept,
+        Self::AcknowledgedTopics,
         Self::EpochRises,
         Self::Recovers,
     ];
+}
+
+/// What a fault leaves of what a node held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Everything.
+    Everything,
+    /// Everything, and what it was writing.
+    AtLeastEverything,
+    /// Of each log a prefix, and perhaps something of what was being written.
+    Prefix,
 }
 
 /// A record as a log holds it.
@@ -86,6 +116,7 @@ struct Stored {
 struct StoredLog {
     recovery_point: i64,
     end: i64,
+    leader_epoch: i32,
     records: Vec<Stored>,
 }
 
@@ -96,6 +127,8 @@ pub struct Snapshot {
     committed: BTreeMap<(Str, TopicPartition), i64>,
     generations: BTreeMap<Str, i32>,
     topics: BTreeMap<Str, (Uuid, usize)>,
+    /// It let clients in.
+    was_open: bool,
     epoch: i32,
     next_producer_id: i64,
 }
@@ -113,15 +146,22 @@ pub struct Checkers {
     /// What was handed out and not yet compared with a log.
     to_compare: Vec<(TopicPartition, i64, Option<Tag>)>,
     producer_ids: BTreeMap<i64, u32>,
+    /// By member and partition: how often it has gone back.
+    went_back: BTreeMap<(usize, TopicPartition), u32>,
     /// Next offset of each member and partition.
     expected: BTreeMap<(usize, TopicPartition), i64>,
     /// By group and partition: one past the highest offset handed out.
     read_up_to: BTreeMap<(&'static str, TopicPartition), i64>,
     read_tags: BTreeMap<&'static str, BTreeSet<Tag>>,
     owners: BTreeMap<(&'static str, u32, i32, TopicPartition), usize>,
+    /// The last generation that a member heard of, and how often that was lower than the one before.
+    generations: BTreeMap<(&'static str, usize), (i32, u32)>,
+    ledger: BTreeMap<Subject, Known>,
     /// Offsets below were there before a power loss: a group may stand past what has taken their place.
     forgiven: BTreeMap<TopicPartition, i64>,
     power_losses: u32,
+    /// The highest epoch of the quorum in which clients were let in.
+    epoch_seen: i32,
 }
 
 impl Checkers {
@@ -148,8 +188,28 @@ impl Checkers {
         self.acknowledged.extend(records);
     }
 
-    /// Whether every group has read a record.
+    /// What the administrator was told is so.
+    pub fn told(&mut self, ledger: &BTreeMap<Subject, Known>) {
+        self.ledger.clone_from(ledger);
+    }
+
+    /// How often a producer whose every record arrived has needed a new id.
+    pub fn renewed(&mut self, producer: u32, times: u64) {
+        let holds = times == 0 || self.power_losses > 0;
+        self.check(Checker::SequencesAccepted, holds, || {
+            format!("producer {producer} had to begin {times} new sequences")
+        });
+    }
+
+    /// Whether every group has read a record, or stands past it since before a power loss.
     pub fn all_have_read(&self, tag: Tag, groups: &[(&'static str, usize)]) -> bool {
+        let is_forgiven = |ack: &Acknowledged| {
+            let below = self.forgiven.get(&ack.partition).copied().unwrap_or(0);
+            ack.tag == tag && (0..below).contains(&ack.offset)
+        };
+        if self.acknowledged.iter().rev().any(is_forgiven) {
+            return true;
+        }
         groups.iter().all(|(group, _)| self.read_tags.get(group).is_some_and(|tags| tags.contains(&tag)))
     }
 
@@ -159,20 +219,34 @@ impl Checkers {
             match event {
                 Read::Assigned { generation_id, partitions } => {
                     self.expected.retain(|(owner, _), _| *owner != member);
+                    let (last, fallen) = self.generations.entry((group, member)).or_default();
+                    let before = std::mem::replace(last, generation_id);
+                    *fallen += u32::from(generation_id < before);
+                    let rises = before <= generation_id || *fallen <= self.power_losses;
+                    self.check(Checker::GenerationsRise, rises, || {
+                        format!("member {member} of {group} went from generation {before} to {generation_id}")
+                    });
                     for partition in partitions {
                         let key = (group, self.power_losses, generation_id, partition);
                         let owner = *self.owners.entry(key.clone()).or_insert(member);
-                        self.check(Checker::OneOwner, owner == member, || {
+                        let is_one = owner == member || group == STATIC_GROUP;
+                        self.check(Checker::OneOwner, is_one, || {
                             format!("{key:?} belongs to members {owner} and {member}")
                         });
                     }
                 }
                 Read::Revoked => self.expected.retain(|(owner, _), _| *owner != member),
+                // The coordinator has lost what it knew of the member that took another's place.
+                Read::Refused(ErrorCode::FencedInstanceId) if self.power_losses > 0 => {}
+                Read::Refused(error) => self.check(Checker::Recovers, false, || {
+                    format!("{group} refuses its member {member} for good: {error:?}")
+                }),
                 Read::Corrupt(reason) => self.check(Checker::ReadInOrder, false, || reason),
                 Read::Record { partition, offset, tag } => {
                     let next = self.expected.insert((member, partition.clone()), offset + 1);
                     if let Some(next) = next {
-                        self.check(Checker::ReadInOrder, next == offset, || {
+                        let holds = next == offset || self.may_go_back(member, &partition, offset, next);
+                        self.check(Checker::ReadInOrder, holds, || {
                             format!("{group} reads {offset} of {partition} where {next} follows")
                         });
                     }
@@ -185,8 +259,22 @@ impl Checkers {
         }
     }
 
-    /// Looks at a node that runs. `None` when none does.
+    /// Whether a power loss explains that a member begins again further down: each does so once.
+    fn may_go_back(&mut self, member: usize, partition: &TopicPartition, offset: i64, next: i64) -> bool {
+        let times = self.went_back.entry((member, partition.clone())).or_default();
+        *times += 1;
+        offset < next && *times <= self.power_losses
+    }
+
+    /// Looks at a node that runs, and holds what clients were told against it. `None` when none runs.
     pub fn snapshot(&mut self, host: &Host<SimDisk>) -> Option<Snapshot> {
+        let snapshot = self.look(host)?;
+        self.compare(&snapshot);
+        Some(snapshot)
+    }
+
+    /// Looks at a node that runs. `None` when none does.
+    pub fn look(&mut self, host: &Host<SimDisk>) -> Option<Snapshot> {
         let node = host.node()?;
         let mut store = host.store.clone();
         let mut snapshot = Snapshot::default();
@@ -200,11 +288,12 @@ impl Checkers {
             if let Some(reason) = partition.failure() {
                 self.check(Checker::LogsAreSound, false, || format!("{name} has failed: {reason}"));
             }
-            let mut stored = StoredLog { recovery_point: log.recovery_point(), end, records: Vec::new() };
+            let (recovery_point, leader_epoch) = (log.recovery_point(), partition.leader_epoch());
+            let mut stored = StoredLog { recovery_point, end, leader_epoch, records: Vec::new() };
             let mut next = log.log_start_offset();
             while next < end {
                 let before = next;
-                let read = log.read(&mut store, next, 1 << 20, FetchIsolation::LogEnd, true, None);
+                let read = log.read(&mut store, next, READ_BYTES, FetchIsolation::LogEnd, true, None);
                 let slice = read.ok().and_then(|read| read.records);
                 let bytes = slice.and_then(|slice| store.read_slice(&slice).ok()).unwrap_or_default();
                 for batch in batches(&bytes) {
@@ -213,6 +302,15 @@ impl Checkers {
                     let sound = batch.check_crc().is_ok() && header.base_offset == next;
                     self.check(Checker::LogsAreSound, sound, || {
                         format!("{name}: a batch from {} where {next} follows", header.base_offset)
+                    });
+                    let (of_batch, of_log) = (
+                        header.partition_leader_epoch,
+                        log.leader_epochs().epoch_for_offset(header.base_offset),
+                    );
+                    let known = of_log == Some(of_batch) && of_batch <= leader_epoch;
+                    self.check(Checker::LeaderEpochsRise, known, || {
+                        let offset = header.base_offset;
+                        format!("{name}: {offset} is of epoch {of_batch}, the log says {of_log:?}, {leader_epoch} leads")
                     });
                     let Ok(records) = batch.records(&Compressors::default()) else { break };
                     for record in records.flatten() {
@@ -247,6 +345,7 @@ impl Checkers {
                 snapshot.generations.extend(value.map(|value| (group.clone(), value.generation)));
             }
         }
+        snapshot.was_open = host.is_open();
         let image = &node.published.image;
         snapshot.topics = image
             .topics_by_name()
@@ -254,19 +353,18 @@ impl Checkers {
             .collect();
         snapshot.epoch = node.controller.log().epoch();
         snapshot.next_producer_id = image.next_producer_id.unwrap_or(0);
-        self.compare(&snapshot);
         Some(snapshot)
     }
 
     /// What must hold of a node at every moment.
-    fn compare(&mut self, snapshot: &Snapshot) {
+    pub fn compare(&mut self, snapshot: &Snapshot) {
         for (name, log) in &snapshot.logs {
             let mut newest: BTreeMap<u32, u32> = BTreeMap::new();
             let mut seen: BTreeSet<Tag> = BTreeSet::new();
             for record in &log.records {
                 let Some(tag) = record.tag else { continue };
                 self.ever.insert((name.clone(), record.offset, tag));
-                let is_idempotent = PRODUCERS.get(tag.producer as usize) == Some(&ProducerKind::Idempotent);
+                let is_idempotent = ProducerKind::of(tag.producer).is_idempotent();
                 let is_first = seen.insert(tag);
                 if is_idempotent {
                     self.check(Checker::NoDuplicate, is_first, || format!("{name}: {tag:?} is there twice"));
@@ -317,57 +415,92 @@ impl Checkers {
                 format!("{group} has committed {committed} of {partition} and read up to {read}")
             });
         }
+        for (subject, known) in std::mem::take(&mut self.ledger) {
+            if let Some(acknowledged) = known.acknowledged {
+                let (checker, is) = snapshot.at(&subject);
+                self.check(checker, is == acknowledged || known.asked == Some(is), || {
+                    format!("{subject:?} is {is}, known: {known:?}")
+                });
+            }
+            self.ledger.insert(subject, known);
+        }
     }
 
     /// A node that was killed is back.
-    pub fn restarted(&mut self, before: &Snapshot, after: &Snapshot, power_loss: bool) {
+    pub fn restarted(&mut self, before: &Snapshot, after: &Snapshot, kept: Kept) {
         for (name, log) in &before.logs {
             let none = StoredLog::default();
             let now = after.logs.get(name).unwrap_or(&none);
-            if power_loss {
-                let is_prefix = log.records.get(..now.records.len()) == Some(&now.records);
-                self.check(Checker::PowerLossKeepsPrefix, is_prefix, || {
-                    let differs = log.records.iter().zip(&now.records).position(|(a, b)| a != b);
-                    format!("{name}: was up to {}, is up to {}, differs at {differs:?}", log.end, now.end)
-                });
-                if log.recovery_point > 0 {
-                    self.check(Checker::PowerLossKeepsSynced, now.end >= log.recovery_point, || {
-                        format!("{name}: {} was synced, it ends at {}", log.recovery_point, now.end)
+            let common = log.records.len().min(now.records.len());
+            let agrees = log.records.get(..common) == now.records.get(..common);
+            match kept {
+                Kept::Prefix => {
+                    self.check(Checker::PowerLossKeepsPrefix, agrees, || {
+                        let differs = log.records.iter().zip(&now.records).position(|(a, b)| a != b);
+                        format!("{name}: was up to {}, is up to {}, differs at {differs:?}", log.end, now.end)
+                    });
+                    if log.recovery_point > 0 {
+                        self.check(Checker::PowerLossKeepsSynced, now.end >= log.recovery_point, || {
+                            format!("{name}: {} was synced, it ends at {}", log.recovery_point, now.end)
+                        });
+                    }
+                    for record in log.records.get(common..).unwrap_or_default() {
+                        self.lost.extend(record.tag.map(|tag| (name.clone(), record.offset, tag)));
+                    }
+                }
+                Kept::Everything | Kept::AtLeastEverything => {
+                    let holds = agrees
+                        && common == log.records.len()
+                        && (kept == Kept::AtLeastEverything || common == now.records.len());
+                    self.check(Checker::CrashKeepsLogs, holds, || {
+                        format!("{name}: was up to {}, is up to {}", log.end, now.end)
                     });
                 }
-                for record in log.records.get(now.records.len()..).unwrap_or_default() {
-                    self.lost.extend(record.tag.map(|tag| (name.clone(), record.offset, tag)));
-                }
-            } else {
-                self.check(Checker::CrashKeepsLogs, log.records == now.records, || {
-                    format!("{name}: was up to {}, is up to {}", log.end, now.end)
+            }
+            if let Some(now) = after.logs.get(name)
+                && before.was_open
+            {
+                self.check(Checker::LeaderEpochsRise, now.leader_epoch > log.leader_epoch, || {
+                    format!("{name}: leader epoch {} became {}", log.leader_epoch, now.leader_epoch)
                 });
             }
         }
-        if power_loss {
-            self.power_losses += 1;
-            self.expected.clear();
-            for (name, log) in &before.logs {
-                let below = self.forgiven.entry(name.clone()).or_default();
-                *below = (*below).max(log.end);
+        match kept {
+            Kept::Prefix => {
+                self.power_losses += 1;
+                self.expected.clear();
+                for (name, log) in &before.logs {
+                    let below = self.forgiven.entry(name.clone()).or_default();
+                    *below = (*below).max(log.end);
+                }
             }
-        } else {
-            self.check(Checker::CrashKeepsGroups, before.committed == after.committed, || {
-                format!("offsets {:?} became {:?}", before.committed, after.committed)
-            });
-            self.check(Checker::CrashKeepsGroups, before.generations == after.generations, || {
-                format!("generations {:?} became {:?}", before.generations, after.generations)
-            });
+            Kept::AtLeastEverything => {}
+            Kept::Everything => {
+                self.check(Checker::CrashKeepsGroups, before.committed == after.committed, || {
+                    format!("offsets {:?} became {:?}", before.committed, after.committed)
+                });
+                self.check(Checker::CrashKeepsGroups, before.generations == after.generations, || {
+                    format!("generations {:?} became {:?}", before.generations, after.generations)
+                });
+            }
         }
         for (name, topic) in &before.topics {
+            // The administrator's come and go, and are held against its ledger.
+            if self.ledger.contains_key(&Subject::Topic(name.clone())) {
+                continue;
+            }
             self.check(Checker::MetadataKept, after.topics.get(name) == Some(topic), || {
                 format!("topic {name} {topic:?} became {:?}", after.topics.get(name))
             });
         }
-        let rises = after.epoch > before.epoch && after.next_producer_id >= before.next_producer_id;
+        if before.was_open {
+            self.epoch_seen = self.epoch_seen.max(before.epoch);
+        }
+        let rises = after.epoch > self.epoch_seen && after.next_producer_id >= before.next_producer_id;
+        let seen = self.epoch_seen;
         self.check(Checker::EpochRises, rises, || {
             let ids = (before.next_producer_id, after.next_producer_id);
-            format!("epoch {} became {}, producer ids {ids:?}", before.epoch, after.epoch)
+            format!("epoch {} became {}, producer ids {ids:?}", seen, after.epoch)
         });
     }
 
@@ -383,6 +516,23 @@ impl Checkers {
                         format!("{group} never read {tag:?} at {} of {name}", record.offset)
                     });
                 }
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// What is so of a subject of the ledger, and who checks it.
+    fn at(&self, subject: &Subject) -> (Checker, i64) {
+        match subject {
+            Subject::Topic(name) => {
+                let count = self.topics.get(name).and_then(|(_, count)| i64::try_from(*count).ok());
+                (Checker::AcknowledgedTopics, count.unwrap_or(ABSENT))
+            }
+            Subject::Offset(group, partition) => {
+                let partition = TopicPartition { topic: TOPICS[0].into(), partition: *partition };
+                let committed = self.committed.get(&(group.clone(), partition)).copied();
+                (Checker::AcknowledgedOffsets, committed.unwrap_or(ABSENT))
             }
         }
     }

@@ -29,7 +29,28 @@ pub trait Disk: LogStore + Clone {
     fn synced(&mut self, pending: Self::Pending);
 
     /// The power was lost while no process was running any more.
-    fn power_loss(&mut self, rng: &mut Rng);
+    fn power_loss(&mut self, rng: &mut Rng) -> Losses;
+
+    /// Where the process died, if that was in the middle of what it has just been writing: the disk as it was left.
+    fn take_remains(&mut self) -> Option<Self> {
+        None
+    }
+}
+
+/// What a power loss did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Files that ended up with other bytes than were written last.
+    pub files: u64,
+    /// Creations, renames and removals that were undone.
+    pub entries: u64,
+}
+
+impl std::ops::AddAssign for Losses {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.entries += other.entries;
+    }
 }
 
 /// Memory that never forgets.
@@ -40,7 +61,9 @@ impl Disk for MemoryStore {
 
     fn synced(&mut self, (): ()) {}
 
-    fn power_loss(&mut self, _: &mut Rng) {}
+    fn power_loss(&mut self, _: &mut Rng) -> Losses {
+        Losses::default()
+    }
 }
 
 /// A directory by identity: it stays the same directory through renames. 0 is the root.
@@ -74,6 +97,18 @@ pub struct SimDisk {
     durable_directories: BTreeMap<DirectoryId, BTreeMap<String, Child>>,
     /// What is durable of each file, and the number of the sync that made it so.
     durable_files: BTreeMap<u64, (u64, Content)>,
+    fuse: Fuse,
+}
+
+/// When the process dies in the middle of writing.
+#[derive(Clone, Default)]
+enum Fuse {
+    #[default]
+    None,
+    /// After so many more writes.
+    Writes(u64),
+    /// It has: the disk as it was then.
+    Blown(Box<SimDisk>),
 }
 
 /// A sync under way on a [`SimDisk`].
@@ -97,6 +132,30 @@ impl SimDisk {
         _ = disk.create_dir(path);
         disk.settle(|_, _| true);
         disk
+    }
+
+    /// The process dies in the middle of its `writes`-th write from now on.
+    pub fn die_at(&mut self, writes: u64) {
+        self.fuse = Fuse::Writes(writes);
+    }
+
+    /// No death is planned any more.
+    pub fn live_on(&mut self) {
+        self.fuse = Fuse::None;
+    }
+
+    /// Counts a write that is about to happen. When it is the process's last, `partly` does what is done of it.
+    fn burn(&mut self, partly: impl FnOnce(&mut Self)) {
+        match &mut self.fuse {
+            Fuse::Writes(0) => {
+                self.fuse = Fuse::None;
+                let mut remains = self.clone();
+                partly(&mut remains);
+                self.fuse = Fuse::Blown(Box::new(remains));
+            }
+            Fuse::Writes(left) => *left -= 1,
+            Fuse::None | Fuse::Blown(_) => {}
+        }
     }
 
     fn parent_and_name<'a>(&self, path: &'a str) -> (DirectoryId, &'a str) {
@@ -154,6 +213,14 @@ impl SimDisk {
         }
     }
 
+    fn differs(&self, inode: Inode, content: &Content) -> bool {
+        let cached = self.cache.content(inode);
+        cached.is_some_and(|cached| {
+            cached.len() != content.len()
+                || (0..cached.pages()).any(|index| cached.page(index) != content.page(index))
+        })
+    }
+
     fn rebuild(&mut self, path: &str, directory: DirectoryId, rng: &mut Rng, into: &mut Rebuilt) {
         let entries = self.durable_directories.get(&directory).cloned().unwrap_or_default();
         for (name, child) in &entries {
@@ -161,6 +228,7 @@ impl SimDisk {
             match child {
                 Child::File(inode) => {
                     let content = self.survives(*inode, rng);
+                    into.damaged += u64::from(self.differs(*inode, &content));
                     into.store.set_content(*inode, content.clone());
                     into.store.set_node(&path, Some(Node::File(*inode)));
                     into.files.insert(inode.0, (0, content));
@@ -182,6 +250,7 @@ struct Rebuilt {
     paths: BTreeMap<String, DirectoryId>,
     files: BTreeMap<u64, (u64, Content)>,
     directories: BTreeMap<DirectoryId, BTreeMap<String, Child>>,
+    damaged: u64,
 }
 
 /// A file of which `old` was durable and `new` was in the cache.
@@ -240,7 +309,7 @@ impl Disk for SimDisk {
         self.settle(|changed, directory| changed < number && directories.contains(&directory));
     }
 
-    fn power_loss(&mut self, rng: &mut Rng) {
+    fn power_loss(&mut self, rng: &mut Rng) -> Losses {
         // Of each directory's changes the first few have reached the disk.
         let mut waiting: BTreeMap<DirectoryId, u64> = BTreeMap::new();
         for (_, directory, _) in &self.journal {
@@ -256,13 +325,25 @@ impl Disk for SimDisk {
             }
             _ => false,
         });
+        let entries = self.journal.len() as u64;
         self.journal.clear();
         let mut rebuilt = Rebuilt::default();
         self.rebuild("", 0, rng, &mut rebuilt);
         // Inodes that are gone are not used again: what was sliced from them is not what comes next.
-        let Rebuilt { store, paths, files, directories } = rebuilt;
+        let Rebuilt { store, paths, files, directories, damaged } = rebuilt;
         self.cache = store;
         (self.directories, self.durable_files, self.durable_directories) = (paths, files, directories);
+        Losses { files: damaged, entries }
+    }
+
+    fn take_remains(&mut self) -> Option<Self> {
+        match std::mem::take(&mut self.fuse) {
+            Fuse::Blown(remains) => Some(*remains),
+            fuse => {
+                self.fuse = fuse;
+                None
+            }
+        }
     }
 }
 
@@ -271,6 +352,7 @@ impl LogStore for SimDisk {
     type Slice = MemorySlice;
 
     fn create_dir(&mut self, path: &str) -> Result<(), StoreError> {
+        self.burn(|_| {});
         self.cache.create_dir(path)?;
         let path = path.trim_end_matches('/');
         let parents: Vec<usize> = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).collect();
@@ -291,6 +373,7 @@ impl LogStore for SimDisk {
     }
 
     fn create(&mut self, path: &str) -> Result<Inode, StoreError> {
+        self.burn(|_| {});
         let inode = self.cache.create(path)?;
         self.link(path, Child::File(inode));
         Ok(inode)
@@ -305,6 +388,12 @@ impl LogStore for SimDisk {
     }
 
     fn append(&mut self, file: &Inode, parts: &[IoSlice<'_>]) -> Result<(), StoreError> {
+        // A process that is killed in the middle of a write leaves the beginning of it.
+        self.burn(|remains| {
+            let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+            let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+            _ = remains.cache.append(file, &[IoSlice::new(half)]);
+        });
         self.cache.append(file, parts)
     }
 
@@ -321,10 +410,12 @@ impl LogStore for SimDisk {
     }
 
     fn truncate(&mut self, file: &Inode, len: u64) -> Result<(), StoreError> {
+        self.burn(|_| {});
         self.cache.truncate(file, len)
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), StoreError> {
+        self.burn(|_| {});
         self.cache.rename(from, to)?;
         let (from, to) = (from.trim_end_matches('/'), to.trim_end_matches('/'));
         if from == to {
@@ -360,6 +451,7 @@ impl LogStore for SimDisk {
     }
 
     fn remove(&mut self, path: &str) -> Result<(), StoreError> {
+        self.burn(|_| {});
         self.cache.remove(path)?;
         let path = path.trim_end_matches('/');
         let (parent, name) = self.parent_and_name(path);

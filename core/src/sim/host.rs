@@ -26,6 +26,8 @@ pub struct Host<S: LogStore> {
     compressors: Compressors,
     /// Counts its processes: what was meant for an earlier one is lost.
     incarnation: u64,
+    /// Syncs that its start asked for and that have not ended: nobody is let in before.
+    opening: usize,
 }
 
 impl<S: LogStore + Clone> Host<S> {
@@ -39,6 +41,7 @@ impl<S: LogStore + Clone> Host<S> {
             traces: Traces::listening().with(planted),
             compressors: Compressors::default(),
             incarnation: 0,
+            opening: 0,
         }
     }
 
@@ -65,7 +68,14 @@ impl<S: LogStore + Clone> Host<S> {
         let mut node = Node::open(&mut cx, self.config.clone(), seed)?;
         let outside = node.settle(&mut cx);
         self.node = Some(node);
+        self.opening = outside.iter().filter(|effect| matches!(effect, Effect::Sync { .. })).count();
         Ok(outside)
+    }
+
+    /// Asks the broker to stop.
+    pub fn stop(&mut self, now: Now) -> Vec<Effect<S>> {
+        let messages = self.node.as_ref().map(Node::stop_messages).unwrap_or_default();
+        messages.into_iter().flat_map(|message| self.deliver(now, message)).collect()
     }
 
     /// The process is gone, whatever it was doing.
@@ -91,8 +101,14 @@ impl<S: LogStore + Clone> Host<S> {
         self.deliver(now, Message::Connection(connection, ConnectionEvent::Received(frame)))
     }
 
-    /// A sync ended.
+    /// Whether the broker runs, and what its start has written is durable: it lets clients in.
+    pub fn is_open(&self) -> bool {
+        self.node.is_some() && self.opening == 0
+    }
+
+    /// A sync ended. Those of a machine end in the order in which they were asked for.
     pub fn synced(&mut self, now: Now, completion: SyncCompletion, outcome: SyncOutcome) -> Vec<Effect<S>> {
+        self.opening = self.opening.saturating_sub(1);
         self.deliver(now, synced(completion, outcome))
     }
 

@@ -4,6 +4,7 @@
 //! world's generator. The same seed and inputs give the same [`World::trace_hash`] on every target, and a world can be cloned and
 //! goes on the same way twice.
 
+mod admin;
 pub mod checkers;
 pub mod disk;
 mod host;
@@ -16,7 +17,7 @@ mod tests;
 pub mod workload;
 pub mod world;
 
-pub use disk::{Disk, SimDisk};
+pub use disk::{Disk, Losses, SimDisk};
 pub use host::Host;
 pub use network::Network;
-pub use world::{ProcessId, Program, ProgramEvent, World, WorldConfig};
+pub use world::{ProcessId, Program, ProgramEvent, Tally, World, WorldConfig};

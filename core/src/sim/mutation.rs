@@ -34,11 +34,47 @@ pub enum Mutation {
     MetadataNotSynced,
     /// New segments are not entered in their directory durably.
     DirectoryNotSynced,
+    /// The recovery point moves, and the files below it were never synced.
+    SegmentsNotSynced,
+    /// A log does not note with which record a leader epoch begins.
+    LeaderEpochNotNoted,
+    /// Recovery leaves what follows the last whole batch in the file.
+    TornTailKept,
+    /// Every stop counts as a clean one.
+    RecoverySkipped,
+    /// Recovery believes indexes that may be torn.
+    IndexNotRebuilt,
+    /// Producer state knows of records that a power loss took.
+    NewerSnapshotTrusted,
+    /// Producer state begins with what is read after its snapshot.
+    SnapshotIgnored,
+    /// A new segment begins with no producers.
+    ProducersForgottenOnRoll,
+    /// After the largest sequence none is right.
+    SequenceNeverWraps,
+    /// A repeated sequence is refused.
+    DuplicateRefused,
+    /// Loading a coordinator overlooks what was deleted.
+    TombstonesIgnored,
+    /// A group is written down without its generation.
+    GenerationNotPersisted,
+    /// A commit is acknowledged and kept in memory only.
+    CommitNotAppended,
+    /// A member that has gone keeps its partitions.
+    DeadMembersStay,
+    /// A start leads with the epoch of the last one.
+    LeaderEpochNotRaised,
+    /// A metadata snapshot leaves a topic out.
+    MetadataSnapshotIncomplete,
+    /// A block of producer ids is handed out again after a start.
+    ProducerIdsNotPersisted,
+    /// A topic is deleted in words only.
+    TopicDeletionNotWritten,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 33] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
         Self::RecoveryDropsLastBatch,
@@ -54,6 +90,24 @@ impl Mutation {
         Self::CommitOneTooHigh,
         Self::MetadataNotSynced,
         Self::DirectoryNotSynced,
+        Self::SegmentsNotSynced,
+        Self::LeaderEpochNotNoted,
+        Self::TornTailKept,
+        Self::RecoverySkipped,
+        Self::IndexNotRebuilt,
+        Self::NewerSnapshotTrusted,
+        Self::SnapshotIgnored,
+        Self::ProducersForgottenOnRoll,
+        Self::SequenceNeverWraps,
+        Self::DuplicateRefused,
+        Self::TombstonesIgnored,
+        Self::GenerationNotPersisted,
+        Self::CommitNotAppended,
+        Self::DeadMembersStay,
+        Self::LeaderEpochNotRaised,
+        Self::MetadataSnapshotIncomplete,
+        Self::ProducerIdsNotPersisted,
+        Self::TopicDeletionNotWritten,
     ];
 
     /// Whether this build has them.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_protocol::Str;
+use ottla_protocol::{ErrorCode, Str};
 
+use super::admin::{AdminClient, Chore};
 use super::{Program, ProgramEvent};
 use crate::client::{
     AutoOffsetReset, Consumer, ConsumerConfig, ConsumerEvent, LinkEffect, MembershipConfig, Producer,
@@ -50,6 +51,9 @@ impl Tag {
     }
 }
 
+/// The member of this group has a name of its own (`group.instance.id`): who takes its place is the same member.
+pub const STATIC_GROUP: &str = "auditors";
+
 /// What a producer promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProducerKind {
@@ -57,13 +61,30 @@ pub enum ProducerKind {
     Idempotent,
     /// `acks=all`
     Plain,
+    /// As idempotent, with sequences that soon reach the largest and begin anew.
+    Wrapping,
     /// `acks=1`
     LeaderOnly,
 }
 
-/// One of each.
+/// One of each. A producer that is killed is followed by another of its kind.
 pub const PRODUCERS: [ProducerKind; 4] =
-    [ProducerKind::Idempotent, ProducerKind::Plain, ProducerKind::LeaderOnly, ProducerKind::Idempotent];
+    [ProducerKind::Idempotent, ProducerKind::Plain, ProducerKind::LeaderOnly, ProducerKind::Wrapping];
+
+/// Records in a partition until the sequences of [`ProducerKind::Wrapping`] begin anew.
+const SEQUENCES_LEFT: i32 = 8;
+
+impl ProducerKind {
+    /// Of the producer with this number.
+    pub fn of(producer: u32) -> Self {
+        PRODUCERS[producer as usize % PRODUCERS.len()]
+    }
+
+    /// Whether no record of it is in a log twice.
+    pub fn is_idempotent(self) -> bool {
+        matches!(self, Self::Idempotent | Self::Wrapping)
+    }
+}
 
 /// A record that a producer was told has arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +108,8 @@ pub enum Read {
     Record { partition: TopicPartition, offset: i64, tag: Option<Tag> },
     /// A batch could not be read.
     Corrupt(String),
+    /// The group refused it for good: somebody has to start it anew.
+    Refused(ErrorCode),
 }
 
 /// A producer with its memory.
@@ -98,6 +121,9 @@ pub struct ProducerClient {
     under_way: BTreeMap<RecordId, Tag>,
     acknowledged: Vec<Acknowledged>,
     failed: u64,
+    producer_id: Option<i64>,
+    /// Producer ids after the first.
+    renewed: u64,
 }
 
 /// A group member with its memory.
@@ -107,6 +133,7 @@ pub struct ConsumerClient {
     pub group: &'static str,
     consumer: Consumer,
     read: Vec<Read>,
+    is_refused: bool,
 }
 
 /// A client of the workload.
@@ -116,6 +143,17 @@ pub enum Client {
     Producer(Box<ProducerClient>),
     /// Reads.
     Consumer(Box<ConsumerClient>),
+    /// Administers.
+    Admin(Box<AdminClient>),
+}
+
+/// What a client is told to do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// A producer's.
+    Send(Order),
+    /// The administrator's.
+    Do(Chore),
 }
 
 /// A record to be sent.
@@ -140,16 +178,18 @@ fn session(client_id: String) -> SessionConfig {
 }
 
 impl Client {
-    /// A producer.
-    pub fn producer(id: u32, kind: ProducerKind, rng: Rng) -> Self {
+    /// A producer; what kind follows from its number.
+    pub fn producer(id: u32, rng: Rng) -> Self {
+        let kind = ProducerKind::of(id);
         let config = ProducerConfig {
             session: session(format!("producer-{id}")),
             acks: if kind == ProducerKind::LeaderOnly { 1 } else { -1 },
-            enable_idempotence: kind == ProducerKind::Idempotent,
+            enable_idempotence: kind.is_idempotent(),
             batch_size: 3_000,
             linger_ms: 20,
             delivery_timeout_ms: 30_000,
             max_block_ms: 30_000,
+            first_sequence: if kind == ProducerKind::Wrapping { i32::MAX - SEQUENCES_LEFT } else { 0 },
             ..ProducerConfig::default()
         };
         Self::Producer(Box::new(ProducerClient {
@@ -159,13 +199,21 @@ impl Client {
             under_way: BTreeMap::new(),
             acknowledged: Vec::new(),
             failed: 0,
+            producer_id: None,
+            renewed: 0,
         }))
+    }
+
+    /// The administrator.
+    pub fn admin() -> Self {
+        Self::Admin(Box::new(AdminClient::new(session("admin".to_owned()))))
     }
 
     /// A member of a group that reads all topics.
     pub fn consumer(group: &'static str, number: usize) -> Self {
         let membership = MembershipConfig {
             group_id: group.into(),
+            group_instance_id: (group == STATIC_GROUP).then(|| "auditor".into()),
             session_timeout_ms: 8_000,
             heartbeat_interval_ms: 1_000,
             rebalance_timeout_ms: 8_000,
@@ -180,14 +228,14 @@ impl Client {
             ..ConsumerConfig::default()
         };
         let consumer = Consumer::subscribe(config, TOPICS.map(Str::from).to_vec());
-        Self::Consumer(Box::new(ConsumerClient { group, consumer, read: Vec::new() }))
+        Self::Consumer(Box::new(ConsumerClient { group, consumer, read: Vec::new(), is_refused: false }))
     }
 
     /// The tag of the record that the next order will become.
     pub fn next_tag(&self) -> Option<Tag> {
         match self {
             Self::Producer(client) => Some(Tag { producer: client.id, number: client.next }),
-            Self::Consumer(_) => None,
+            Self::Consumer(_) | Self::Admin(_) => None,
         }
     }
 
@@ -196,6 +244,7 @@ impl Client {
         match self {
             Self::Producer(client) => client.producer.is_idle(),
             Self::Consumer(_) => true,
+            Self::Admin(client) => client.is_idle(),
         }
     }
 }
@@ -211,7 +260,22 @@ impl ProducerClient {
         self.failed
     }
 
+    /// Which.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// How often its sequences were refused, or it gave up on one: each time it takes a new producer id.
+    pub fn renewed(&self) -> u64 {
+        self.renewed
+    }
+
     fn note_deliveries(&mut self) {
+        if let Some(producer_id) = self.producer.producer_id()
+            && self.producer_id != Some(producer_id)
+        {
+            self.renewed += u64::from(self.producer_id.replace(producer_id).is_some());
+        }
         for delivery in self.producer.take_deliveries() {
             let Some(tag) = self.under_way.remove(&delivery.id) else { continue };
             match delivery.outcome {
@@ -227,6 +291,11 @@ impl ProducerClient {
 }
 
 impl ConsumerClient {
+    /// Whether the group will not have it any more.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
     /// What happened since the last call.
     pub fn take_read(&mut self) -> Vec<Read> {
         std::mem::take(&mut self.read)
@@ -245,7 +314,11 @@ impl ConsumerClient {
                 ConsumerEvent::Corrupt(partition, reason) => {
                     self.read.push(Read::Corrupt(format!("{partition:?}: {reason}")));
                 }
-                ConsumerEvent::Fatal(_) | ConsumerEvent::NoOffset(_) | ConsumerEvent::TopicError(..) => {}
+                ConsumerEvent::Fatal(error) => {
+                    self.is_refused = true;
+                    self.read.push(Read::Refused(error));
+                }
+                ConsumerEvent::NoOffset(_) | ConsumerEvent::TopicError(..) => {}
             }
         }
         for record in self.consumer.poll(usize::MAX) {
@@ -259,14 +332,15 @@ impl ConsumerClient {
 }
 
 impl Program for Client {
-    type Input = Order;
+    type Input = Task;
 
-    fn handle(&mut self, now: Now, compressors: &Compressors, event: ProgramEvent<Order>) {
+    fn handle(&mut self, now: Now, compressors: &Compressors, event: ProgramEvent<Task>) {
         match self {
             Self::Producer(client) => {
                 match event {
                     ProgramEvent::Link(event) => client.producer.handle(now, compressors, event),
-                    ProgramEvent::Input(order) => {
+                    ProgramEvent::Input(Task::Do(_)) => {}
+                    ProgramEvent::Input(Task::Send(order)) => {
                         let tag = Tag { producer: client.id, number: client.next };
                         client.next += 1;
                         let record = ProducerRecord {
@@ -290,6 +364,11 @@ impl Program for Client {
                 }
                 client.note();
             }
+            Self::Admin(client) => match event {
+                ProgramEvent::Link(event) => client.handle(now.monotonic, event),
+                ProgramEvent::Input(Task::Do(chore)) => client.add(now.monotonic, chore),
+                ProgramEvent::Input(Task::Send(_)) | ProgramEvent::Tick => client.tick(now.monotonic),
+            },
         }
     }
 
@@ -297,6 +376,7 @@ impl Program for Client {
         match self {
             Self::Producer(client) => client.producer.deadline(),
             Self::Consumer(client) => client.consumer.deadline(),
+            Self::Admin(client) => client.deadline(),
         }
     }
 
@@ -304,6 +384,7 @@ impl Program for Client {
         match self {
             Self::Producer(client) => client.producer.session().take_effects(),
             Self::Consumer(client) => client.consumer.session().take_effects(),
+            Self::Admin(client) => client.take_effects(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_protocol::Str;
 
+use super::disk::Losses;
 use super::mutation::Planted;
 use super::{Disk, Host, Network};
 use crate::broker::Peer;
@@ -96,8 +97,34 @@ pub struct World<S: Disk, P> {
     next_connection: u64,
     traces: Vec<(Instant, i32, TraceEvent)>,
     planted: Planted,
+    tally: Tally,
     hash: u64,
     at_this_instant: u32,
+}
+
+/// What happened to messages and disks so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events in all.
+    pub events: u64,
+    /// Frames that were sent.
+    pub frames: u64,
+    /// Frames that took longer than any network without faults.
+    pub frames_delayed: u64,
+    /// Frames that were on their way when their connection broke.
+    pub frames_lost: u64,
+    /// What power losses did to disks.
+    pub losses: Losses,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.events += other.events;
+        self.frames += other.frames;
+        self.frames_delayed += other.frames_delayed;
+        self.frames_lost += other.frames_lost;
+        self.losses += other.losses;
+    }
 }
 
 /// A connection, seen from both ends.
@@ -169,6 +196,7 @@ impl<S: Disk, P: Program> World<S, P> {
             next_connection: 0,
             traces: Vec::new(),
             planted: Planted::default(),
+            tally: Tally::default(),
             hash: 0xcbf2_9ce4_8422_2325,
             at_this_instant: 0,
         }
@@ -188,6 +216,16 @@ impl<S: Disk, P: Program> World<S, P> {
     /// A digest of everything that happened so far.
     pub fn trace_hash(&self) -> u64 {
         self.hash
+    }
+
+    /// What happened to messages and disks so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Events that are still to come.
+    pub fn pending_events(&self) -> usize {
+        self.queue.len()
     }
 
     /// Brokers' machines by id.
@@ -226,15 +264,28 @@ impl<S: Disk, P: Program> World<S, P> {
         Ok(())
     }
 
-    /// Kills the broker's process; its disk keeps what was written.
+    /// Asks the broker to stop; where it was stands still once it has.
+    pub fn stop_host(&mut self, id: i32) {
+        let now = self.now();
+        let effects = self.hosts.get_mut(&id).map(|host| host.stop(now));
+        self.carry_out(id, effects.unwrap_or_default());
+    }
+
+    /// Kills the broker's process; its disk keeps what was written. What was on its way to clients arrives, or is lost with the
+    /// connections.
     pub fn crash_host(&mut self, id: i32) {
         if let Some(host) = self.hosts.get_mut(&id) {
             host.crash();
         }
         let broken: Vec<ConnectionId> =
             self.links.iter().filter(|(_, link)| link.host == id).map(|(id, _)| *id).collect();
+        let reset = self.rng.chance(1, 2);
         for connection in broken {
-            self.closed_by_host(connection, "the broker is gone");
+            if reset {
+                self.reset(connection);
+            } else {
+                self.closed_by_host(connection, "the broker is gone");
+            }
         }
     }
 
@@ -243,7 +294,7 @@ impl<S: Disk, P: Program> World<S, P> {
         self.crash_host(id);
         let mut rng = self.rng.fork();
         if let Some(host) = self.hosts.get_mut(&id) {
-            host.store.power_loss(&mut rng);
+            self.tally.losses += host.store.power_loss(&mut rng);
         }
     }
 
@@ -256,25 +307,31 @@ impl<S: Disk, P: Program> World<S, P> {
     pub fn cut_connection(&mut self) -> bool {
         let chosen = self.rng.below(self.links.len() as u64);
         let chosen = self.links.keys().nth(usize::try_from(chosen).unwrap_or(0)).copied();
-        let Some((connection, link)) = chosen.and_then(|id| self.links.remove_entry(&id)) else {
+        let Some(link) = chosen.and_then(|connection| Some((connection, self.reset(connection)?))) else {
             return false;
         };
+        let (connection, Link { host: host_id, incarnation, .. }) = link;
         let now = self.now();
-        let alive = |host: &&mut Host<S>| host.incarnation() == link.incarnation;
-        let effects =
-            self.hosts.get_mut(&link.host).filter(alive).map(|host| host.disconnect(now, connection));
-        self.carry_out(link.host, effects.unwrap_or_default());
+        let alive = |host: &&mut Host<S>| host.incarnation() == incarnation;
+        let effects = self.hosts.get_mut(&host_id).filter(alive).map(|host| host.disconnect(now, connection));
+        self.carry_out(host_id, effects.unwrap_or_default());
+        true
+    }
+
+    /// Breaks a connection: the client hears of it, what was on its way is lost.
+    fn reset(&mut self, connection: ConnectionId) -> Option<Link> {
+        let link = self.links.remove(&connection)?;
         let at = Instant(self.now.0 + self.config.network.delay_max_us);
         let reason = "connection reset".to_owned();
         self.schedule(at, Event::Refused { process: link.process, link: link.link, reason });
-        true
+        Some(link)
     }
 
     /// Runs a program.
     pub fn spawn(&mut self, program: P) -> ProcessId {
         let id = ProcessId(self.next_process);
         self.next_process += 1;
-        self.processes.insert(id, Process { program, tick_at: None });
+        self.processes.insert(id, Process { program, tick_at: Some(self.now) });
         self.schedule(self.now, Event::ProcessTick { process: id });
         id
     }
@@ -335,6 +392,7 @@ impl<S: Disk, P: Program> World<S, P> {
         self.now = self.now.max(at);
         self.digest(&at.0.to_le_bytes());
         self.digest(&number.to_le_bytes());
+        self.tally.events += 1;
         self.happen(event);
         true
     }
@@ -361,7 +419,7 @@ impl<S: Disk, P: Program> World<S, P> {
             Event::Connect { connection } => self.connected(connection),
             Event::ToHost { connection, frame } => {
                 self.digest(&frame);
-                let Some(host) = self.host_of(connection) else { return };
+                let Some(host) = self.host_of(connection) else { return self.tally.frames_lost += 1 };
                 let effects = self.hosts.get_mut(&host).map(|host| host.received(now, connection, frame));
                 self.carry_out(host, effects.unwrap_or_default());
             }
@@ -372,7 +430,9 @@ impl<S: Disk, P: Program> World<S, P> {
                 self.carry_out(host, effects.unwrap_or_default());
             }
             Event::ToClient { connection, event } => {
-                let Some(link) = self.links.get(&connection) else { return };
+                let Some(link) = self.links.get(&connection) else {
+                    return self.tally.frames_lost += u64::from(matches!(event, LinkEvent::Received(..)));
+                };
                 let process = link.process;
                 if let LinkEvent::Received(_, frame) = &event {
                     let frame = frame.clone();
@@ -395,14 +455,19 @@ impl<S: Disk, P: Program> World<S, P> {
                 let effects = entry.synced(now, completion, SyncOutcome::Done);
                 self.carry_out(host, effects);
             }
+            // An alarm that was set again since is not the one.
             Event::HostTick { host } => {
+                if self.host_ticks.get(&host) != Some(&self.now) {
+                    return;
+                }
                 self.host_ticks.remove(&host);
                 let effects = self.hosts.get_mut(&host).map(|host| host.tick(now));
                 self.carry_out(host, effects.unwrap_or_default());
             }
             Event::ProcessTick { process } => {
-                if let Some(entry) = self.processes.get_mut(&process) {
-                    entry.tick_at = None;
+                let Some(entry) = self.processes.get_mut(&process) else { return };
+                if entry.tick_at.take_if(|at| *at == self.now).is_none() {
+                    return;
                 }
                 self.pass(process, ProgramEvent::Tick);
             }
@@ -419,7 +484,7 @@ impl<S: Disk, P: Program> World<S, P> {
     fn connected(&mut self, connection: ConnectionId) {
         let Some(link) = self.links.get(&connection) else { return };
         let (host_id, link_id, process) = (link.host, link.link, link.process);
-        let listener = self.hosts.get(&host_id).filter(|host| host.node().is_some()).and_then(|host| {
+        let listener = self.hosts.get(&host_id).filter(|host| host.is_open()).and_then(|host| {
             let listener = host.config.advertised_listeners.first()?;
             Some((Str::from(listener.name.as_str()), host.incarnation()))
         });
@@ -455,6 +520,9 @@ impl<S: Disk, P: Program> World<S, P> {
 
     /// What a host asks of the outside.
     fn carry_out(&mut self, host_id: i32, effects: Vec<Effect<S>>) {
+        if self.died_writing(host_id) {
+            return;
+        }
         for effect in effects {
             match effect {
                 Effect::Send { connection, frame } => self.send(host_id, connection, &frame),
@@ -492,6 +560,16 @@ impl<S: Disk, P: Program> World<S, P> {
         }
     }
 
+    /// Whether the process died in the middle of what it was writing: then nothing else of it has happened.
+    fn died_writing(&mut self, host_id: i32) -> bool {
+        let remains = self.hosts.get_mut(&host_id).and_then(|host| Some((host.store.take_remains()?, host)));
+        let Some((remains, host)) = remains else { return false };
+        host.store = remains;
+        _ = host.take_traces();
+        self.crash_host(host_id);
+        true
+    }
+
     fn send(&mut self, host_id: i32, connection: ConnectionId, frame: &Frame<S::Slice>) {
         let Some(host) = self.hosts.get_mut(&host_id) else { return };
         let mut bytes = Vec::with_capacity(frame.len);
@@ -507,6 +585,7 @@ impl<S: Disk, P: Program> World<S, P> {
         let Some(link) = self.links.get_mut(&connection) else { return };
         let at = self.config.network.arrival(self.now, &mut link.last_to_client, &mut self.rng);
         let event = LinkEvent::Received(link.link, Bytes::from(bytes).slice(LENGTH_PREFIX..));
+        self.count_frame(at);
         self.schedule(at, Event::ToClient { connection, event });
     }
 
@@ -532,6 +611,7 @@ impl<S: Disk, P: Program> World<S, P> {
                     {
                         let at =
                             self.config.network.arrival(self.now, &mut entry.last_to_host, &mut self.rng);
+                        self.count_frame(at);
                         self.schedule(at, Event::ToHost { connection, frame: frame.slice(LENGTH_PREFIX..) });
                     }
                 }
@@ -542,6 +622,12 @@ impl<S: Disk, P: Program> World<S, P> {
                 }
             }
         }
+    }
+
+    fn count_frame(&mut self, arrival: Instant) {
+        self.tally.frames += 1;
+        let travels_us = arrival.0.saturating_sub(self.now.0);
+        self.tally.frames_delayed += u64::from(travels_us > Network::default().delay_max_us);
     }
 
     fn connection(&self, process: ProcessId, link: LinkId) -> Option<ConnectionId> {

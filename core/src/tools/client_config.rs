@@ -107,6 +107,7 @@ impl Properties {
             delivery_timeout_ms: self.number("delivery.timeout.ms", default.delivery_timeout_ms)?,
             max_request_size: self.number("max.request.size", default.max_request_size)?,
             max_block_ms: self.number("max.block.ms", default.max_block_ms)?,
+            ..default
         })
     }
 

@@ -15,7 +15,7 @@ mod time;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use ottla_core::broker::{ConnectionEvent, Message, Node, Shard, ShardEvent};
+use ottla_core::broker::{ConnectionEvent, Message, Node, Shard, ShardEvent, node};
 use ottla_core::config::BrokerConfig;
 use ottla_core::controller::Controller;
 use ottla_core::ids::ShardId;
@@ -113,8 +113,17 @@ impl<S: Durable> Driver<S> {
             stopped: Notify::new(),
         });
         let mut ready = Ready::default();
+        // Nobody is let in before what the start has written is durable: a leader epoch that a client has seen is never begun again.
+        let mut syncs = Vec::new();
         for effect in asked.drain() {
-            driver.perform(effect, None, &mut ready);
+            match effect {
+                Effect::Sync { targets, then } => syncs.push((targets, then)),
+                effect => driver.perform(effect, None, &mut ready),
+            }
+        }
+        let outcomes = syncer::sync_all(&driver.store, &syncs);
+        for ((_, then), outcome) in syncs.iter().zip(outcomes) {
+            driver.post(node::synced(*then, outcome), &mut ready);
         }
         for storage in driver.all_storage() {
             driver.tick(storage, &mut ready);

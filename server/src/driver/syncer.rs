@@ -68,7 +68,10 @@ impl<S: Durable> Syncer<S> {
 const AT_ONCE_MAX: usize = 8;
 
 /// Files first, then directories: an entry is not to be durable before what it names.
-fn sync_all<S: Durable>(store: &S, group: &[(Vec<SyncTarget<S>>, SyncCompletion)]) -> Vec<SyncOutcome> {
+pub(super) fn sync_all<S: Durable>(
+    store: &S,
+    group: &[(Vec<SyncTarget<S>>, SyncCompletion)],
+) -> Vec<SyncOutcome> {
     let mut files: Vec<&File> = Vec::new();
     let mut directories: Vec<&str> = Vec::new();
     for target in group.iter().flat_map(|(targets, _)| targets) {

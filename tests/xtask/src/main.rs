@@ -6,6 +6,7 @@ mod phases;
 mod pure;
 mod repository;
 mod shell;
+mod sim;
 mod tools;
 mod up;
 
@@ -25,9 +26,9 @@ cargo xtask <command>
                         against its time budget and prints a table; --full takes longer and goes deeper
   bench [--rounds N] [--records N]
                         throughput, CPU and memory beside Apache Kafka, as a table for the README
-  sim [--seeds N] [--seed S] [--mutations]
+  sim [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]
                         worlds of a broker and its clients under faults, each from one seed; --mutations
-                        plants bugs, each of which must be caught
+                        plants bugs, each of which must be caught; --hashes prints what each seed did
   page                  builds the page into dist and prints what each part weighs
   clean-tools           removes what was installed for this checkout (.tools) and the built page (dist)
   help, --help          this text
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         Some((&"up", rest)) => up::up(rest),
         Some((&"test", rest)) => phases::test(rest),
         Some((&"bench", rest)) => bench(rest),
-        Some((&"sim", rest)) => sim(rest),
+        Some((&"sim", rest)) => sim::sim(rest),
         Some((&"page", _)) => page::build().and_then(|()| page::ledger()),
         Some((&"clean-tools", _)) => tools::clean(),
         Some((other, _)) => Err(Failure::usage(format!("no command `{other}`; try `cargo xtask --help`"))),
@@ -66,14 +67,4 @@ fn bench(arguments: &[&str]) -> Outcome {
     let mut bench = command("cargo run --package ottla-tests --example bench --".split(' '));
     bench.args(arguments);
     run(bench, BENCH_MAX)
-}
-
-/// Runs seeds of the simulator.
-fn sim(arguments: &[&str]) -> Outcome {
-    const SIM_MAX: Duration = Duration::from_secs(2 * 60 * 60);
-    let planted = if arguments.contains(&"--mutations") { " --features ottla-core/mutations" } else { "" };
-    let words = format!("run --profile sim --package ottla-tests --example sim{planted} --");
-    let mut sim = command(["cargo"].into_iter().chain(words.split(' ')));
-    sim.args(arguments);
-    run(sim, SIM_MAX)
 }

@@ -3,7 +3,7 @@
 use crate::phase::{Given, Phase, run_all};
 use crate::repository::target;
 use crate::shell::{Failure, Outcome, command, run};
-use crate::{page, pure, tools};
+use crate::{page, pure, sim, tools};
 
 const PHASES: &[Phase] = &[
     Phase {
@@ -78,6 +78,13 @@ const PHASES: &[Phase] = &[
         },
     },
     Phase {
+        name: "sim",
+        budget_s: 120,
+        about: "worlds under faults, another slice of seeds every day; every planted bug is caught",
+        advice: "run `cargo xtask sim --seed N` for the seed that failed; `--full` runs 2,000",
+        run: sim::phase,
+    },
+    Phase {
         name: "clients",
         budget_s: 300,
         about: "kcat, kafka-python, confluent-kafka, kafkajs, the Java client and Kafka's tools against a server",
@@ -131,7 +138,8 @@ const PHASES: &[Phase] = &[
         advice: "run `node tests/browser/first_page.mjs`; its pictures are in .tools/screenshots",
         run: |given| {
             tools::browser()?;
-            ["core", "web"].iter().try_for_each(|folder| wasm_pack(folder, given))?;
+            wasm_pack("core", &[("OTTLA_SIM_HASHES", &sim::hashes()?)], given)?;
+            wasm_pack("web", &[], given)?;
             page::build_if_stale()?;
             run(command(["node", "tests/browser/first_page.mjs"]), given.limit)
         },
@@ -139,9 +147,11 @@ const PHASES: &[Phase] = &[
 ];
 
 /// The tests of one package, in a browser.
-fn wasm_pack(folder: &str, given: &Given) -> Outcome {
+fn wasm_pack(folder: &str, variables: &[(&str, &str)], given: &Given) -> Outcome {
     let mut test = command("wasm-pack test --headless --chrome --mode no-install".split(' '));
     test.arg(folder).env("PATH", tools::path()).env("CHROMEDRIVER", "/usr/bin/chromedriver");
+    test.env("WASM_BINDGEN_TEST_TIMEOUT", given.limit.as_secs().to_string());
+    test.envs(variables.iter().copied());
     run(test, given.limit)
 }
 

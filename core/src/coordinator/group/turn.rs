@@ -1,5 +1,6 @@
 //! [`Turn`]: one group while something happens to it.
 
+use crate::sim::mutation::Mutation;
 use ottla_protocol::Str;
 
 use super::classic_group::{ClassicGroup, ClassicGroupState};
@@ -33,7 +34,11 @@ impl Turn<'_> {
 
     /// Writes the group as it stands.
     pub fn write_group(&mut self) {
-        let value = Some(self.group.to_record().into());
+        let mut value = self.group.to_record();
+        if self.config.planted.is(Mutation::GenerationNotPersisted) {
+            value.generation = 0;
+        }
+        let value = Some(value.into());
         self.decided.records.push(GroupRecord::GroupMetadata { group: self.id.clone(), value });
     }
 

@@ -6,6 +6,7 @@ use crate::log::log_dirs::{LogDirs, LogDirsEvent, PartitionOffsets};
 use crate::log::{LogStore as _, MemoryStore};
 use crate::machine::{Cx, Effect, Effects, Machine as _, SyncOutcome};
 use crate::record::Compressors;
+use crate::rng::Rng;
 use crate::time::Now;
 use crate::trace::Traces;
 use ottla_protocol::Uuid;
@@ -137,4 +138,22 @@ fn a_refused_sync_is_never_a_clean_stop() {
     assert!(world.settle(&mut dirs, &SyncOutcome::Failed("device".to_owned())));
     assert_eq!(dirs.offline().collect::<Vec<_>>(), ["d"]);
     assert_eq!(world.text("d/.kafka_cleanshutdown"), "no such file or directory");
+}
+
+#[test]
+fn a_replica_of_a_deleted_topic_is_set_aside() {
+    let mut world = World::new(&["d"]);
+    let config = world.config.clone();
+    for name in ["d/t-0", "d/t-1", "d/__cluster_metadata-0"] {
+        world.store.create_dir(name).unwrap();
+    }
+    let mut rng = Rng::from_seed(1);
+    let (mut dirs, mut found) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
+    let is_known = |partition: &TopicPartition, _| partition.partition == 1;
+    world.with(now(0), |cx| dirs.set_strays_aside(cx, &mut found, &mut rng, is_known)).unwrap();
+    let names: Vec<_> = world.store.list("d").unwrap().into_iter().map(|entry| entry.name).collect();
+    let [metadata, aside, kept] = names.as_slice() else { panic!("{names:?}") };
+    assert_eq!((metadata.as_str(), kept.as_str()), ("__cluster_metadata-0", "t-1"));
+    assert!(aside.starts_with("t-0.") && aside.ends_with("-stray"), "{aside}");
+    assert!(found.found().all(|(partition, _)| partition.partition != 0 || *partition.topic != *"t"));
 }
