@@ -25,6 +25,9 @@ pub fn fault(event: &TraceEvent) {
         TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes, reason } => tracing::warn!(
             "{partition}: {truncated_bytes} bytes were cut off, it ends at offset {log_end_offset} now: {reason}"
         ),
+        TraceEvent::PartitionUncleanable { partition, reason } => {
+            tracing::warn!("{partition} is not compacted any more: {reason}");
+        }
         _ => {}
     }
 }
