@@ -213,7 +213,7 @@ fn clean(log: &mut Log<MemoryStore>, store: &mut MemoryStore, (at, slots): (i64,
     let found = log.to_clean(store, at).expect("it is looked at");
     let mut next = found.first_dirty_offset;
     if found.cleanable_bytes > 0 {
-        let limits = CleanerLimits { keys_max: slots * 3 / 4, chunk_bytes: 700 };
+        let limits = CleanerLimits { slots, keys_max: slots * 3 / 4, chunk_bytes: 700, step_bytes: 700 };
         let cleaning = Cleaning::start(store, log, &found, limits, [3, 4], at).expect("it begins");
         let stats = cleaning.run(store, &Compressors::default(), log, now(at)).expect("it is cleaned");
         next = stats.expect("nobody disturbs it").next_dirty_offset;

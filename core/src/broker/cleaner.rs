@@ -39,23 +39,32 @@ pub(super) type ToSync<S> = (TopicIdPartition, Vec<SyncTarget<S>>);
 impl<S: LogStore> Cleaner<S> {
     /// The share of one shard among `shards`.
     pub(super) fn new(config: &BrokerConfig, shards: u16, rng: Rng) -> Self {
-        Self {
+        let mut cleaner = Self {
             enabled: config.log_cleaner_enable,
-            limits: CleanerLimits::new(
-                config.log_cleaner_dedupe_buffer_size,
-                config.log_cleaner_io_buffer_load_factor,
-                config.log_cleaner_io_buffer_size,
-                shards,
-            ),
-            backoff_ms: config.log_cleaner_backoff_ms,
-            bytes_per_second: config.log_cleaner_io_max_bytes_per_second / f64::from(shards.max(1)),
+            limits: CleanerLimits::new(0, 0.0, 0, shards),
+            backoff_ms: 0,
+            bytes_per_second: f64::MAX,
             compacted: BTreeSet::new(),
             uncleanable: BTreeSet::new(),
             current: None,
             is_syncing: false,
             due: None,
             rng,
-        }
+        };
+        cleaner.reconfigured(config, shards);
+        cleaner
+    }
+
+    /// Acts on what can be changed at run time; a cleaning that has begun keeps its memory.
+    pub(super) fn reconfigured(&mut self, config: &BrokerConfig, shards: u16) {
+        self.limits = CleanerLimits::new(
+            config.log_cleaner_dedupe_buffer_size,
+            config.log_cleaner_io_buffer_load_factor,
+            config.log_cleaner_io_buffer_size,
+            shards,
+        );
+        self.backoff_ms = config.log_cleaner_backoff_ms;
+        self.bytes_per_second = config.log_cleaner_io_max_bytes_per_second / f64::from(shards.max(1));
     }
 
     /// The partitions that could not be compacted, for views and metrics.
@@ -226,5 +235,70 @@ impl<S: LogStore> Cleaner<S> {
     fn after(&self, now: Instant, io_bytes: u64) -> Instant {
         let us = io_bytes as f64 * 1_000_000.0 / self.bytes_per_second;
         Instant(now.0.saturating_add((us as u64).max(REST_US)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ottla_protocol::records::metadata::ConfigRecord;
+
+    use super::*;
+    use crate::broker::{Shard, ShardEvent};
+    use crate::ids::ShardId;
+    use crate::log::MemoryStore;
+    use crate::log::log_dirs::Checkpoints;
+    use crate::machine::{Effects, Machine as _};
+    use crate::metadata::{MetadataImage, Published};
+    use crate::record::Compressors;
+    use crate::time::Now;
+    use crate::trace::Traces;
+
+    #[test]
+    fn bytes_are_paid_for_with_time() {
+        let mut config = BrokerConfig::default();
+        let after = |config: &BrokerConfig, bytes| {
+            Cleaner::<MemoryStore>::new(config, 4, Rng::from_seed(1)).after(Instant(500), bytes)
+        };
+        assert_eq!(after(&config, u64::MAX), Instant(500 + REST_US));
+        config.log_cleaner_io_max_bytes_per_second = 4_000_000.0;
+        assert_eq!(after(&config, 250_000), Instant(500 + 250_000));
+        assert_eq!(after(&config, 10), Instant(500 + REST_US));
+        config.log_cleaner_io_max_bytes_per_second = 0.0;
+        assert_eq!(after(&config, 1), Instant(u64::MAX));
+    }
+
+    #[test]
+    fn what_the_cluster_sets_takes_effect() {
+        let config = Arc::new(BrokerConfig::default());
+        let rng = Rng::from_seed(1);
+        let mut shard = Shard::new(ShardId(0), 1, config, Arc::new(Checkpoints::default()), Instant(0), rng);
+        assert_eq!(shard.cleaner().backoff_ms, 15_000);
+        let mut image = MetadataImage::default();
+        for (name, value) in
+            [("log.cleaner.backoff.ms", "7"), ("log.cleaner.io.max.bytes.per.second", "1000.5")]
+        {
+            let record = ConfigRecord {
+                resource_type: 4,
+                resource_name: "".into(),
+                name: name.into(),
+                value: Some(value.into()),
+            };
+            image.replay(&record.into()).expect("a record");
+        }
+        let (mut store, mut effects, mut traces) =
+            (MemoryStore::new(), Effects::default(), Traces::default());
+        let compressors = Compressors::default();
+        let mut cx = Cx {
+            now: Now::default(),
+            store: &mut store,
+            compressors: &compressors,
+            effects: &mut effects,
+            traces: &mut traces,
+        };
+        shard.handle(&mut cx, ShardEvent::Metadata(Published::first(image, 1, 1)));
+        let cleaner = shard.cleaner();
+        assert_eq!((cleaner.backoff_ms, cleaner.bytes_per_second.to_bits()), (7, 1000.5_f64.to_bits()));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ottla_protocol::ErrorCode;
+use ottla_protocol::{ErrorCode, Str};
 
 use super::cleaner::Cleaner;
 use super::cluster_view::OFFSETS_TOPIC;
@@ -317,6 +317,11 @@ impl<S: LogStore> Shard<S> {
     fn metadata(&mut self, cx: &mut Cx<'_, S>, published: Arc<Published>) {
         let image = &published.image;
         let delta = &published.delta;
+        let brokers_reconfigured =
+            delta.configs_changed.iter().any(|resource| resource.kind == BROKER_CONFIG);
+        if brokers_reconfigured {
+            self.cleaner.reconfigured(&with_dynamic(&self.config, image), self.shards);
+        }
         for topic_id in delta.topics_deleted.keys() {
             let first = TopicIdPartition { topic_id: *topic_id, partition: i32::MIN };
             let last = TopicIdPartition { topic_id: *topic_id, partition: i32::MAX };
@@ -338,8 +343,6 @@ impl<S: LogStore> Shard<S> {
                 self.place(cx, image, id, name, registration);
             }
         }
-        let brokers_reconfigured =
-            delta.configs_changed.iter().any(|resource| resource.kind == BROKER_CONFIG);
         for partition in self.partitions.values_mut() {
             let name = &partition.name().topic.clone();
             if delta.topic_configs_changed(name) || brokers_reconfigured {
@@ -465,6 +468,14 @@ impl<S: LogStore> Shard<S> {
             self.grew(cx, id);
         }
     }
+}
+
+/// What the cluster has set, for all brokers and for this one, over what the broker was started with.
+fn with_dynamic(config: &BrokerConfig, image: &MetadataImage) -> BrokerConfig {
+    let texts = |configs: BTreeMap<Str, Str>| -> BTreeMap<String, String> {
+        configs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+    };
+    config.with_dynamic(texts(image.cluster_configs()), texts(image.broker_configs(config.node_id)))
 }
 
 /// A topic's settings over the broker's.

@@ -13,8 +13,8 @@ use crate::record::{BATCH_HEADER_SIZE, BatchHeader};
 use crate::time::Now;
 
 impl<S: LogStore> Log<S> {
-    /// Puts `cleaned`, whose files end with `.cleaned` and are synced, in the place of the segments with these base offsets, of which
-    /// the first is its own. Reads go on: slices of the old files stay. The directory is to be synced before anything relies on it.
+    /// Puts `cleaned`, whose files end with `.cleaned` and are synced, in the place of the segments with these base offsets (rising), of
+    /// which the first is its own. Reads go on: slices of the old files stay. The directory is to be synced before anything relies on it.
     pub(super) fn replace_segments(
         &mut self,
         store: &mut S,
@@ -34,7 +34,7 @@ impl<S: LogStore> Log<S> {
         let mut old: Vec<_> =
             replaced.iter().flat_map(|base| Segment::<S::File>::file_names(*base)).collect();
         // The producers at the beginning of a segment that is none any more.
-        let gone = |offset: &i64| *offset != base_offset && replaced.contains(offset);
+        let gone = |offset: &i64| *offset != base_offset && replaced.binary_search(offset).is_ok();
         old.extend(
             replaced
                 .iter()
@@ -47,11 +47,13 @@ impl<S: LogStore> Log<S> {
             store.rename(&format!("{path}{SWAP_SUFFIX}"), path)?;
         }
         let first = self.segments.partition_point(|segment| segment.base_offset < base_offset);
-        self.segments.retain(|segment| !replaced.contains(&segment.base_offset));
+        let is_replaced = |segment: &Segment<S::File>| replaced.binary_search(&segment.base_offset).is_ok();
+        self.segments.retain(|segment| !is_replaced(segment));
         self.segments.insert(first.min(self.segments.len()), cleaned);
         self.layout = self.layout.wrapping_add(1);
-        self.high_watermark_position =
-            self.high_watermark_position.filter(|at| !replaced.contains(&at.segment_base_offset));
+        self.high_watermark_position = self
+            .high_watermark_position
+            .filter(|at| replaced.binary_search(&at.segment_base_offset).is_err());
         Ok(())
     }
 }

@@ -42,14 +42,20 @@ use crate::time::{Now, Timestamp};
 const COMPRESSED_BYTE_COST: u64 = 16;
 /// Bytes that are read at once whatever the configuration says.
 const CHUNK_BYTES_MIN: usize = 4 << 10;
+/// What a step may take: well under a millisecond.
+const STEP_BYTES: u64 = 128 << 10;
 
 /// How much a cleaner may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanerLimits {
-    /// Keys in its memory.
+    /// Its memory, in entries of [`ENTRY_BYTES`].
+    pub slots: usize,
+    /// How many of them keys may take.
     pub keys_max: usize,
-    /// Bytes read at once, and about what a step reads.
+    /// Bytes read at once.
     pub chunk_bytes: usize,
+    /// Bytes after which a step ends; a compressed one counts sixteen times.
+    pub step_bytes: u64,
 }
 
 impl CleanerLimits {
@@ -64,8 +70,10 @@ impl CleanerLimits {
         let keys = (slots as f64 * load_factor.clamp(0.0, 1.0)) as u64;
         let io_buffer = share(u64::try_from(io_buffer_bytes).unwrap_or(0));
         Self {
+            slots: usize::try_from(slots).unwrap_or(usize::MAX).max(1),
             keys_max: usize::try_from(keys).unwrap_or(usize::MAX).max(1),
             chunk_bytes: usize::try_from(io_buffer / 2).unwrap_or(usize::MAX).max(CHUNK_BYTES_MIN),
+            step_bytes: STEP_BYTES,
         }
     }
 }
@@ -89,7 +97,7 @@ pub enum Step<F> {
     },
     /// The log is clean up to [`Log::cleaned_up_to`].
     Done(CleaningStats),
-    /// The log was truncated, or is not to be compacted any more: what was begun has been undone.
+    /// The log was shortened, or is not to be compacted any more: what was begun has been undone.
     Abandoned,
 }
 
@@ -153,7 +161,7 @@ impl<S: LogStore> Cleaning<S> {
     ) -> Result<Self, LogError> {
         let (from, to) = (to_clean.first_dirty_offset, to_clean.first_uncleanable_offset);
         let offsets = usize::try_from(to.saturating_sub(from).max(0)).unwrap_or(usize::MAX);
-        let mut map = OffsetMap::new(hash_key, limits.keys_max, offsets);
+        let mut map = OffsetMap::new(hash_key, limits.slots, limits.keys_max, offsets);
         // No key below is a later one of its like.
         map.set_latest_offset(from.saturating_sub(1));
         Ok(Self {
@@ -178,11 +186,21 @@ impl<S: LogStore> Cleaning<S> {
         log: &mut Log<S>,
         now: Now,
     ) -> Result<Step<S::File>, LogError> {
-        if log.generation != self.generation || !log.config.compact {
+        if log.generation != self.generation || !log.config.compact || !self.has_its_segments(log) {
             self.abandon(store, log)?;
             return Ok(Step::Abandoned);
         }
         self.proceed(store, compressors, log, now).map_err(|error| error.in_dir(log.dir()))
+    }
+
+    /// Whether what is being written anew is still part of the log.
+    fn has_its_segments(&self, log: &Log<S>) -> bool {
+        match &self.phase {
+            Phase::Rewriting { current: Some(rewrite), .. } => {
+                rewrite.sources.iter().all(|base_offset| log.segment_at(*base_offset).is_some())
+            }
+            _ => true,
+        }
     }
 
     /// Removes what is not finished.
@@ -223,7 +241,7 @@ impl<S: LogStore> Cleaning<S> {
         log: &mut Log<S>,
         now: Now,
     ) -> Result<Step<S::File>, LogError> {
-        let mut work = Work::new(store, compressors, self.limits.chunk_bytes);
+        let mut work = Work::new(store, compressors, self.limits);
         match &mut self.phase {
             Phase::Indexing(indexing) => {
                 if indexing.step(&mut work, log, &mut self.map)? {
@@ -282,19 +300,19 @@ impl<S: LogStore> Cleaning<S> {
 struct Work<'a, S: LogStore> {
     store: &'a mut S,
     compressors: &'a Compressors,
-    chunk_bytes: usize,
+    limits: CleanerLimits,
     /// Bytes read and written.
     io_bytes: u64,
     spent: u64,
 }
 
 impl<'a, S: LogStore> Work<'a, S> {
-    fn new(store: &'a mut S, compressors: &'a Compressors, chunk_bytes: usize) -> Self {
-        Self { store, compressors, chunk_bytes, io_bytes: 0, spent: 0 }
+    fn new(store: &'a mut S, compressors: &'a Compressors, limits: CleanerLimits) -> Self {
+        Self { store, compressors, limits, io_bytes: 0, spent: 0 }
     }
 
     fn is_done(&self) -> bool {
-        self.spent >= self.chunk_bytes as u64
+        self.spent >= self.limits.step_bytes
     }
 
     fn next_batch(
@@ -302,7 +320,7 @@ impl<'a, S: LogStore> Work<'a, S> {
         reader: &mut BatchReader,
         segment: &Segment<S::File>,
     ) -> Result<Option<Batch>, LogError> {
-        let batch = reader.next(self.store, segment, self.chunk_bytes)?;
+        let batch = reader.next(self.store, segment, self.limits.chunk_bytes)?;
         if let Some(batch) = &batch {
             let bytes = batch.bytes().len() as u64;
             let cost = if batch.is_compressed() { COMPRESSED_BYTE_COST } else { 1 };

@@ -25,11 +25,12 @@ pub(super) struct OffsetMap {
 }
 
 impl OffsetMap {
-    /// A map for `entries_max` keys. Where at most `records` will be put, it takes no more room than those need.
-    pub fn new([k0, k1]: [u64; 2], entries_max: usize, records: usize) -> Self {
-        let entries_max = entries_max.min(records).max(1);
-        // At most two thirds are taken, which keeps probes short.
-        let slots = entries_max.saturating_add(entries_max / 2).saturating_add(1);
+    /// A map for `entries_max` keys in at most `slots_max` slots. Where at most `records` will be put, it takes no more room than those need.
+    pub fn new([k0, k1]: [u64; 2], slots_max: usize, entries_max: usize, records: usize) -> Self {
+        let slots_max = slots_max.max(1);
+        let entries_max = entries_max.min(records).clamp(1, slots_max);
+        // Where there is room for it a third stays free, which keeps probes short.
+        let slots = entries_max.saturating_add(entries_max / 2).saturating_add(1).min(slots_max);
         Self {
             hasher: SipHasher13::new_with_keys(k0, k1),
             slots: vec![[0; 3]; slots],
@@ -124,9 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_offset_of_each_key_is_found() {
+    fn the_last_offset_of_each_key_is_found_in_a_map_with_room_and_in_a_full_one() {
+        for slots in [1_000, 401, 400] {
+            fill(slots);
+        }
+    }
+
+    fn fill(slots: usize) {
         let mut rng = Rng::from_seed(1);
-        let mut map = OffsetMap::new([1, 2], 400, usize::MAX);
+        let mut map = OffsetMap::new([1, 2], slots, 400, usize::MAX);
         let mut expected = BTreeMap::new();
         for offset in 0..2_000 {
             let key = rng.below(500).to_string();
@@ -148,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_map_for_few_records_is_small() {
-        let map = OffsetMap::new([0, 0], 5_000_000, 10);
-        assert_eq!(map.slots.len(), 16);
-        assert_eq!(OffsetMap::new([0, 0], 5_000_000, 0).get(b"x"), None);
+        let slots = |records| OffsetMap::new([0, 0], 60_000, 50_000, records).slots.len();
+        assert_eq!((slots(10), slots(40_000), slots(usize::MAX)), (16, 60_000, 60_000));
+        assert_eq!(OffsetMap::new([0, 0], 0, 0, 0).get(b"x"), None);
     }
 }

@@ -28,7 +28,8 @@ pub(super) fn config() -> LogConfig {
     }
 }
 
-pub(super) const LIMITS: CleanerLimits = CleanerLimits { keys_max: 1_000, chunk_bytes: 64 };
+pub(super) const LIMITS: CleanerLimits =
+    CleanerLimits { slots: 1_500, keys_max: 1_000, chunk_bytes: 64, step_bytes: 64 };
 
 /// A key, and a value or none.
 pub(super) type Pair<'a> = (&'a str, Option<&'a str>);

@@ -186,7 +186,8 @@ fn a_cleaning_that_was_cut_off_is_done_undone_or_done_in_part() {
                 }
             }
             store.left = u64::MAX;
-            let mut log = open(&mut store, end, &config);
+            // A crash that is not known to have been none: everything is read and checked.
+            let mut log = open(&mut store, if seed == 0 { 0 } else { end }, &config);
             assert_eq!((log.log_start_offset(), log.log_end_offset()), (0, end), "{operations} {seed}");
             let found: Contents = pairs(&log, &mut store);
             let told = format!("{operations} of {}, seed {seed}: {found:?}", all - prepared_with);

@@ -201,7 +201,8 @@ fn run(seed: u64) -> BTreeSet<&'static str> {
         let to_clean = log.to_clean(&mut store, clock).unwrap();
         assert!(to_clean.first_uncleanable_offset <= stable.max(to_clean.first_dirty_offset));
         let keys_max = if rng.chance(1, 4) { 1 + rng.below(12) as usize } else { 1_000 };
-        let stats = clean_with(&mut log, &mut store, clock, CleanerLimits { keys_max, chunk_bytes: 300 });
+        let stats =
+            clean_with(&mut log, &mut store, clock, CleanerLimits { keys_max, step_bytes: 300, ..LIMITS });
         let (from, to) = (stats.first_dirty_offset, stats.next_dirty_offset);
         let reach = segments.into_iter().find(|base_offset| *base_offset >= to).unwrap();
         model.clean((from, to, reach), clock, config.delete_retention_ms);

@@ -257,12 +257,12 @@ fn little_memory_means_several_cleanings() {
 
 #[test]
 fn memory_is_shared_and_counted_as_in_kafka() {
-    let limits = CleanerLimits::new(128 << 20, 0.9, 524_288, 1);
-    assert_eq!(limits, CleanerLimits { keys_max: 5_033_164, chunk_bytes: 262_144 });
-    let shared = CleanerLimits::new(128 << 20, 0.9, 524_288, 4);
-    assert_eq!(shared, CleanerLimits { keys_max: 1_258_290, chunk_bytes: 65_536 });
+    let of = |cleaners| CleanerLimits::new(128 << 20, 0.9, 524_288, cleaners);
+    let counts = |limits: CleanerLimits| (limits.slots, limits.keys_max, limits.chunk_bytes);
+    assert_eq!(counts(of(1)), (5_592_405, 5_033_164, 262_144));
+    assert_eq!(counts(of(4)), (1_398_101, 1_258_290, 65_536));
     assert_eq!(CleanerLimits::new(1 << 40, 1.0, 0, 1).keys_max, 89_478_485);
-    assert_eq!(CleanerLimits::new(-1, f64::NAN, -1, 0), CleanerLimits { keys_max: 1, chunk_bytes: 4_096 });
+    assert_eq!(counts(CleanerLimits::new(-1, f64::NAN, -1, 0)), (1, 1, 4_096));
 }
 
 #[test]
@@ -293,8 +293,8 @@ fn a_damaged_batch_is_an_error_that_leaves_all_as_it_was() {
 }
 
 #[test]
-fn a_truncated_log_and_one_that_is_not_compacted_any_more_are_left_alone() {
-    for truncate in [true, false] {
+fn a_log_that_was_shortened_or_is_not_compacted_any_more_is_left_alone() {
+    for what in ["truncated", "deleted from", "not compacted"] {
         let (mut store, mut log) = fresh(config());
         for n in 0..4 {
             put(&mut log, &mut store, &[("a", Some("1")), (&n.to_string(), Some("2"))]);
@@ -305,10 +305,13 @@ fn a_truncated_log_and_one_that_is_not_compacted_any_more_are_left_alone() {
         while !names(&log, &mut store).iter().any(|name| name.ends_with(".cleaned")) {
             cleaning.step(&mut store, &compressors, &mut log, now(1_000)).unwrap();
         }
-        if truncate {
-            log.truncate_to(&mut store, now(1_000), 6).unwrap();
-        } else {
-            log.set_config(LogConfig { compact: false, ..config() });
+        match what {
+            "truncated" => _ = log.truncate_to(&mut store, now(1_000), 6).unwrap(),
+            "deleted from" => {
+                log.increment_log_start_offset(&mut store, 4).unwrap();
+                log.delete_old_segments(&mut store, now(1_000)).unwrap();
+            }
+            _ => log.set_config(LogConfig { compact: false, ..config() }),
         }
         let step = cleaning.step(&mut store, &compressors, &mut log, now(1_000)).unwrap();
         assert!(matches!(step, Step::Abandoned));
