@@ -154,6 +154,16 @@ fn clean_until_refused(
     }
 }
 
+/// Whether the batches of the transactions that [`prepared`] aborts, as far as they are there, are in the index.
+fn says_what_was_aborted(log: &Log<Faulty>, store: &mut Faulty) -> bool {
+    let known: Vec<_> = log.segments().iter().flat_map(|segment| segment.aborted(store).unwrap()).collect();
+    let is_known =
+        |offset: i64| known.iter().any(|txn| (txn.first_offset..txn.last_offset).contains(&offset));
+    let is_aborted =
+        |batch: &Batch| batch.is_transactional() && !batch.is_control() && batch.base_offset / 5 % 2 == 1;
+    batches(log, store).iter().filter(|batch| is_aborted(batch)).all(|batch| is_known(batch.base_offset))
+}
+
 type Contents = Vec<(i64, String, Option<String>)>;
 
 #[test]
@@ -197,6 +207,7 @@ fn a_cleaning_that_was_cut_off_is_done_undone_or_done_in_part() {
             assert!(names(&log, &mut store).iter().all(|name| {
                 ![".cleaned", ".swap", ".deleted"].iter().any(|suffix| name.ends_with(suffix))
             }));
+            assert!(says_what_was_aborted(&log, &mut store), "{told}");
             outcomes.insert(match &found {
                 found if *found == before => "undone",
                 found if *found == after => "done",
