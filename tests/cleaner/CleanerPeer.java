@@ -5,8 +5,8 @@ import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.*;
+import java.util.concurrent.*;
 import java.util.function.Supplier;
-import java.util.concurrent.ScheduledFuture;
 import org.apache.kafka.common.utils.Time;
 import org.apache.kafka.server.util.Scheduler;
 import org.apache.kafka.storage.internals.log.*;
@@ -14,44 +14,52 @@ import org.apache.kafka.storage.internals.utils.Throttler;
 import org.apache.kafka.storage.log.metrics.BrokerTopicStats;
 
 /**
- * Compacts logs with Apache Kafka's cleaner, several times each.
+ * What Apache Kafka's cleaner does to logs.
  *
- * Every argument is a directory. It holds the log's directory `topic-0`, `topic.properties` with the topic's configuration, and `rounds`, a
- * line for each cleaning: the wall clock in ms and the number of slots of the offset map. After the round N the log is closed and
+ * Every argument but the first is a directory. It holds the log's directory `topic-0`, `topic.properties` with the topic's configuration, and `rounds`, a
+ * line for each cleaning: the wall clock in ms and the number of slots of the offset map. With `clean` the log is compacted in each
+ * round. After the round N it is closed and
  * copied to `after-N`, and a line of numbers is printed that says what was there to be cleaned and how far it came:
  * first dirty offset, first uncleanable offset, clean and cleanable bytes, delay past max.compaction.lag.ms, next dirty offset.
+ * With `open` the log is opened as after a crash, and closed.
  *
- * Run: java -cp 'kafka/libs/*' CleanerPeer.java DIRECTORY...
+ * Run: java -cp 'kafka/libs/*' CleanerPeer.java clean|open DIRECTORY...
  */
 public class CleanerPeer {
     /** All files are this old, so that a segment without records has an age that is known. */
     static final long MODIFIED_MS = 1_000;
     static final double LOAD_FACTOR = 0.75;
 
-    public static void main(String[] directories) throws Exception {
-        for (String directory : directories) {
+    public static void main(String[] arguments) throws Exception {
+        List<Path> directories = Arrays.stream(arguments).skip(1).map(Path::of).toList();
+        if (arguments[0].equals("open")) {
+            // Opening after a crash is waiting for the disk, mostly.
+            ExecutorService threads = Executors.newFixedThreadPool(16);
+            List<Future<?>> opened = new ArrayList<>();
+            for (Path directory : directories)
+                opened.add(threads.submit(() -> {
+                    open(directory, 0, false, new FixedTime(MODIFIED_MS)).close();
+                    return null;
+                }));
+            for (Future<?> one : opened) one.get();
+            threads.shutdown();
+            return;
+        }
+        for (Path directory : directories) {
             Optional<Long> checkpoint = Optional.empty();
             int round = 0;
-            for (String line : Files.readAllLines(Path.of(directory, "rounds"))) {
+            for (String line : Files.readAllLines(directory.resolve("rounds"))) {
                 String[] words = line.split(" ");
-                long next = clean(Path.of(directory), checkpoint, Long.parseLong(words[0]), Integer.parseInt(words[1]));
+                long next = clean(directory, checkpoint, Long.parseLong(words[0]), Integer.parseInt(words[1]));
                 checkpoint = Optional.of(next);
-                copy(Path.of(directory, "topic-0"), Path.of(directory, "after-" + round++));
+                copy(directory.resolve("topic-0"), directory.resolve("after-" + round++));
             }
         }
     }
 
     static long clean(Path directory, Optional<Long> checkpoint, long now, int slots) throws Exception {
-        File dir = directory.resolve("topic-0").toFile();
-        for (File file : dir.listFiles()) file.setLastModified(MODIFIED_MS);
-        Properties properties = new Properties();
-        try (var in = Files.newInputStream(directory.resolve("topic.properties"))) {
-            properties.load(in);
-        }
         FixedTime time = new FixedTime(now);
-        UnifiedLog log = UnifiedLog.create(dir, new LogConfig(properties), 0, Long.MAX_VALUE, new NoScheduler(), new BrokerTopicStats(),
-            time, 3_600_000, new ProducerStateManagerConfig(Integer.MAX_VALUE, false), 600_000, new LogDirFailureChannel(10),
-            true, Optional.empty());
+        UnifiedLog log = open(directory, Long.MAX_VALUE, true, time);
         log.updateHighWatermark(log.logEndOffset());
         Object offsets = call("cleanableOffsets", log, checkpoint, now);
         long first = component(offsets, "firstDirtyOffset");
@@ -67,6 +75,18 @@ public class CleanerPeer {
             "" + found.cleanBytes(), "" + found.cleanableBytes(), "" + delay, "" + next));
         log.close();
         return next;
+    }
+
+    static UnifiedLog open(Path directory, long recoveryPoint, boolean wasClosed, Time time) throws Exception {
+        File dir = directory.resolve("topic-0").toFile();
+        for (File file : dir.listFiles()) file.setLastModified(MODIFIED_MS);
+        Properties properties = new Properties();
+        try (var in = Files.newInputStream(directory.resolve("topic.properties"))) {
+            properties.load(in);
+        }
+        return UnifiedLog.create(dir, new LogConfig(properties), 0, recoveryPoint, new NoScheduler(), new BrokerTopicStats(), time,
+            3_600_000, new ProducerStateManagerConfig(Integer.MAX_VALUE, false), 600_000, new LogDirFailureChannel(10), wasClosed,
+            Optional.empty());
     }
 
     /** Calls a static method of the cleaner's manager that only its package may call. */

@@ -69,8 +69,8 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "cleaner",
-        budget_s: 90,
-        about: "the same segments to Apache Kafka's log cleaner and to ours",
+        budget_s: 120,
+        about: "the same segments to Apache Kafka's log cleaner and to ours, and the same interrupted swaps",
         advice: "run `cargo test -p ottla-tests --test cleaner -- --nocapture`",
         run: |given| {
             tools::kafka()?;
