@@ -44,7 +44,7 @@ pub struct Shard<S: LogStore> {
     /// When the directories of deleted partitions go.
     doomed: Vec<(Instant, String)>,
     /// Syncs under way.
-    syncs: BTreeMap<u64, (TopicIdPartition, Reason)>,
+    syncs: BTreeMap<u64, (TopicIdPartition, Purpose)>,
     next_sync: u64,
     chores: Chores,
     stopping: bool,
@@ -53,7 +53,7 @@ pub struct Shard<S: LogStore> {
 
 /// What a sync is for.
 #[derive(Clone, Copy, Debug)]
-enum Reason {
+enum Purpose {
     /// The log will be durable up to this offset, of this generation.
     Flush((i64, u32)),
     /// The cleaner goes on.
@@ -253,7 +253,7 @@ impl<S: LogStore> Shard<S> {
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         if let Some((targets, reached)) = partition.to_sync(cx.store, cx.now) {
-            self.sync(cx, id, targets, Reason::Flush(reached));
+            self.sync(cx, id, targets, Purpose::Flush(reached));
         }
     }
 
@@ -262,11 +262,11 @@ impl<S: LogStore> Shard<S> {
         cx: &mut Cx<'_, S>,
         id: TopicIdPartition,
         targets: Vec<SyncTarget<S>>,
-        reason: Reason,
+        purpose: Purpose,
     ) {
         let token = self.next_sync;
         self.next_sync += 1;
-        self.syncs.insert(token, (id, reason));
+        self.syncs.insert(token, (id, purpose));
         cx.effects
             .push(Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::Shard(self.id), token } });
     }
@@ -283,7 +283,7 @@ impl<S: LogStore> Shard<S> {
             })
             .collect();
         for (id, targets, reached) in plans {
-            self.sync(cx, id, targets, Reason::Flush(reached));
+            self.sync(cx, id, targets, Purpose::Flush(reached));
         }
         self.stopped_when_synced(cx);
     }
@@ -298,13 +298,13 @@ impl<S: LogStore> Shard<S> {
 
     fn synced(&mut self, cx: &mut Cx<'_, S>, token: u64, outcome: &SyncOutcome) {
         let Some((id, purpose)) = self.syncs.remove(&token) else { return };
-        if matches!(purpose, Reason::Cleaning) {
+        if matches!(purpose, Purpose::Cleaning) {
             self.cleaner.synced(cx.now.monotonic, id, outcome);
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return self.stopped_when_synced(cx) };
         match (outcome, purpose) {
-            (SyncOutcome::Done, Reason::Flush(reached)) => partition.synced(reached),
-            (SyncOutcome::Done, Reason::Cleaning) => {}
+            (SyncOutcome::Done, Purpose::Flush(reached)) => partition.synced(reached),
+            (SyncOutcome::Done, Purpose::Cleaning) => {}
             (SyncOutcome::Failed(reason), _) => {
                 let path = partition.name().to_string();
                 partition.fail(reason.clone());
@@ -444,10 +444,10 @@ impl<S: LogStore> Shard<S> {
             }
         }
         for (id, (targets, reached)) in flushes {
-            self.sync(cx, id, targets, Reason::Flush(reached));
+            self.sync(cx, id, targets, Purpose::Flush(reached));
         }
         if let Some((id, targets)) = self.cleaner.tick(cx, &mut self.partitions) {
-            self.sync(cx, id, targets, Reason::Cleaning);
+            self.sync(cx, id, targets, Purpose::Cleaning);
         }
         if self.chores.checkpoint <= now {
             self.chores.checkpoint = now.plus_ms(self.config.replica_high_watermark_checkpoint_interval_ms);

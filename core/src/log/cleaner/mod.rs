@@ -41,9 +41,9 @@ use crate::time::{Now, Timestamp};
 /// What a compressed byte weighs in the budget of a step, against one that is only copied.
 const COMPRESSED_BYTE_COST: u64 = 16;
 /// Bytes that are read at once whatever the configuration says.
-const CHUNK_BYTES_MIN: usize = 4 << 10;
-/// What a step may take: well under a millisecond.
-const STEP_BYTES: u64 = 128 << 10;
+const CHUNK_BYTES_MIN: usize = 1 << 10;
+/// What a step may take at most: well under a millisecond.
+const STEP_BYTES_MAX: usize = 128 << 10;
 
 /// How much a cleaner may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +69,12 @@ impl CleanerLimits {
         // As Kafka: the product of two numbers that a double holds, cut off.
         let keys = (slots as f64 * load_factor.clamp(0.0, 1.0)) as u64;
         let io_buffer = share(u64::try_from(io_buffer_bytes).unwrap_or(0));
+        let chunk_bytes = usize::try_from(io_buffer / 2).unwrap_or(usize::MAX).max(CHUNK_BYTES_MIN);
         Self {
             slots: usize::try_from(slots).unwrap_or(usize::MAX).max(1),
             keys_max: usize::try_from(keys).unwrap_or(usize::MAX).max(1),
-            chunk_bytes: usize::try_from(io_buffer / 2).unwrap_or(usize::MAX).max(CHUNK_BYTES_MIN),
-            step_bytes: STEP_BYTES,
+            chunk_bytes,
+            step_bytes: chunk_bytes.min(STEP_BYTES_MAX) as u64,
         }
     }
 }

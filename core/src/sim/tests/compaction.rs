@@ -1,17 +1,26 @@
 //! Compaction while clients write and read.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
 use crate::config::{CleanupPolicy, Origin, Setting};
 use crate::log::{Log, LogStore as _};
+use crate::rng::Rng;
+use crate::sim::SimDisk;
 use crate::trace::TraceEvent;
 
 const TOPIC: &str = "exam-topic";
 
 fn compacting(delete: bool) -> BrokerConfig {
+    compacting_at("1000000", delete)
+}
+
+/// At most so many bytes a second.
+fn compacting_at(rate: &str, delete: bool) -> BrokerConfig {
     let settings = [
         ("log.cleaner.backoff.ms", "500"),
-        ("log.cleaner.io.buffer.size", "8192"),
-        ("log.cleaner.io.max.bytes.per.second", "1000000"),
+        ("log.cleaner.io.buffer.size", "4096"),
+        ("log.cleaner.io.max.bytes.per.second", rate),
         ("replica.high.watermark.checkpoint.interval.ms", "1000"),
         ("ottla.shards", "2"),
     ];
@@ -143,4 +152,156 @@ fn no_compaction_without_the_cleaner_and_none_of_what_is_damaged() {
     assert_eq!(log(&world, TOPIC)[0].log_end_offset(), 120);
     let node = world.hosts().next().unwrap().1.node().unwrap();
     assert_eq!(node.shards.iter().flat_map(|shard| shard.cleaner().uncleanable()).count(), 1);
+}
+
+/// A broker that compacts slowly and is killed at any time, and what it may have lost.
+struct Killed {
+    world: World<SimDisk, Client>,
+    rng: Rng,
+    writer: ProcessId,
+    /// Key of each record that was sent, by number.
+    sent: Vec<u64>,
+    /// Records that a power loss took. Those that the producer sends again may come back.
+    lost: BTreeSet<usize>,
+}
+
+impl Killed {
+    fn new(seed: u64) -> Self {
+        let mut config = compacting_at("40000", false);
+        config.topic_defaults.segment_bytes = 1_500;
+        let mut world = World::new(WorldConfig { seed, ..WorldConfig::default() });
+        world.add_host(Arc::new(config), SimDisk::with_directory("./data")).unwrap();
+        let rng = Rng::from_seed(seed);
+        let producer = Producer::new(
+            ProducerConfig { session: session(), linger_ms: 5, ..ProducerConfig::default() },
+            world.rng().fork(),
+        );
+        let writer = world.spawn(Client::Producer(Box::new(producer), Vec::new()));
+        Self { world, rng, writer, sent: Vec::new(), lost: BTreeSet::new() }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        let until = Instant(self.world.now().monotonic.0 + ms * 1_000);
+        self.world.run_until(until);
+    }
+
+    fn write(&mut self) {
+        for _ in 0..self.rng.below(12) {
+            let key = self.rng.below(6);
+            let value = format!("{} {}", self.sent.len(), "and so on ".repeat(10));
+            self.sent.push(key);
+            let (key, value) = (Some(Bytes::from(key.to_string())), Some(Bytes::from(value)));
+            self.world.tell(
+                self.writer,
+                ProducerRecord { topic: TOPIC.into(), key, value, ..ProducerRecord::default() },
+            );
+        }
+    }
+
+    /// The last record of each key that the log holds, by number.
+    fn table(&self) -> BTreeMap<u64, usize> {
+        let (_, host) = self.world.hosts().next().unwrap();
+        let Some(node) = host.node() else { return BTreeMap::new() };
+        let mut table = BTreeMap::new();
+        let mut store = host.store.clone();
+        for partition in node.shards.iter().flat_map(|shard| shard.partitions()) {
+            if *partition.name().topic != *TOPIC {
+                continue;
+            }
+            let mut last = -1;
+            for segment in partition.log().segments() {
+                let path = format!("{}/{:020}.log", partition.log().dir(), segment.base_offset);
+                let bytes = Bytes::from(store.read(&path).unwrap());
+                for batch in crate::record::batches(&bytes) {
+                    let batch = batch.unwrap();
+                    batch.check_crc().unwrap();
+                    for record in batch.records(&Compressors::default()).unwrap() {
+                        let record = record.unwrap();
+                        assert!(record.offset > last, "{} after {last}", record.offset);
+                        last = record.offset;
+                        let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+                        let value = text(record.value.unwrap());
+                        let number = value.split(' ').next().unwrap().parse().unwrap();
+                        table.insert(text(record.key.unwrap()).parse().unwrap(), number);
+                    }
+                }
+            }
+        }
+        table
+    }
+
+    /// Every key has the last of its records up to the newest that there is, but for those that were lost.
+    fn check(&mut self, seed: u64) {
+        let table = self.table();
+        let Some(Client::Producer(_, deliveries)) = self.world.program(self.writer) else { panic!() };
+        // After a power loss the producer may have to give records up.
+        let failed = deliveries.iter().filter(|delivery| delivery.outcome.is_err());
+        let failed: BTreeSet<_> = failed.map(|delivery| delivery.id.0 as usize).collect();
+        let newest = table.values().max().copied().unwrap_or(0);
+        for (key, number) in &table {
+            self.lost.remove(number);
+            let later = (number + 1..=newest).filter(|later| self.sent[*later] == *key);
+            let missing: Vec<_> =
+                later.filter(|later| !self.lost.contains(later) && !failed.contains(later)).collect();
+            assert_eq!(missing, [0; 0], "seed {seed}: key {key} stands at {number} of {newest}");
+        }
+    }
+}
+
+fn kill_and_clean(seed: u64) -> [usize; 3] {
+    let mut killed = Killed::new(seed);
+    let mut happened = [0; 3];
+    for _ in 0..40 {
+        killed.write();
+        let ms = killed.rng.below(700);
+        killed.pass(ms);
+        killed.check(seed);
+        if !killed.rng.chance(1, 3) {
+            continue;
+        }
+        let before = killed.table();
+        let (_, host) = killed.world.hosts().next().unwrap();
+        let is_interrupted = host.store.clone().list(&format!("./data/{TOPIC}-0")).is_ok_and(|entries| {
+            entries.iter().any(|entry| entry.name.ends_with(".cleaned") || entry.name.ends_with(".swap"))
+        });
+        happened[0] += usize::from(is_interrupted);
+        let is_power_loss = killed.rng.chance(1, 2);
+        if is_power_loss {
+            killed.world.power_loss(1);
+        } else {
+            killed.world.crash_host(1);
+        }
+        killed.world.start_host(1).unwrap();
+        let after = killed.table();
+        if is_power_loss {
+            let newest = |table: &BTreeMap<u64, usize>| table.values().max().map_or(0, |newest| newest + 1);
+            killed.lost.extend(newest(&after)..newest(&before));
+        } else {
+            assert_eq!(after, before, "seed {seed}");
+        }
+        killed.check(seed);
+        happened[1] += 1;
+    }
+    killed.pass(60_000);
+    killed.check(seed);
+    for (_, _, event) in killed.world.take_traces() {
+        assert!(
+            !matches!(event, TraceEvent::StorageFailed { .. } | TraceEvent::PartitionUncleanable { .. }),
+            "seed {seed}: {event:?}"
+        );
+        happened[2] += usize::from(matches!(event, TraceEvent::LogCleaned { .. }));
+    }
+    happened
+}
+
+#[test]
+fn a_broker_that_is_killed_while_it_compacts_keeps_the_newest_of_each_key() {
+    let mut happened = [0; 3];
+    for seed in 0..12 {
+        for (sum, one) in happened.iter_mut().zip(kill_and_clean(seed)) {
+            *sum += one;
+        }
+    }
+    let [interrupted, kills, cleanings] = happened;
+    assert!(interrupted > 20 && kills > 100 && cleanings > 100, "{happened:?}");
 }

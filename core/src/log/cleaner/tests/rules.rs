@@ -261,8 +261,9 @@ fn memory_is_shared_and_counted_as_in_kafka() {
     let counts = |limits: CleanerLimits| (limits.slots, limits.keys_max, limits.chunk_bytes);
     assert_eq!(counts(of(1)), (5_592_405, 5_033_164, 262_144));
     assert_eq!(counts(of(4)), (1_398_101, 1_258_290, 65_536));
+    assert_eq!((of(1).step_bytes, of(4).step_bytes), (131_072, 65_536));
     assert_eq!(CleanerLimits::new(1 << 40, 1.0, 0, 1).keys_max, 89_478_485);
-    assert_eq!(counts(CleanerLimits::new(-1, f64::NAN, -1, 0)), (1, 1, 4_096));
+    assert_eq!(counts(CleanerLimits::new(-1, f64::NAN, -1, 0)), (1, 1, 1_024));
 }
 
 #[test]
