@@ -37,6 +37,18 @@ pub enum TraceEvent {
     LogStartOffsetAdvanced { partition: TopicPartition, log_start_offset: i64 },
     /// A segment was begun.
     SegmentRolled { partition: TopicPartition, base_offset: i64 },
+    /// A log was compacted: segments of so many bytes became others of so many, and of their records so many stayed.
+    LogCleaned {
+        partition: TopicPartition,
+        first_dirty_offset: i64,
+        next_dirty_offset: i64,
+        bytes_before: u64,
+        bytes_after: u64,
+        records_before: u64,
+        records_after: u64,
+    },
+    /// A log could not be compacted, and is left as it is until the node starts again.
+    PartitionUncleanable { partition: TopicPartition, reason: String },
     /// A log was opened after an unclean stop, and this was cut from it.
     LogRecovered { partition: TopicPartition, log_end_offset: i64, truncated_bytes: u64, reason: String },
     /// A directory held a replica that the metadata does not know, and was renamed.

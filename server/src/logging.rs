@@ -30,6 +30,9 @@ pub fn fault(event: &TraceEvent) {
                 "{partition}: the metadata does not know this replica; its directory is {path} now"
             );
         }
+        TraceEvent::PartitionUncleanable { partition, reason } => {
+            tracing::warn!("{partition} is not compacted any more: {reason}");
+        }
         _ => {}
     }
 }

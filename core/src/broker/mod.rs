@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod authorizer;
+pub mod cleaner;
 pub mod cluster_view;
 pub mod connection;
 pub mod context;

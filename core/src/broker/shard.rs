@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_protocol::ErrorCode;
 
+use super::cleaner::Cleaner;
 use super::cluster_view::OFFSETS_TOPIC;
 use super::coordinators::GroupCoordinators;
 use super::data::{DataRequest, DataResponse, DescribedLog, MarkerPart, WatchPart};
@@ -40,15 +41,25 @@ pub struct Shard<S: LogStore> {
     checkpoints: Arc<Checkpoints>,
     partitions: BTreeMap<TopicIdPartition, Partition<S>>,
     coordinators: GroupCoordinators,
+    cleaner: Cleaner<S>,
     watches: Watches,
     /// When the directories of deleted partitions go.
     doomed: Vec<(Instant, String)>,
-    /// Syncs under way: which partition, and the offset and generation up to which it will be durable.
-    syncs: BTreeMap<u64, (TopicIdPartition, (i64, u32))>,
+    /// Syncs under way.
+    syncs: BTreeMap<u64, (TopicIdPartition, Purpose)>,
     next_sync: u64,
     chores: Chores,
     stopping: bool,
     rng: Rng,
+}
+
+/// What a sync is for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// The log will be durable up to this offset, of this generation.
+    Flush((i64, u32)),
+    /// The cleaner goes on.
+    Cleaning,
 }
 
 /// When the periodic chores are due.
@@ -66,7 +77,7 @@ impl<S: LogStore> Shard<S> {
         config: Arc<BrokerConfig>,
         checkpoints: Arc<Checkpoints>,
         now: Instant,
-        rng: Rng,
+        mut rng: Rng,
     ) -> Self {
         let chores = Chores {
             retention: now.plus_ms(config.log_initial_task_delay_ms),
@@ -77,6 +88,7 @@ impl<S: LogStore> Shard<S> {
             shards,
             coordinators: GroupCoordinators::new(&config),
             in_force: config.clone(),
+            cleaner: Cleaner::new(&config, shards, rng.fork()),
             config,
             published: Published::first(MetadataImage::default(), -1, -1, 0),
             checkpoints,
@@ -99,6 +111,11 @@ impl<S: LogStore> Shard<S> {
     /// The coordinators of this shard, for views and checkers.
     pub fn coordinators(&self) -> &GroupCoordinators {
         &self.coordinators
+    }
+
+    /// The cleaner of this shard, for views and metrics.
+    pub fn cleaner(&self) -> &Cleaner<S> {
+        &self.cleaner
     }
 
     /// Where every partition stands, for the checkpoint files.
@@ -239,7 +256,7 @@ impl<S: LogStore> Shard<S> {
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         if let Some((targets, reached)) = partition.to_sync(cx.store, cx.now) {
-            self.sync(cx, id, targets, reached);
+            self.sync(cx, id, targets, Purpose::Flush(reached));
         }
     }
 
@@ -248,11 +265,11 @@ impl<S: LogStore> Shard<S> {
         cx: &mut Cx<'_, S>,
         id: TopicIdPartition,
         targets: Vec<SyncTarget<S>>,
-        reached: (i64, u32),
+        purpose: Purpose,
     ) {
         let token = self.next_sync;
         self.next_sync += 1;
-        self.syncs.insert(token, (id, reached));
+        self.syncs.insert(token, (id, purpose));
         cx.effects
             .push(Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::Shard(self.id), token } });
     }
@@ -260,6 +277,7 @@ impl<S: LogStore> Shard<S> {
     /// A clean stop: everything goes to the disk, then the keeper of the directories is told where each partition ended.
     fn stop(&mut self, cx: &mut Cx<'_, S>) {
         self.stopping = true;
+        self.cleaner.stop(cx, &mut self.partitions);
         let plans: Vec<_> = self
             .partitions
             .iter_mut()
@@ -268,7 +286,7 @@ impl<S: LogStore> Shard<S> {
             })
             .collect();
         for (id, targets, reached) in plans {
-            self.sync(cx, id, targets, reached);
+            self.sync(cx, id, targets, Purpose::Flush(reached));
         }
         self.stopped_when_synced(cx);
     }
@@ -282,11 +300,15 @@ impl<S: LogStore> Shard<S> {
     }
 
     fn synced(&mut self, cx: &mut Cx<'_, S>, token: u64, outcome: &SyncOutcome) {
-        let Some((id, reached)) = self.syncs.remove(&token) else { return };
+        let Some((id, purpose)) = self.syncs.remove(&token) else { return };
+        if matches!(purpose, Purpose::Cleaning) {
+            self.cleaner.synced(cx.now.monotonic, id, outcome);
+        }
         let Some(partition) = self.partitions.get_mut(&id) else { return self.stopped_when_synced(cx) };
-        match outcome {
-            SyncOutcome::Done => partition.synced(reached),
-            SyncOutcome::Failed(reason) => {
+        match (outcome, purpose) {
+            (SyncOutcome::Done, Purpose::Flush(reached)) => partition.synced(reached),
+            (SyncOutcome::Done, Purpose::Cleaning) => {}
+            (SyncOutcome::Failed(reason), _) => {
                 let path = partition.name().to_string();
                 partition.fail(reason.clone());
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason: reason.clone() });
@@ -310,9 +332,8 @@ impl<S: LogStore> Shard<S> {
         let brokers_reconfigured =
             delta.configs_changed.iter().any(|resource| resource.kind == BROKER_CONFIG);
         if brokers_reconfigured {
-            let in_force = image.in_force(&self.config);
-            let same = self.config.gives_topics_what(&in_force);
-            self.in_force = if same { self.config.clone() } else { Arc::new(in_force) };
+            self.in_force = Arc::new(image.in_force(&self.config));
+            self.cleaner.reconfigured(&self.in_force, self.shards);
         }
         for (topic_id, changed) in &delta.partitions_changed {
             let Some(topic) = image.topic_by_id(*topic_id) else { continue };
@@ -331,6 +352,7 @@ impl<S: LogStore> Shard<S> {
             if delta.topic_configs_changed(name) || brokers_reconfigured {
                 let config = topic_config(&self.in_force, image, name);
                 partition.reconfigure(&self.in_force, &config);
+                self.cleaner.configured(cx, partition);
             }
         }
         self.published = published;
@@ -353,7 +375,10 @@ impl<S: LogStore> Shard<S> {
             let config = topic_config(&self.in_force, image, &name.topic);
             let opened = Partition::open(cx, id, name.clone(), &self.in_force, &config, &self.checkpoints);
             match opened {
-                Ok(partition) => _ = self.partitions.insert(id, partition),
+                Ok(mut partition) => {
+                    self.cleaner.configured(cx, &mut partition);
+                    self.partitions.insert(id, partition);
+                }
                 Err(reason) => {
                     let path = name.to_string();
                     cx.traces.fault(TraceEvent::StorageFailed { path, reason });
@@ -371,12 +396,13 @@ impl<S: LogStore> Shard<S> {
             }
         }
         if let Some((targets, reached)) = partition.to_sync(cx.store, cx.now) {
-            self.sync(cx, id, targets, reached);
+            self.sync(cx, id, targets, Purpose::Flush(reached));
         }
     }
 
     fn remove(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
         let Some(mut partition) = self.partitions.remove(&id) else { return };
+        self.cleaner.removed(cx.now.monotonic, id);
         for (token, part, _) in self.watches.of(id) {
             let gone = Err(ErrorCode::UnknownTopicOrPartition);
             self.reply(cx, token, DataResponse::Watched(vec![(part.index, gone)]));
@@ -425,7 +451,10 @@ impl<S: LogStore> Shard<S> {
             }
         }
         for (id, (targets, reached)) in flushes {
-            self.sync(cx, id, targets, reached);
+            self.sync(cx, id, targets, Purpose::Flush(reached));
+        }
+        if let Some((id, targets)) = self.cleaner.tick(cx, &mut self.partitions) {
+            self.sync(cx, id, targets, Purpose::Cleaning);
         }
         if self.chores.checkpoint <= now {
             self.chores.checkpoint = now.plus_ms(self.config.replica_high_watermark_checkpoint_interval_ms);
@@ -487,6 +516,7 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             Some(self.chores.checkpoint),
             doomed,
             files,
+            self.cleaner.deadline(),
             self.coordinators.deadline(),
         ]
         .into_iter()

@@ -28,6 +28,12 @@ config_struct! {
         group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms",
         group_max_size: i32 = "group.max.size",
         group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms",
+        log_cleaner_backoff_ms: i64 = "log.cleaner.backoff.ms",
+        log_cleaner_dedupe_buffer_size: i64 = "log.cleaner.dedupe.buffer.size",
+        log_cleaner_enable: bool = "log.cleaner.enable",
+        log_cleaner_io_buffer_load_factor: f64 = "log.cleaner.io.buffer.load.factor",
+        log_cleaner_io_buffer_size: i32 = "log.cleaner.io.buffer.size",
+        log_cleaner_io_max_bytes_per_second: f64 = "log.cleaner.io.max.bytes.per.second",
         log_flush_offset_checkpoint_interval_ms: i32 = "log.flush.offset.checkpoint.interval.ms",
         log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms",
         log_flush_start_offset_checkpoint_interval_ms: i32 = "log.flush.start.offset.checkpoint.interval.ms",
@@ -173,11 +179,6 @@ impl BrokerConfig {
     pub fn with_dynamic(&self, cluster: BTreeMap<String, String>, broker: BTreeMap<String, String>) -> Self {
         let settings = Settings { fixed: self.settings.fixed.clone(), cluster, broker };
         Self::build(&settings).unwrap_or_else(|_| self.clone())
-    }
-
-    /// Whether topics inherit from `other` what the settings of this broker give them.
-    pub fn gives_topics_what(&self, other: &Self) -> bool {
-        other.topic_defaults == TopicConfig::defaults(&self.settings)
     }
 
     /// `with_dynamic` of one layer, with the error of settings that do not hold together.

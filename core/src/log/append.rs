@@ -244,7 +244,7 @@ impl<S: LogStore> Log<S> {
                     last_stable_offset: self.producers.last_stable_offset_after(&completed),
                 };
                 self.directory_changed |= active.txn_index.is_none();
-                active.append_aborted(store, &self.dir, aborted)?;
+                active.append_aborted(store, &self.dir, "", aborted)?;
             }
             self.producers.complete(&completed);
         }

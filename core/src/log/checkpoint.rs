@@ -1,6 +1,6 @@
 //! Kafka's text checkpoints, version 0: a version line, a count line, then one entry a line.
 //!
-//! `recovery-point-offset-checkpoint`, `replication-offset-checkpoint` and `log-start-offset-checkpoint` hold
+//! `recovery-point-offset-checkpoint`, `replication-offset-checkpoint`, `log-start-offset-checkpoint` and `cleaner-offset-checkpoint` hold
 //! `topic partition offset`; `leader-epoch-checkpoint` holds `epoch start_offset`.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ pub const RECOVERY_POINT_CHECKPOINT: &str = "recovery-point-offset-checkpoint";
 pub const REPLICATION_OFFSET_CHECKPOINT: &str = "replication-offset-checkpoint";
 /// Log start offsets that DeleteRecords moved into the middle of a segment.
 pub const LOG_START_OFFSET_CHECKPOINT: &str = "log-start-offset-checkpoint";
+/// Up to where compacted logs have been cleaned.
+pub const CLEANER_OFFSET_CHECKPOINT: &str = "cleaner-offset-checkpoint";
 
 /// Offsets by topic and partition, as a checkpoint file of a log directory holds them.
 pub type OffsetCheckpoint = BTreeMap<(String, i32), i64>;
@@ -33,8 +35,11 @@ impl fmt::Display for CheckpointError {
 
 impl std::error::Error for CheckpointError {}
 
-/// Reads `topic partition offset` lines.
+/// Reads `topic partition offset` lines. Kafka creates these files empty: that is no entries.
 pub fn parse_offsets(bytes: &[u8]) -> Result<OffsetCheckpoint, CheckpointError> {
+    if bytes.is_empty() {
+        return Ok(OffsetCheckpoint::new());
+    }
     let entries = parse(bytes, |fields| match fields {
         [topic, partition, offset] => {
             Some((((*topic).to_owned(), partition.parse().ok()?), offset.parse().ok()?))
@@ -107,6 +112,7 @@ mod tests {
         let text = format_offsets(&offsets);
         assert_eq!(text, "0\n2\na 0 5\nb-c 12 0\n");
         assert_eq!(parse_offsets(text.as_bytes()).unwrap(), offsets);
+        assert_eq!(parse_offsets(b"").unwrap(), OffsetCheckpoint::new());
         let epochs = [(0, 0), (3, 17)];
         assert_eq!(parse_epochs(format_epochs(epochs.into_iter()).as_bytes()).unwrap(), epochs);
     }

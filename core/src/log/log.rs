@@ -5,7 +5,7 @@
 //! memory ahead of the files or the files ahead of the memory; its owner takes the log directory offline and reopens it.
 //!
 //! What the other files of this directory add to it: `append` writes, `read` reads, `list_offsets` finds offsets by time,
-//! `retention` and `truncation` shorten it, `flush` says what has to be synced, `recovery` opens it.
+//! `retention` and `truncation` shorten it, `cleaner` compacts it, `flush` says what has to be synced, `recovery` opens it.
 
 use std::collections::VecDeque;
 
@@ -45,8 +45,12 @@ pub struct Log<S: LogStore> {
     pub(super) last_snapshot_offset: i64,
     pub(super) readers: Readers,
     pub(super) removals: VecDeque<Removal>,
-    /// Changes whenever positions may have changed their meaning: read hints and flushes of before are void.
+    /// Changes when the log is truncated: flushes and cleanings of before are void.
     pub(super) generation: u32,
+    /// Changes whenever positions may have changed their meaning: read hints of before are void.
+    pub(super) layout: u32,
+    /// Compacted below; `None` before the first time.
+    pub(super) cleaned_up_to: Option<i64>,
     pub(super) jitter_ms: i64,
     pub(super) last_flush: Instant,
     /// Files were created, renamed or removed since the directory was last synced.
@@ -141,6 +145,16 @@ impl<S: LogStore> Log<S> {
     /// Everything below is on the disk.
     pub fn recovery_point(&self) -> i64 {
         self.recovery_point
+    }
+
+    /// The offset up to which the log has been compacted, for `cleaner-offset-checkpoint`; `None` if it never was.
+    pub fn cleaned_up_to(&self) -> Option<i64> {
+        self.cleaned_up_to
+    }
+
+    /// What the checkpoint said when the log was opened.
+    pub fn set_cleaned_up_to(&mut self, offset: Option<i64>) {
+        self.cleaned_up_to = offset;
     }
 
     /// Bytes of records.

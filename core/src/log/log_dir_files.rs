@@ -1,8 +1,8 @@
 //! The files at the top of a log directory, and what they say when a node starts.
 
 use super::checkpoint::{
-    LOG_START_OFFSET_CHECKPOINT, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
-    parse_offsets,
+    CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT,
+    REPLICATION_OFFSET_CHECKPOINT, parse_offsets,
 };
 use super::error::LogError;
 use super::file_names::DirName;
@@ -26,6 +26,8 @@ pub struct LogDirContents {
     pub high_watermarks: OffsetCheckpoint,
     /// `log-start-offset-checkpoint`.
     pub log_start_offsets: OffsetCheckpoint,
+    /// `cleaner-offset-checkpoint`.
+    pub cleaner_offsets: OffsetCheckpoint,
     /// Checkpoint files that could not be read and count as empty, each with the reason.
     pub broken: Vec<String>,
 }
@@ -75,6 +77,7 @@ pub fn open<S: LogStore>(store: &mut S, path: &str) -> Result<LogDirContents, Lo
     contents.recovery_points = checkpoint(RECOVERY_POINT_CHECKPOINT)?;
     contents.high_watermarks = checkpoint(REPLICATION_OFFSET_CHECKPOINT)?;
     contents.log_start_offsets = checkpoint(LOG_START_OFFSET_CHECKPOINT)?;
+    contents.cleaner_offsets = checkpoint(CLEANER_OFFSET_CHECKPOINT)?;
     if contents.clean_shutdown {
         store.remove(&format!("{path}/{CLEAN_SHUTDOWN_FILE}"))?;
     }

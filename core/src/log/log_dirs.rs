@@ -10,8 +10,8 @@ use std::io::IoSlice;
 use ottla_protocol::Uuid;
 
 use super::checkpoint::{
-    LOG_START_OFFSET_CHECKPOINT, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
-    format_offsets,
+    CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT,
+    REPLICATION_OFFSET_CHECKPOINT, format_offsets,
 };
 use super::file_names;
 use super::log_dir_files::{self, CLEAN_SHUTDOWN_FILE};
@@ -70,6 +70,8 @@ pub struct PartitionOffsets {
     pub high_watermark: i64,
     /// For `log-start-offset-checkpoint`.
     pub log_start_offset: i64,
+    /// For `cleaner-offset-checkpoint`; `None` if it was never compacted.
+    pub cleaned_up_to: Option<i64>,
 }
 
 /// What the files of the log directories said when the node started.
@@ -93,6 +95,7 @@ impl Checkpoints {
                 recovery_point: 0,
                 high_watermark: 0,
                 log_start_offset: 0,
+                cleaned_up_to: None,
             },
         }
     }
@@ -131,10 +134,12 @@ pub struct LogDirs<S: LogStore> {
     /// What is to be done when a sync has ended.
     pending: BTreeMap<u64, Pending<S>>,
     next_token: u64,
-    /// A partition has gone that the recovery points still name.
+    /// A partition has gone that the checkpoints still name.
     forgotten: bool,
     /// Logs were synced further than the recovery points on the disk say.
     synced_further: bool,
+    /// Logs were cleaned further than the checkpoint on the disk says.
+    cleaned_further: bool,
     high_watermarks: Schedule,
     recovery_points: Schedule,
     log_start_offsets: Schedule,
@@ -225,6 +230,7 @@ impl<S: LogStore> LogDirs<S> {
             next_token: 0,
             forgotten: false,
             synced_further: false,
+            cleaned_further: false,
             high_watermarks: schedule(config.replica_high_watermark_checkpoint_interval_ms),
             recovery_points: schedule(i64::from(config.log_flush_offset_checkpoint_interval_ms)),
             log_start_offsets: schedule(i64::from(config.log_flush_start_offset_checkpoint_interval_ms)),
@@ -276,9 +282,11 @@ impl<S: LogStore> LogDirs<S> {
     fn hear(&mut self, offsets: Vec<PartitionOffsets>) {
         for offsets in offsets {
             if let Some(directory) = self.directories.get_mut(usize::from(offsets.log_dir.0)) {
-                let recovery_point = offsets.recovery_point;
+                let (recovery_point, cleaned_up_to) = (offsets.recovery_point, offsets.cleaned_up_to);
                 let before = directory.offsets.insert(offsets.partition.clone(), offsets);
-                self.synced_further |= before.map_or(0, |before| before.recovery_point) != recovery_point;
+                let known = before.map_or((0, None), |before| (before.recovery_point, before.cleaned_up_to));
+                self.synced_further |= known.0 != recovery_point;
+                self.cleaned_further |= known.1 != cleaned_up_to;
             }
         }
     }
@@ -302,14 +310,17 @@ impl<S: LogStore> LogDirs<S> {
         if !names.is_empty() && std::mem::take(&mut self.synced_further) && !has_recovery_points {
             names.push(RECOVERY_POINT_CHECKPOINT);
         }
+        if !names.is_empty() && std::mem::take(&mut self.cleaned_further) {
+            names.push(CLEANER_OFFSET_CHECKPOINT);
+        }
         self.checkpoint(cx, &names);
     }
 
-    /// Writes the recovery points anew if a partition has gone, once the files are free.
+    /// Writes what names a partition that has gone anew, once the files are free.
     fn forget(&mut self, cx: &mut Cx<'_, S>) {
         if self.forgotten && self.pending.is_empty() && matches!(self.stop, Stop::Waiting { .. }) {
             self.forgotten = false;
-            self.checkpoint(cx, &[RECOVERY_POINT_CHECKPOINT]);
+            self.checkpoint(cx, &[RECOVERY_POINT_CHECKPOINT, CLEANER_OFFSET_CHECKPOINT]);
         }
     }
 
@@ -410,6 +421,7 @@ impl<S: LogStore> LogDirs<S> {
                         RECOVERY_POINT_CHECKPOINT,
                         REPLICATION_OFFSET_CHECKPOINT,
                         LOG_START_OFFSET_CHECKPOINT,
+                        CLEANER_OFFSET_CHECKPOINT,
                     ];
                     self.checkpoint(cx, &all);
                 }
@@ -437,6 +449,7 @@ impl Directory {
         let value = |offsets: &PartitionOffsets| match name {
             RECOVERY_POINT_CHECKPOINT => Some(offsets.recovery_point),
             REPLICATION_OFFSET_CHECKPOINT => Some(offsets.high_watermark),
+            CLEANER_OFFSET_CHECKPOINT => offsets.cleaned_up_to,
             _ => (offsets.log_start_offset > 0).then_some(offsets.log_start_offset),
         };
         let offsets: OffsetCheckpoint = self
@@ -497,6 +510,7 @@ fn offsets_of(
         recovery_point: of(&contents.recovery_points),
         high_watermark: of(&contents.high_watermarks),
         log_start_offset: of(&contents.log_start_offsets),
+        cleaned_up_to: contents.cleaner_offsets.get(&key).copied(),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod append;
 pub mod checkpoint;
+pub mod cleaner;
 mod config;
 mod error;
 pub mod file_names;

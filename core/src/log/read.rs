@@ -25,7 +25,7 @@ pub struct ReadHint {
     at: SegmentPosition,
     /// A slot of the segment's offset index at or before the position.
     slot: u32,
-    generation: u32,
+    layout: u32,
 }
 
 /// Readers that a log remembers.
@@ -41,8 +41,8 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    fn find(&self, offset: i64, generation: u32) -> Option<ReadHint> {
-        self.hints.iter().find(|hint| hint.offset == offset && hint.generation == generation).copied()
+    fn find(&self, offset: i64, layout: u32) -> Option<ReadHint> {
+        self.hints.iter().find(|hint| hint.offset == offset && hint.layout == layout).copied()
     }
 
     fn remember(&mut self, hint: ReadHint) {
@@ -179,7 +179,7 @@ impl<S: LogStore> Log<S> {
             Some((index, start)) => {
                 let segment_base_offset = self.segments.get(index).map_or(0, |segment| segment.base_offset);
                 let at = SegmentPosition { segment_base_offset, position: start.position };
-                self.readers.remember(ReadHint { offset, at, slot: start.slot, generation: self.generation });
+                self.readers.remember(ReadHint { offset, at, slot: start.slot, layout: self.layout });
                 Ok(LogOffsetMetadata { offset, at })
             }
             None => Ok(self.log_end_offset_metadata()),
@@ -218,8 +218,8 @@ impl<S: LogStore> Log<S> {
         hint: Option<&ReadHint>,
     ) -> Result<Option<(usize, Start)>, LogError> {
         let Some(mut index) = self.segment_index(offset) else { return Ok(None) };
-        let given = hint.filter(|hint| hint.offset == offset && hint.generation == self.generation).copied();
-        if let Some(hint) = given.or_else(|| self.readers.find(offset, self.generation))
+        let given = hint.filter(|hint| hint.offset == offset && hint.layout == self.layout).copied();
+        if let Some(hint) = given.or_else(|| self.readers.find(offset, self.layout))
             && let Some(segment) = self.segments.get(index)
             && segment.base_offset == hint.at.segment_base_offset
             && hint.at.position < segment.size
@@ -283,11 +283,11 @@ impl<S: LogStore> Log<S> {
             (None, _) if stop.position == end => (bound, here, stop.slot),
             (None, _) => return None,
         };
-        Some(ReadHint { offset, at, slot, generation: self.generation })
+        Some(ReadHint { offset, at, slot, layout: self.layout })
     }
 
     /// The transactions aborted among the records of `from..to`, from the segment at `index` on.
-    fn aborted_between(
+    pub(super) fn aborted_between(
         &self,
         store: &mut S,
         index: usize,

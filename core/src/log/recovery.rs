@@ -146,6 +146,8 @@ impl<S: LogStore> Recovery<S> {
             readers: Readers::default(),
             removals: std::collections::VecDeque::new(),
             generation: 0,
+            layout: 0,
+            cleaned_up_to: None,
             jitter_ms: 0,
             last_flush: now.monotonic,
             directory_changed: had_leftovers || whole.contains(&true) || entries.is_empty(),
@@ -370,7 +372,7 @@ impl<S: LogStore> Recovery<S> {
                 last_offset: completed.last_offset,
                 last_stable_offset: self.producers.last_stable_offset_after(&completed),
             };
-            segment.append_aborted(store, &self.log.dir, aborted)?;
+            segment.append_aborted(store, &self.log.dir, "", aborted)?;
         }
         self.producers.complete(&completed);
         Ok(())

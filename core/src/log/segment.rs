@@ -5,10 +5,12 @@ use std::ops::Range;
 
 use super::LogConfig;
 use super::error::LogError;
-use super::file_names::{self, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX};
-use super::offset_index::OffsetIndex;
+use super::file_names::{
+    self, CLEANED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX,
+};
+use super::offset_index::{OFFSET_INDEX_ENTRY_SIZE, OffsetIndex};
 use super::store::{LogStore, StoreError};
-use super::time_index::{TimeIndex, TimestampOffset};
+use super::time_index::{TIME_INDEX_ENTRY_SIZE, TimeIndex, TimestampOffset};
 use super::txn_index::{self, AbortedTxn};
 use crate::record::{BATCH_HEADER_SIZE, BatchError, BatchHeader};
 use crate::time::Timestamp;
@@ -76,8 +78,28 @@ impl<F: Clone> Segment<F> {
         base_offset: i64,
         now_ms: Timestamp,
     ) -> Result<Self, LogError> {
+        Self::create_as(store, dir, base_offset, "", now_ms)
+    }
+
+    /// [`Segment::create`] for the cleaner: files whose names end with `.cleaned`.
+    pub(super) fn create_cleaned<S: LogStore<File = F>>(
+        store: &mut S,
+        dir: &str,
+        base_offset: i64,
+        now_ms: Timestamp,
+    ) -> Result<Self, LogError> {
+        Self::create_as(store, dir, base_offset, CLEANED_SUFFIX, now_ms)
+    }
+
+    fn create_as<S: LogStore<File = F>>(
+        store: &mut S,
+        dir: &str,
+        base_offset: i64,
+        ending: &str,
+        now_ms: Timestamp,
+    ) -> Result<Self, LogError> {
         let create = |store: &mut S, suffix: &str| {
-            let path = path(dir, base_offset, suffix);
+            let path = format!("{}{ending}", path(dir, base_offset, suffix));
             match store.remove(&path) {
                 Ok(()) | Err(StoreError::NotFound) => store.create(&path),
                 Err(error) => Err(error),
@@ -146,9 +168,36 @@ impl<F: Clone> Segment<F> {
         self.size
     }
 
+    /// Bytes of records, of the offset index and of the time index.
+    pub fn sizes(&self) -> [u64; 3] {
+        let bytes = |entries: u32, size: usize| u64::from(entries).saturating_mul(size as u64);
+        [
+            self.size,
+            bytes(self.offset_index.entries(), OFFSET_INDEX_ENTRY_SIZE),
+            bytes(self.time_index.entries(), TIME_INDEX_ENTRY_SIZE),
+        ]
+    }
+
     /// The newest timestamp; the time of the last append if no record has one.
     pub fn largest_timestamp(&self) -> Timestamp {
         if self.newest.timestamp >= 0 { self.newest.timestamp } else { self.last_modified_ms }
+    }
+
+    /// The largest timestamp of the first batch; `None` without one.
+    pub(super) fn first_batch_timestamp<S: LogStore<File = F>>(
+        &mut self,
+        store: &mut S,
+    ) -> Result<Option<Timestamp>, LogError> {
+        if self.rolling_based_timestamp.is_none() {
+            let first = self.batch_at(store, 0)?.map(|first| first.header.max_timestamp);
+            self.rolling_based_timestamp = first.filter(|timestamp| *timestamp >= 0);
+        }
+        Ok(self.rolling_based_timestamp)
+    }
+
+    /// Takes over the age of a segment that this one stands for.
+    pub(super) fn as_old_as(&mut self, original: &Self) {
+        self.last_modified_ms = original.last_modified_ms;
     }
 
     /// Whether the next batches belong into a new segment.
@@ -312,10 +361,7 @@ impl<F: Clone> Segment<F> {
             self.bytes_since_last_index_entry =
                 self.bytes_since_last_index_entry.saturating_add(batch.header.size_in_bytes() as u64);
         }
-        if self.rolling_based_timestamp.is_none() {
-            let first = self.batch_at(store, 0)?.map(|first| first.header.max_timestamp);
-            self.rolling_based_timestamp = first.filter(|timestamp| *timestamp >= 0);
-        }
+        self.first_batch_timestamp(store)?;
         Ok(next_offset)
     }
 
@@ -400,17 +446,18 @@ impl<F: Clone> Segment<F> {
         store.slice(&self.log, range)
     }
 
-    /// Notes an aborted transaction, creating the file for the first.
+    /// Notes an aborted transaction, creating the file for the first; its name ends with `ending`.
     pub fn append_aborted<S: LogStore<File = F>>(
         &mut self,
         store: &mut S,
         dir: &str,
+        ending: &str,
         aborted: AbortedTxn,
     ) -> Result<(), StoreError> {
         let file = match &self.txn_index {
             Some(file) => file.clone(),
             None => {
-                let path = path(dir, self.base_offset, TXN_INDEX_SUFFIX);
+                let path = format!("{}{ending}", path(dir, self.base_offset, TXN_INDEX_SUFFIX));
                 self.txn_index.insert(store.create(&path)?).clone()
             }
         };

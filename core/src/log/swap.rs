@@ -1,15 +1,64 @@
-//! A cleaner (Apache Kafka's, or one to come) that was interrupted while its result took the place of segments.
+//! How a cleaned segment takes the place of those that it was made of, through every crash.
 //!
-//! Cleaned segments are written as `.cleaned`, renamed to `.swap` when they are whole, and then to their plain names when what
-//! they replace is gone. What has reached `.swap` is finished here, unless a `.cleaned` file at or below it shows that its
-//! group was not whole.
+//! Its files are written as `.cleaned` and synced, renamed to `.swap` when they are whole, and to their plain names when what
+//! they replace is renamed to `.deleted`. The renames reach the disk in their order. What has reached `.swap` as a whole is finished
+//! when the log is opened; a `.cleaned` file at or below shows that it has not, and that the old segments are all there.
 
 use super::error::LogError;
-use super::file_names::{self, CLEANED_SUFFIX, SWAP_SUFFIX};
+use super::file_names::{self, CLEANED_SUFFIX, SNAPSHOT_SUFFIX, SWAP_SUFFIX};
+use super::log::Log;
+use super::segment::Segment;
 use super::store::{LogStore, StoreError};
 use crate::record::{BATCH_HEADER_SIZE, BatchHeader};
+use crate::time::Now;
 
-/// True if there was something to finish.
+impl<S: LogStore> Log<S> {
+    /// Puts `cleaned`, whose files end with `.cleaned` and are synced, in the place of the segments with these base offsets (rising), of
+    /// which the first is its own. Reads go on: slices of the old files stay. The directory is to be synced before anything relies on it.
+    pub(super) fn replace_segments(
+        &mut self,
+        store: &mut S,
+        now: Now,
+        cleaned: Segment<S::File>,
+        replaced: &[i64],
+    ) -> Result<(), LogError> {
+        let base_offset = cleaned.base_offset;
+        let names: Vec<_> = Segment::<S::File>::file_names(base_offset)
+            .into_iter()
+            .filter(|name| cleaned.txn_index.is_some() || !name.ends_with(file_names::TXN_INDEX_SUFFIX))
+            .map(|name| self.path(&name))
+            .collect();
+        for path in &names {
+            store.rename(&format!("{path}{CLEANED_SUFFIX}"), &format!("{path}{SWAP_SUFFIX}"))?;
+        }
+        let mut old: Vec<_> =
+            replaced.iter().flat_map(|base| Segment::<S::File>::file_names(*base)).collect();
+        // The producers at the beginning of a segment that is none any more.
+        let gone = |offset: &i64| *offset != base_offset && replaced.binary_search(offset).is_ok();
+        old.extend(
+            replaced
+                .iter()
+                .filter(|base| gone(base))
+                .map(|base| file_names::with_offset(*base, SNAPSHOT_SUFFIX)),
+        );
+        self.snapshots.retain(|offset| !gone(offset));
+        self.remove_later(store, now, old)?;
+        for path in &names {
+            store.rename(&format!("{path}{SWAP_SUFFIX}"), path)?;
+        }
+        let first = self.segments.partition_point(|segment| segment.base_offset < base_offset);
+        let is_replaced = |segment: &Segment<S::File>| replaced.binary_search(&segment.base_offset).is_ok();
+        self.segments.retain(|segment| !is_replaced(segment));
+        self.segments.insert(first.min(self.segments.len()), cleaned);
+        self.layout = self.layout.wrapping_add(1);
+        self.high_watermark_position = self
+            .high_watermark_position
+            .filter(|at| replaced.binary_search(&at.segment_base_offset).is_err());
+        Ok(())
+    }
+}
+
+/// Finishes or undoes what an interrupted cleaner (Apache Kafka's too) left. True if there was something to finish.
 pub fn finish<S: LogStore>(store: &mut S, dir: &str) -> Result<bool, LogError> {
     let names: Vec<_> =
         store.list(dir)?.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.name).collect();

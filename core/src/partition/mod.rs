@@ -1,7 +1,10 @@
 //! A partition: its log, its leadership, and what clients are told of it.
 
+mod cleaning;
 mod produce;
 mod read;
+
+pub use cleaning::NotCleaned;
 
 use std::sync::Arc;
 
@@ -72,7 +75,8 @@ impl<S: LogStore> Partition<S> {
             high_watermark: start.high_watermark,
             clean_shutdown: checkpoints.is_clean(start.log_dir),
         };
-        let (log, report) = Log::open(cx.store, cx.now, options).map_err(sentence)?;
+        let (mut log, report) = Log::open(cx.store, cx.now, options).map_err(sentence)?;
+        log.set_cleaned_up_to(start.cleaned_up_to);
         match partition_metadata::read(cx.store, log.dir()).map_err(sentence)? {
             None => partition_metadata::write(cx.store, log.dir(), id.topic_id).map_err(sentence)?,
             Some(topic_id) if topic_id == id.topic_id => {}
@@ -150,6 +154,7 @@ impl<S: LogStore> Partition<S> {
             recovery_point: self.log.recovery_point(),
             high_watermark: self.log.high_watermark(),
             log_start_offset: self.log.log_start_offset(),
+            cleaned_up_to: self.log.cleaned_up_to(),
         }
     }
 
@@ -280,12 +285,19 @@ impl<S: LogStore> Partition<S> {
             .emit(|| TraceEvent::LogStartOffsetAdvanced { partition: partition.clone(), log_start_offset });
     }
 
-    /// Deletes segments that retention no longer covers, forgets producers that were silent for long.
+    /// Deletes segments that retention no longer covers, forgets producers that were silent for long. A compacted log's segments are the
+    /// cleaner's to delete, which works on them.
     pub fn retain(&mut self, cx: &mut Cx<'_, S>) {
         if self.failure.is_some() {
             return;
         }
         self.log.remove_expired_producers(cx.now.wall);
+        if !self.is_compacted() {
+            self.delete_old_segments(cx);
+        }
+    }
+
+    fn delete_old_segments(&mut self, cx: &mut Cx<'_, S>) {
         match self.log.delete_old_segments(cx.store, cx.now) {
             Ok(0) => {}
             Ok(_) => self.log_start_moved(cx),
@@ -444,6 +456,10 @@ fn log_config(broker: &BrokerConfig, config: &TopicConfig, planted: Planted) -> 
         retention_bytes: config.retention_bytes,
         delete: config.cleanup_policy.delete,
         compact: config.cleanup_policy.compact,
+        min_cleanable_dirty_ratio: config.min_cleanable_dirty_ratio,
+        min_compaction_lag_ms: config.min_compaction_lag_ms,
+        max_compaction_lag_ms: config.max_compaction_lag_ms,
+        delete_retention_ms: config.delete_retention_ms,
         file_delete_delay_ms: config.file_delete_delay_ms,
         flush_messages: config.flush_messages,
         flush_ms: config.flush_ms,

@@ -53,7 +53,7 @@ impl Batch {
             }
         }
         if kept.is_empty() {
-            return Ok(FilteredBatch::Empty(empty_batch(&without_records(header))));
+            return Ok(FilteredBatch::Empty(self.without_records()));
         }
         let needs_horizon = (has_tombstone || horizon.is_marker_of_empty_transaction)
             && header.delete_horizon_ms().is_none()
@@ -73,6 +73,13 @@ impl Batch {
         }
         builder.set_last_offset(header.last_offset());
         Ok(FilteredBatch::Rewritten(builder.build(compressors)))
+    }
+}
+
+impl Batch {
+    /// The batch without its records: what keeps a producer's last sequence and epoch, and the last offset.
+    pub fn without_records(&self) -> Bytes {
+        empty_batch(&without_records(self.header()))
     }
 }
 

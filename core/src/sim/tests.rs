@@ -1,5 +1,7 @@
 //! A broker, a producer and a consumer in one world.
 
+mod compaction;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -20,6 +20,7 @@ mod offsets;
 mod partitions;
 mod produce;
 mod topics;
+mod transactions;
 
 use ottla_protocol::ApiKey;
 use ottla_tests::peer::{Kind, Peer, chosen};
@@ -47,6 +48,8 @@ const COMPARED: &[ApiKey] = &[
     ApiKey::DeleteRecords,
     ApiKey::InitProducerId,
     ApiKey::OffsetForLeaderEpoch,
+    ApiKey::WriteTxnMarkers,
+    ApiKey::DescribeProducers,
     ApiKey::DescribeConfigs,
     ApiKey::AlterConfigs,
     ApiKey::CreatePartitions,

@@ -43,18 +43,19 @@ fn markers(session: &mut Session) {
     };
     write("none", vec![]);
     write("a commit", vec![marker(9001, 5, &[(&topic.0, &[0])])]);
-    write("an abort", vec![WritableTxnMarker {
-        transaction_result: false,
-        ..marker(9001, 5, &[(&topic.0, &[0])])
-    }]);
+    write(
+        "an abort",
+        vec![WritableTxnMarker { transaction_result: false, ..marker(9001, 5, &[(&topic.0, &[0])]) }],
+    );
     write("an older epoch", vec![marker(9001, 4, &[(&topic.0, &[0])])]);
-    write("an older coordinator", vec![WritableTxnMarker {
-        coordinator_epoch: 2,
-        ..marker(9001, 5, &[(&topic.0, &[0])])
-    }]);
+    write(
+        "an older coordinator",
+        vec![WritableTxnMarker { coordinator_epoch: 2, ..marker(9001, 5, &[(&topic.0, &[0])]) }],
+    );
     for transaction_version in [1, 2] {
         for epoch in [4, 5, 6] {
-            let marker = WritableTxnMarker { transaction_version, ..marker(9001, epoch, &[(&topic.0, &[0])]) };
+            let marker =
+                WritableTxnMarker { transaction_version, ..marker(9001, epoch, &[(&topic.0, &[0])]) };
             write(&format!("epoch {epoch} with transaction version {transaction_version}"), vec![marker]);
         }
     }
@@ -62,20 +63,16 @@ fn markers(session: &mut Session) {
     write("an unknown topic", vec![marker(9003, 0, &[(&missing, &[0])])]);
     write("no topics", vec![marker(9004, 0, &[])]);
     write("a negative epoch", vec![marker(9005, -1, &[(&topic.0, &[1])])]);
-    write("two producers", vec![
-        marker(9006, 0, &[(&topic.0, &[0, 1])]),
-        marker(9007, 0, &[(&topic.0, &[1])]),
-    ]);
+    write(
+        "two producers",
+        vec![marker(9006, 0, &[(&topic.0, &[0, 1])]), marker(9007, 0, &[(&topic.0, &[1])])],
+    );
 }
 
 fn producers(session: &mut Session) {
     let topic = session.topic("producers", 2, KEPT);
-    let batch = |producer_id, base_sequence| Batch {
-        producer_id,
-        producer_epoch: 1,
-        base_sequence,
-        ..Batch::of(2)
-    };
+    let batch =
+        |producer_id, base_sequence| Batch { producer_id, producer_epoch: 1, base_sequence, ..Batch::of(2) };
     session.fill(&topic, &[batch(7001, 0).encode(), batch(7001, 2).encode(), batch(7002, 0).encode()]);
     let missing = session.name("missing");
     let mut ask = |label: &str, topics: &[(&Str, &[i32])]| {

@@ -68,6 +68,16 @@ const PHASES: &[Phase] = &[
         },
     },
     Phase {
+        name: "cleaner",
+        budget_s: 120,
+        about: "the same segments to Apache Kafka's log cleaner and to ours, and the same interrupted swaps",
+        advice: "run `cargo test -p ottla-tests --test cleaner -- --nocapture`",
+        run: |given| {
+            tools::kafka()?;
+            cargo("test --package ottla-tests --test cleaner", given)
+        },
+    },
+    Phase {
         name: "groups",
         budget_s: 240,
         about: "random group requests to Apache Kafka and to our coordinator",

@@ -61,7 +61,7 @@ keys! { TOPIC_KEYS: Topic, internal = false;
     /// Effort of zstd when the broker compresses this topic: the greater, the smaller and slower.
     "compression.zstd.level" Int = "3", Between(-131_072, 22), Medium, Entity, Honoured;
     /// How long tombstones stay after compaction, so that readers see the deletion.
-    "delete.retention.ms" Long = "86400000", AtLeast(0), Medium, Entity, Ignored(COMPACTION);
+    "delete.retention.ms" Long = "86400000", AtLeast(0), Medium, Entity, Honoured;
     /// How long a deleted segment's files stay on disk.
     "file.delete.delay.ms" Long = "60000", AtLeast(0), Medium, Entity, Honoured;
     /// Records after which a partition is forced to disk.
@@ -79,7 +79,7 @@ keys! { TOPIC_KEYS: Topic, internal = false;
     /// Age up to which this tiered log stays on the broker's disk; -2 follows `retention.ms`.
     "local.retention.ms" Long = "-2", AtLeast(-2), Medium, Entity, Ignored(REMOTE);
     /// Age at which a record must become eligible for compaction.
-    "max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Medium, Entity, Ignored(COMPACTION);
+    "max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Medium, Entity, Honoured;
     /// Largest batch that is accepted, compressed as it comes.
     "max.message.bytes" Int = "1048588", AtLeast(0), Medium, Entity, Honoured;
     /// How far in the future a producer's timestamp may lie.
@@ -89,9 +89,9 @@ keys! { TOPIC_KEYS: Topic, internal = false;
     /// Whether records carry the producer's time or that of their arrival.
     "message.timestamp.type" String = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]), Medium, Entity, Honoured;
     /// Part of a log that must be uncompacted before compaction is worth it.
-    "min.cleanable.dirty.ratio" Double = "0.5", UpTo(1.0), Medium, Entity, Ignored(COMPACTION);
+    "min.cleanable.dirty.ratio" Double = "0.5", UpTo(1.0), Medium, Entity, Honoured;
     /// Age before which a record is not compacted away.
-    "min.compaction.lag.ms" Long = "0", AtLeast(0), Medium, Entity, Ignored(COMPACTION);
+    "min.compaction.lag.ms" Long = "0", AtLeast(0), Medium, Entity, Honoured;
     /// Replicas that must be in sync for a write with `acks=all` to be accepted.
     "min.insync.replicas" Int = "1", AtLeast(1), Medium, Entity, Honoured;
     /// Whether a new segment takes its whole space at once.

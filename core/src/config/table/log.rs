@@ -14,25 +14,25 @@ keys! { KEYS: Broker, internal = false;
     /// Directories that get no new replicas; `*` means all.
     "cordoned.log.dirs" List = "", Distinct, Medium, PerBroker, NotBuilt;
     /// How long the cleaner sleeps when nothing is to be compacted.
-    "log.cleaner.backoff.ms" Long = "15000", AtLeast(0), Medium, ClusterWide, Ignored(COMPACTION);
+    "log.cleaner.backoff.ms" Long = "15000", AtLeast(0), Medium, ClusterWide, Honoured;
     /// Memory of all cleaner threads together for remembering keys.
-    "log.cleaner.dedupe.buffer.size" Long = "134217728", Any, Medium, ClusterWide, Ignored(COMPACTION);
+    "log.cleaner.dedupe.buffer.size" Long = "134217728", Any, Medium, ClusterWide, Honoured;
     /// How long tombstones stay in a compacted log, so that readers see the deletion.
-    "log.cleaner.delete.retention.ms" Long = "86400000", AtLeast(0), Medium, ClusterWide, Ignored(COMPACTION);
+    "log.cleaner.delete.retention.ms" Long = "86400000", AtLeast(0), Medium, ClusterWide, Honoured;
     /// Whether compacted topics are compacted at all.
-    "log.cleaner.enable" Boolean = "true", Any, Medium, ReadOnly, Ignored(COMPACTION);
+    "log.cleaner.enable" Boolean = "true", Any, Medium, ReadOnly, Honoured;
     /// How full the cleaner's memory for keys may become.
-    "log.cleaner.io.buffer.load.factor" Double = "0.9", Any, Medium, ClusterWide, Ignored(COMPACTION);
+    "log.cleaner.io.buffer.load.factor" Double = "0.9", Any, Medium, ClusterWide, Honoured;
     /// Memory of all cleaner threads together for reading and writing.
-    "log.cleaner.io.buffer.size" Int = "524288", AtLeast(0), Medium, ClusterWide, Ignored(COMPACTION);
+    "log.cleaner.io.buffer.size" Int = "524288", AtLeast(0), Medium, ClusterWide, Honoured;
     /// Most bytes that all cleaners together read and write in a second.
-    "log.cleaner.io.max.bytes.per.second" Double = "1.7976931348623157E308", Any, Medium, ClusterWide, Ignored(COMPACTION);
+    "log.cleaner.io.max.bytes.per.second" Double = "1.7976931348623157E308", Any, Medium, ClusterWide, Honoured;
     /// Age at which a record must become eligible for compaction.
-    "log.cleaner.max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Medium, ClusterWide, Ignored(COMPACTION);
+    "log.cleaner.max.compaction.lag.ms" Long = "9223372036854775807", AtLeast(1), Medium, ClusterWide, Honoured;
     /// Part of a log that must be uncompacted before compaction is worth it.
-    "log.cleaner.min.cleanable.ratio" Double = "0.5", UpTo(1.0), Medium, ClusterWide, Ignored(COMPACTION);
+    "log.cleaner.min.cleanable.ratio" Double = "0.5", UpTo(1.0), Medium, ClusterWide, Honoured;
     /// Age before which a record is not compacted away.
-    "log.cleaner.min.compaction.lag.ms" Long = "0", AtLeast(0), Medium, ClusterWide, Ignored(COMPACTION);
+    "log.cleaner.min.compaction.lag.ms" Long = "0", AtLeast(0), Medium, ClusterWide, Honoured;
     /// Threads that compact logs.
     "log.cleaner.threads" Int = "1", AtLeast(0), Medium, ClusterWide, Ignored(SHARDS);
     /// What becomes of old records: deleted, compacted by key, both, or neither.

@@ -50,7 +50,6 @@ mod rows {
 
     // Why a key is accepted without effect.
     pub(super) const AUTHENTICATION: &str = "there is no authentication yet, so none fails";
-    pub(super) const COMPACTION: &str = "compaction is not built yet";
     pub(super) const CONNECTION_RATE: &str = "the rate of new connections is not bounded yet";
     pub(super) const CONSUMER: &str = "the consumer group protocol (KIP-848) is not built yet";
     pub(super) const JVM: &str = "it names or paces what lives in a Java machine";

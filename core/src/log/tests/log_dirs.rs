@@ -75,6 +75,7 @@ fn offsets(partition: i32) -> PartitionOffsets {
         recovery_point: 10,
         high_watermark: 20,
         log_start_offset: i64::from(partition),
+        cleaned_up_to: (partition > 0).then_some(7),
     }
 }
 
@@ -90,6 +91,7 @@ fn checkpoints_follow_their_schedules() {
     world.settle(&mut dirs, &SyncOutcome::Done);
     assert_eq!(world.text("d/replication-offset-checkpoint"), "0\n2\nt 0 20\nt 1 20\n");
     assert_eq!(world.text("d/recovery-point-offset-checkpoint"), "0\n2\nt 0 10\nt 1 10\n");
+    assert_eq!(world.text("d/cleaner-offset-checkpoint"), "0\n1\nt 1 7\n");
     assert_eq!(world.text("d/log-start-offset-checkpoint"), "no such file or directory");
     world.with(now(60_000), |cx| {
         dirs.handle(cx, LogDirsEvent::Removed(offsets(0).partition));
