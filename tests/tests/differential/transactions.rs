@@ -61,7 +61,11 @@ fn markers(session: &mut Session) {
     }
     write("several partitions, some unknown", vec![marker(9002, 0, &[(&topic.0, &[0, 1, 7, -1])])]);
     write("an unknown topic", vec![marker(9003, 0, &[(&missing, &[0])])]);
+    write("an empty name", vec![marker(9003, 0, &[(&Str::default(), &[0])])]);
     write("no topics", vec![marker(9004, 0, &[])]);
+    write("no partitions", vec![marker(9004, 0, &[(&topic.0, &[])])]);
+    // A partition twice, or a producer, is left out: Apache Kafka never answers that.
+    write("a topic twice", vec![marker(9004, 0, &[(&topic.0, &[0]), (&topic.0, &[7])])]);
     write("a negative epoch", vec![marker(9005, -1, &[(&topic.0, &[1])])]);
     write(
         "two producers",
@@ -88,4 +92,16 @@ fn producers(session: &mut Session) {
     ask("a bad name", &[(&"no spaces".into(), &[0])]);
     ask("nothing", &[]);
     ask("no partitions", &[(&topic.0, &[])]);
+    ask("no partitions of an unknown topic", &[(&missing, &[])]);
+    ask("an empty name", &[(&Str::default(), &[0])]);
+    ask("a long name", &[(&"n".repeat(250).into(), &[0])]);
+    ask("a partition twice", &[(&topic.0, &[0, 0])]);
+    ask("a topic twice", &[(&topic.0, &[0]), (&topic.0, &[1])]);
+    session.quietly(&WriteTxnMarkersRequest { markers: vec![marker(7001, 2, &[(&topic.0, &[0])])] });
+    session.ask(
+        "after a marker",
+        &DescribeProducersRequest {
+            topics: vec![TopicRequest { name: topic.0.clone(), partition_indexes: vec![0] }],
+        },
+    );
 }

@@ -169,6 +169,7 @@ impl Walk<'_> {
             "ClusterId" | "MemberId" | "Leader" | "Documentation" => text("<text>"),
             "ErrorMessage" | "BatchIndexErrorMessage" => without_times(&value.replace(self.prefix, "")),
             "LogDir" => text("<path>"),
+            "LastTimestamp" if value != "-1" => "<time>".to_owned(),
             "UsableBytes" | "TotalBytes" => "<number>".to_owned(),
             "Port" if value != "-1" => "<port>".to_owned(),
             "ProducerId" | "SessionId" | "LogAppendTimeMs" if !matches!(value.as_str(), "0" | "-1") => {

@@ -1,17 +1,18 @@
 //! DescribeProducers: the producers whose state the leaders of partitions hold (KIP-664).
 
 use bytes::Bytes;
+use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_producers_request::DescribeProducersRequest;
 use ottla_protocol::messages::describe_producers_response::{
     DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
 };
-use ottla_protocol::{ErrorCode, Str};
 
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::data::{ActiveProducer, DataRequest, Part};
 use crate::broker::fan_out::{FanOut, Places, led_here};
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
+use crate::controller::{ApiError, names};
 use crate::log::LogStore;
 
 /// The answer so far.
@@ -33,9 +34,17 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             let index = join.places.add(at, place);
             let mut answer =
                 PartitionResponse { partition_index, error_message: None, ..PartitionResponse::default() };
-            match led_here(env.image(), env.config, &topic.name, partition_index) {
+            let known = names::validate(&topic.name).and_then(|()| match env.image().topic(&topic.name) {
+                Some(_) => Ok(()),
+                None => Err(ApiError::standard(ErrorCode::UnknownTopicOrPartition)),
+            });
+            // Of a topic that is there, what is wrong with a partition has no sentence.
+            let found = known.and_then(|()| {
+                led_here(env.image(), env.config, &topic.name, partition_index).map_err(ApiError::bare)
+            });
+            match found {
                 Ok(partition) => fan_out.add(partition, Part { index, partition }),
-                Err(error) => refuse(&mut answer, error),
+                Err(error) => (answer.error_code, answer.error_message) = ApiError::split(Err(error)),
             }
             partitions.push(answer);
         }
@@ -64,7 +73,7 @@ pub fn resume<S: LogStore>(
         let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) else { continue };
         match found {
             Ok(producers) => answer.active_producers = producers.into_iter().map(state).collect(),
-            Err(error) => refuse(answer, error),
+            Err(error) => answer.error_code = error.code(),
         }
     }
     join.waiting -= 1;
@@ -72,11 +81,6 @@ pub fn resume<S: LogStore>(
         return Outcome::Wait(Box::new(Pending::DescribeProducers(join)));
     }
     Outcome::Reply(request.respond(&join.response, []))
-}
-
-fn refuse(answer: &mut PartitionResponse, error: ErrorCode) {
-    answer.error_code = error.code();
-    answer.error_message = Some(Str::from_static(error.message()));
 }
 
 fn state(producer: ActiveProducer) -> ProducerState {

@@ -1,12 +1,14 @@
 //! WriteTxnMarkers: a transaction coordinator ends transactions in the partitions that this broker leads (KIP-98, KIP-890).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
-use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::write_txn_markers_request::WriteTxnMarkersRequest;
 use ottla_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
     WriteTxnMarkersResponse,
 };
+use ottla_protocol::{ErrorCode, Str};
 
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::data::{DataRequest, MarkerPart, TxnEnd};
@@ -25,11 +27,64 @@ pub struct Join {
     waiting: usize,
 }
 
+/// Where the answers stand: one for each producer, with each topic and partition once. A producer that ends nothing has none.
+#[derive(Debug, Default)]
+struct Slots {
+    producers: BTreeMap<i64, usize>,
+    topics: BTreeMap<(usize, Str), usize>,
+    partitions: BTreeMap<(usize, usize, i32), usize>,
+}
+
+impl Slots {
+    fn place(
+        &mut self,
+        response: &mut WriteTxnMarkersResponse,
+        producer_id: i64,
+        topic: &Str,
+        partition_index: i32,
+    ) -> (usize, usize, usize) {
+        let markers = &mut response.markers;
+        let next = markers.len();
+        let marker = *self.producers.entry(producer_id).or_insert(next);
+        if marker == next {
+            markers.push(WritableTxnMarkerResult { producer_id, ..Default::default() });
+        }
+        let Some(topics) = markers.get_mut(marker).map(|marker| &mut marker.topics) else {
+            return (marker, 0, 0);
+        };
+        let next = topics.len();
+        let at = *self.topics.entry((marker, topic.clone())).or_insert(next);
+        if at == next {
+            topics.push(WritableTxnMarkerTopicResult { name: topic.clone(), ..Default::default() });
+        }
+        let Some(partitions) = topics.get_mut(at).map(|topic| &mut topic.partitions) else {
+            return (marker, at, 0);
+        };
+        let next = partitions.len();
+        let place = *self.partitions.entry((marker, at, partition_index)).or_insert(next);
+        if place == next {
+            partitions.push(WritableTxnMarkerPartitionResult { partition_index, error_code: 0 });
+        }
+        (marker, at, place)
+    }
+}
+
+impl Join {
+    fn answer(&mut self, index: usize, error: ErrorCode) {
+        let Some(&(marker, topic, place)) = self.places.get(index) else { return };
+        let topic = self.response.markers.get_mut(marker).and_then(|marker| marker.topics.get_mut(topic));
+        if let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) {
+            answer.error_code = error.code();
+        }
+    }
+}
+
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: WriteTxnMarkersRequest = request.decode(body)?;
     let mut join = Join { response: WriteTxnMarkersResponse::default(), places: Vec::new(), waiting: 0 };
     let mut fan_out = FanOut::over(env.shards);
-    for (at_marker, marker) in asked.markers.iter().enumerate() {
+    let mut slots = Slots::default();
+    for marker in &asked.markers {
         let end = TxnEnd {
             producer_id: marker.producer_id,
             producer_epoch: marker.producer_epoch,
@@ -39,26 +94,21 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             },
             transaction_version: marker.transaction_version,
         };
-        let mut result = WritableTxnMarkerResult { producer_id: marker.producer_id, ..Default::default() };
-        for (at_topic, topic) in marker.topics.iter().enumerate() {
-            let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
-            for (at_partition, &partition_index) in topic.partition_indexes.iter().enumerate() {
+        let mut ended: BTreeSet<(&Str, i32)> = BTreeSet::new();
+        for topic in &marker.topics {
+            for &partition_index in &topic.partition_indexes {
+                if !ended.insert((&topic.name, partition_index)) {
+                    continue;
+                }
+                let place = slots.place(&mut join.response, marker.producer_id, &topic.name, partition_index);
                 let index = join.places.len();
-                join.places.push((at_marker, at_topic, at_partition));
-                let found = led_here(env.image(), env.config, &topic.name, partition_index);
-                let error = match found {
-                    Ok(partition) => {
-                        fan_out.add(partition, MarkerPart { index, partition, end });
-                        ErrorCode::None
-                    }
-                    Err(error) => error,
-                };
-                partitions
-                    .push(WritableTxnMarkerPartitionResult { partition_index, error_code: error.code() });
+                join.places.push(place);
+                match led_here(env.image(), env.config, &topic.name, partition_index) {
+                    Ok(partition) => fan_out.add(partition, MarkerPart { index, partition, end }),
+                    Err(error) => join.answer(index, error),
+                }
             }
-            result.topics.push(WritableTxnMarkerTopicResult { name: topic.name.clone(), partitions });
         }
-        join.response.markers.push(result);
     }
     join.waiting = fan_out.len();
     if fan_out.is_empty() {
@@ -78,10 +128,7 @@ pub fn resume<S: LogStore>(
     parts: Vec<(usize, Result<(), ErrorCode>)>,
 ) -> Outcome<S> {
     for (index, written) in parts {
-        let Some(&(marker, topic, place)) = join.places.get(index) else { continue };
-        let topic = join.response.markers.get_mut(marker).and_then(|marker| marker.topics.get_mut(topic));
-        let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) else { continue };
-        answer.error_code = written.err().unwrap_or_default().code();
+        join.answer(index, written.err().unwrap_or_default());
     }
     join.waiting -= 1;
     if join.waiting > 0 {
