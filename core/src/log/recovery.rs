@@ -461,7 +461,8 @@ fn ends_at_recovery_point<S: LogStore>(
 ) -> Result<bool, LogError> {
     let Some(last) = segments.last_mut() else { return Ok(true) };
     match last.load_tail(store) {
-        Ok(end) => Ok(end == options.recovery_point),
+        // An index that leads past the end of the file hides what is before.
+        Ok(end) => Ok(end == options.recovery_point && index_is_possible(store, last)?),
         Err(LogError::Corrupt { .. }) => Ok(false),
         Err(error) => Err(error),
     }

@@ -200,3 +200,26 @@ fn what_kafkas_log_says() {
     assert_eq!(broker.rack.as_deref(), Some("r1"));
     assert!(image.features.unsupported().is_some(), "Kafka finalizes what is not built here");
 }
+
+/// What a power loss leaves of a file that was being replaced: its name, and zeros or nothing.
+#[test]
+fn what_a_start_was_writing_when_the_power_was_lost() {
+    let config = BrokerConfig::default();
+    let mut store = MemoryStore::new();
+    let mut open = |store: &mut MemoryStore| {
+        let (mut rng, compressors) = (Rng::from_seed(1), Compressors::default());
+        super::open::open(store, Now::default(), &mut rng, &compressors, &config)
+    };
+    let first = open(&mut store).expect("it is new").log.epoch();
+    let broken = "./data/__cluster_metadata-0/00000000000000000002-0000000001.checkpoint";
+    for path in ["./data/__cluster_metadata-0/quorum-state", broken] {
+        store.write_replacing(path, &[0; 40]).expect("it is written");
+    }
+    let opened = open(&mut store).expect("the log says what the files said");
+    assert!(opened.log.epoch() > first);
+    assert!(store.open(broken).is_err());
+    store
+        .write_replacing("./data/__cluster_metadata-0/quorum-state", b"{\"leaderId\":")
+        .expect("it is written");
+    assert!(open(&mut store).is_err(), "this was no power loss");
+}

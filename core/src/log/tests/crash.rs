@@ -132,3 +132,27 @@ fn what_was_synced_survives_and_nothing_is_half_there() {
     assert!(outcomes.iter().filter(|(cut, _)| *cut).count() > 10);
     assert!(outcomes.iter().filter(|(_, lost)| *lost).count() > 10);
 }
+
+/// A power loss can leave the beginning of a segment, cut between two batches, and the one after it.
+#[test]
+fn a_gap_between_segments_ends_the_log() {
+    let config = LogConfig { segment_bytes: 2_000, ..LogConfig::default() };
+    let (mut store, mut log) = fresh(config.clone());
+    let sizes: Vec<u64> = (0..6)
+        .map(|clock| {
+            append(&mut log, &mut store, &batch(1, 500, clock), clock);
+            log.segments()[0].size()
+        })
+        .collect();
+    assert!(log.segments().len() > 1);
+    let file = store.open("data/t-0/00000000000000000000.log").unwrap();
+    store.truncate(&file, sizes[0]).unwrap();
+    let (mut log, report) = Log::open(&mut store, now(10), options(config)).unwrap();
+    assert_eq!((log.log_end_offset(), log.segments().len()), (1, 1), "{report:?}");
+    assert_eq!(contents(&mut log, &mut store), [(0, 0)]);
+    // What was cut off may come back until that is on the disk.
+    let plan =
+        log.flush_due(now(10).monotonic).map(|scope| log.plan_flush(&mut store, now(10), scope).unwrap());
+    assert_eq!(plan.map(|plan| plan.files.len()), Some(3));
+    assert_eq!(log.flush_due(now(10).monotonic), None);
+}
