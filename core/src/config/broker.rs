@@ -178,7 +178,12 @@ impl BrokerConfig {
     #[must_use]
     pub fn with_dynamic(&self, cluster: BTreeMap<String, String>, broker: BTreeMap<String, String>) -> Self {
         let settings = Settings { fixed: self.settings.fixed.clone(), cluster, broker };
-        Self::build(&settings).unwrap_or_else(|_| self.clone())
+        let Ok(mut config) = Self::build(&settings) else { return self.clone() };
+        // Simulations give topics defaults that no setting allows: they stay where the cluster has set nothing else.
+        if config.topic_defaults == TopicConfig::defaults(&self.settings) {
+            config.topic_defaults.clone_from(&self.topic_defaults);
+        }
+        config
     }
 
     /// `with_dynamic` of one layer, with the error of settings that do not hold together.
