@@ -174,11 +174,14 @@ impl BrokerConfig {
     }
 
     /// The same broker with what the cluster set at run time: for all brokers, then for this one. Values that do not
-    /// hold together are left out, as Kafka leaves them.
+    /// hold together are left out, as Kafka leaves them. What changes nothing leaves this broker as it is, values that no
+    /// setting gave it included.
     #[must_use]
     pub fn with_dynamic(&self, cluster: BTreeMap<String, String>, broker: BTreeMap<String, String>) -> Self {
         let settings = Settings { fixed: self.settings.fixed.clone(), cluster, broker };
-        Self::build(&settings).unwrap_or_else(|_| self.clone())
+        let Ok(dynamic) = Self::build(&settings) else { return self.clone() };
+        let plain = Self::build(&self.settings).map(|plain| Self { settings: settings.clone(), ..plain });
+        if plain.is_ok_and(|plain| plain == dynamic) { Self { settings, ..self.clone() } } else { dynamic }
     }
 
     /// `with_dynamic` of one layer, with the error of settings that do not hold together.
