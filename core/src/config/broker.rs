@@ -174,7 +174,8 @@ impl BrokerConfig {
     }
 
     /// The same broker with what the cluster set at run time: for all brokers, then for this one. Values that do not
-    /// hold together are left out, as Kafka leaves them.
+    /// hold together are left out, as Kafka leaves them. What changes nothing leaves this broker as it is, values that no
+    /// setting gave it included.
     #[must_use]
     pub fn with_dynamic(&self, cluster: BTreeMap<String, String>, broker: BTreeMap<String, String>) -> Self {
         let settings = Settings { fixed: self.settings.fixed.clone(), cluster, broker };

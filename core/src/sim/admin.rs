@@ -116,7 +116,7 @@ impl Chore {
             Self::GrowTopic(name, count) => {
                 let topic = CreatePartitionsTopic { name: name.clone(), count: *count, assignments: None };
                 let request =
-                    CreatePartitionsRequest { topics: vec![topic], ..CreatePartitionsRequest::default() };
+                    CreatePartitionsRequest { topics: vec![topic], timeout_ms: 30_000, validate_only: false };
                 session.send(now, to, (0, 3), request)
             }
             Self::DeleteTopic(name) => {
@@ -125,7 +125,7 @@ impl Chore {
                     now,
                     to,
                     (1, 5),
-                    DeleteTopicsRequest { topic_names, ..DeleteTopicsRequest::default() },
+                    DeleteTopicsRequest { topic_names, timeout_ms: 30_000, ..DeleteTopicsRequest::default() },
                 )
             }
             Self::Commit(group_id, partition_index, committed_offset) => {

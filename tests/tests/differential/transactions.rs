@@ -67,6 +67,13 @@ fn markers(session: &mut Session) {
     // A partition twice, or a producer, is left out: Apache Kafka never answers that.
     write("a topic twice", vec![marker(9004, 0, &[(&topic.0, &[0]), (&topic.0, &[7])])]);
     write("a negative epoch", vec![marker(9005, -1, &[(&topic.0, &[1])])]);
+    write("an epoch below none", vec![marker(9005, -2, &[(&topic.0, &[1])])]);
+    write("a producer that is none", vec![marker(-1, 0, &[(&topic.0, &[1])])]);
+    write(
+        "a negative epoch beside another producer",
+        vec![marker(9008, 0, &[(&topic.0, &[0])]), marker(9009, -1, &[(&topic.0, &[1]), (&missing, &[0])])],
+    );
+    write("a negative epoch of an unknown topic", vec![marker(9009, -1, &[(&missing, &[0])])]);
     write(
         "two producers",
         vec![marker(9006, 0, &[(&topic.0, &[0, 1])]), marker(9007, 0, &[(&topic.0, &[1])])],

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use ottla_protocol::messages::write_txn_markers_request::WriteTxnMarkersRequest;
+use ottla_protocol::messages::write_txn_markers_request::{
+    WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
+};
 use ottla_protocol::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
     WriteTxnMarkersResponse,
@@ -16,7 +18,8 @@ use crate::broker::fan_out::{FanOut, led_here};
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
 use crate::log::LogStore;
-use crate::record::EndTxnMarker;
+use crate::metadata::MetadataImage;
+use crate::record::{EndTxnMarker, NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 
 /// The answer so far.
 #[derive(Clone, Debug)]
@@ -84,6 +87,18 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let mut join = Join { response: WriteTxnMarkersResponse::default(), places: Vec::new(), waiting: 0 };
     let mut fan_out = FanOut::over(env.shards);
     let mut slots = Slots::default();
+    if asked.markers.iter().any(|marker| cannot_be_built(env.image(), marker)) {
+        for marker in &asked.markers {
+            for topic in &marker.topics {
+                for &index in &topic.partition_indexes {
+                    let place = slots.place(&mut join.response, marker.producer_id, &topic.name, index);
+                    join.places.push(place);
+                    join.answer(join.places.len() - 1, ErrorCode::UnknownServerError);
+                }
+            }
+        }
+        return Ok(Outcome::Reply(request.respond(&join.response, [])));
+    }
     for marker in &asked.markers {
         let end = TxnEnd {
             producer_id: marker.producer_id,
@@ -120,6 +135,17 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
     }
     Ok(Outcome::Wait(Box::new(Pending::WriteTxnMarkers(join))))
+}
+
+/// A marker of nobody, for a partition that is there: Kafka falls over it, with all that is asked beside it.
+fn cannot_be_built(image: &MetadataImage, marker: &WritableTxnMarker) -> bool {
+    let is_there = |topic: &WritableTxnMarkerTopic| {
+        image.topic(&topic.name).is_some_and(|known| {
+            topic.partition_indexes.iter().any(|index| known.partitions.contains_key(index))
+        })
+    };
+    (marker.producer_id == NO_PRODUCER_ID || marker.producer_epoch == NO_PRODUCER_EPOCH)
+        && marker.topics.iter().any(is_there)
 }
 
 pub fn resume<S: LogStore>(
