@@ -219,13 +219,14 @@ impl<S: LogStore> Recovery<S> {
     }
 
     /// Where the segment before the one that comes ended, if records are missing between the two: above the recovery point that is
-    /// what a power loss leaves of a segment of which only the beginning was written.
+    /// what a power loss leaves of a segment of which only the beginning was written, unless compaction took them.
     fn gap(&self) -> Option<i64> {
         let before = self.current.checked_sub(1)?;
         let next = self.log.segments.get(self.current)?;
         let was_read = self.whole.get(before).copied().unwrap_or(false);
         let is_gap = was_read
             && !self.options.clean_shutdown
+            && !self.options.config.compact
             && self.next_offset < next.base_offset
             && self.next_offset >= self.options.recovery_point;
         is_gap.then_some(self.next_offset)
