@@ -219,8 +219,7 @@ impl<S: LogStore> Recovery<S> {
     }
 
     /// Where the segment before the one that comes ended, if records are missing between the two: above the recovery point that is
-    /// what a power loss leaves of a segment of which only the beginning was written. In a compacted log it says nothing: the last
-    /// records of a segment may have had later ones.
+    /// what a power loss leaves of a segment of which only the beginning was written, unless compaction took them.
     fn gap(&self) -> Option<i64> {
         let before = self.current.checked_sub(1)?;
         let next = self.log.segments.get(self.current)?;

@@ -206,7 +206,7 @@ fn what_kafkas_log_says() {
 fn what_a_start_was_writing_when_the_power_was_lost() {
     let config = BrokerConfig::default();
     let mut store = MemoryStore::new();
-    let mut open = |store: &mut MemoryStore| {
+    let open = |store: &mut MemoryStore| {
         let (mut rng, compressors) = (Rng::from_seed(1), Compressors::default());
         super::open::open(store, Now::default(), &mut rng, &compressors, &config)
     };

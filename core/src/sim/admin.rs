@@ -24,6 +24,9 @@ use crate::time::Instant;
 /// No offset is committed; the topic is not there.
 pub const ABSENT: i64 = -1;
 
+/// How long the controller may take; without time it answers that there was none.
+const TIMEOUT_MS: i32 = 30_000;
+
 /// What the ledger speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
@@ -115,8 +118,11 @@ impl Chore {
             }
             Self::GrowTopic(name, count) => {
                 let topic = CreatePartitionsTopic { name: name.clone(), count: *count, assignments: None };
-                let request =
-                    CreatePartitionsRequest { topics: vec![topic], timeout_ms: 30_000, validate_only: false };
+                let request = CreatePartitionsRequest {
+                    topics: vec![topic],
+                    timeout_ms: TIMEOUT_MS,
+                    ..CreatePartitionsRequest::default()
+                };
                 session.send(now, to, (0, 3), request)
             }
             Self::DeleteTopic(name) => {
@@ -125,7 +131,11 @@ impl Chore {
                     now,
                     to,
                     (1, 5),
-                    DeleteTopicsRequest { topic_names, timeout_ms: 30_000, ..DeleteTopicsRequest::default() },
+                    DeleteTopicsRequest {
+                        topic_names,
+                        timeout_ms: TIMEOUT_MS,
+                        ..DeleteTopicsRequest::default()
+                    },
                 )
             }
             Self::Commit(group_id, partition_index, committed_offset) => {
