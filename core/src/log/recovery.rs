@@ -250,9 +250,7 @@ impl<S: LogStore> Recovery<S> {
         let mut position = 0;
         self.next_offset = base_offset;
         if *whole {
-            if !self.options.config.planted.is(Mutation::IndexNotRebuilt) {
-                segment.reset_indexes(store)?;
-            }
+            segment.reset_indexes(store)?;
             segment.truncate_txn_index(store, i64::MIN)?;
         } else {
             let done = self.producers.map_end_offset();
@@ -348,9 +346,7 @@ impl<S: LogStore> Recovery<S> {
         if whole {
             segment.offset_index.reserve(store)?;
             segment.time_index.reserve(store)?;
-            if !self.options.config.planted.is(Mutation::IndexNotRebuilt) {
-                segment.index_batch(&scanned.batch, self.log.config.index_interval_bytes);
-            }
+            segment.index_batch(&scanned.batch, self.log.config.index_interval_bytes);
             let epoch = header.partition_leader_epoch;
             if self.log.epochs.latest_epoch().is_none_or(|latest| epoch > latest)
                 && self.log.epochs.assign(epoch, header.base_offset)
@@ -445,7 +441,6 @@ fn load_producers<S: LogStore>(
             None => 0,
         },
     };
-    let end = if log.config.planted.is(Mutation::NewerSnapshotTrusted) { i64::MAX } else { end };
     let bases: Vec<_> = log.segments.iter().map(|segment| segment.base_offset).collect();
     let newest = log.snapshots.iter().copied().filter(|offset| *offset <= end).max();
     log.remove_snapshots(store, |offset| {

@@ -42,10 +42,6 @@ pub enum Mutation {
     TornTailKept,
     /// Every stop counts as a clean one.
     RecoverySkipped,
-    /// Recovery believes indexes that may be torn.
-    IndexNotRebuilt,
-    /// Producer state knows of records that a power loss took.
-    NewerSnapshotTrusted,
     /// Producer state begins with what is read after its snapshot.
     SnapshotIgnored,
     /// A new segment begins with no producers.
@@ -60,8 +56,6 @@ pub enum Mutation {
     GenerationNotPersisted,
     /// A commit is acknowledged and kept in memory only.
     CommitNotAppended,
-    /// A member that has gone keeps its partitions.
-    DeadMembersStay,
     /// A start leads with the epoch of the last one.
     LeaderEpochNotRaised,
     /// A metadata snapshot leaves a topic out.
@@ -74,7 +68,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 30] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
         Self::RecoveryDropsLastBatch,
@@ -94,8 +88,6 @@ impl Mutation {
         Self::LeaderEpochNotNoted,
         Self::TornTailKept,
         Self::RecoverySkipped,
-        Self::IndexNotRebuilt,
-        Self::NewerSnapshotTrusted,
         Self::SnapshotIgnored,
         Self::ProducersForgottenOnRoll,
         Self::SequenceNeverWraps,
@@ -103,7 +95,6 @@ impl Mutation {
         Self::TombstonesIgnored,
         Self::GenerationNotPersisted,
         Self::CommitNotAppended,
-        Self::DeadMembersStay,
         Self::LeaderEpochNotRaised,
         Self::MetadataSnapshotIncomplete,
         Self::ProducerIdsNotPersisted,

@@ -83,9 +83,7 @@ impl Turn<'_> {
             .map(|member| member.member_id.clone())
             .collect();
         for member_id in &missing {
-            if !self.config.planted.is(Mutation::DeadMembersStay) {
-                self.remove_member(member_id);
-            }
+            self.remove_member(member_id);
         }
 
         if !self.group.maybe_elect_new_joined_leader() && self.group.member_count() > 0 {
@@ -132,9 +130,6 @@ impl Turn<'_> {
 
     /// A session ended without a heartbeat, or a pending member did not come back.
     pub fn session_expired(&mut self, member_id: &Str) {
-        if self.config.planted.is(Mutation::DeadMembersStay) {
-            return;
-        }
         if self.group.is_pending(member_id) {
             self.group.remove(member_id);
             if self.group.is(ClassicGroupState::PreparingRebalance) && self.group.has_all_members_joined() {
