@@ -1,4 +1,4 @@
-//! One request, many partitions, several shards: who gets which part, and where its answer belongs.
+//! One request, many partitions, several shards: who gets which part.
 
 use std::collections::BTreeMap;
 
@@ -8,28 +8,11 @@ use crate::config::BrokerConfig;
 use crate::ids::{ShardId, TopicIdPartition};
 use crate::metadata::MetadataImage;
 
-/// Where the parts of a request stand in its response: (topic, partition) positions by part index.
-#[derive(Clone, Debug, Default)]
-pub struct Places(Vec<(usize, usize)>);
-
 /// Parts by the shard that owns them.
 #[derive(Clone, Debug)]
 pub struct FanOut<P> {
     shards: u16,
     parts: BTreeMap<ShardId, Vec<P>>,
-}
-
-impl Places {
-    /// Gives the next part its index.
-    pub fn add(&mut self, topic: usize, partition: usize) -> usize {
-        self.0.push((topic, partition));
-        self.0.len() - 1
-    }
-
-    /// Where a part belongs.
-    pub fn of(&self, index: usize) -> Option<(usize, usize)> {
-        self.0.get(index).copied()
-    }
 }
 
 impl<P> FanOut<P> {

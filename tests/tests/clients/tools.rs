@@ -175,7 +175,7 @@ fn compare(steps: &[Step<'_>]) {
             for (step, expected) in steps.iter().zip(&expected) {
                 match play_own(subject, step) {
                     Some(found) => {
-                        judge("Ottla's tool", step, &first_complaint(expected), &first_complaint(&found))
+                        judge("Ottla's tool", step, &first_complaint(expected), &first_complaint(&found));
                     }
                     None => _ = play(subject, &[*step]),
                 }

@@ -12,22 +12,16 @@ use ottla_protocol::{ErrorCode, Str};
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::cluster_view::is_internal;
 use crate::broker::data::{DataRequest, DeleteRecordsPart};
-use crate::broker::fan_out::{FanOut, Places, led_here};
+use crate::broker::fan_out::{FanOut, led_here};
 use crate::broker::request::Request;
-use crate::broker::{Message, ShardEvent};
 use crate::log::LogStore;
 
 /// The answer so far.
-#[derive(Clone, Debug)]
-pub struct Join {
-    response: DeleteRecordsResponse,
-    places: Places,
-    waiting: usize,
-}
+pub type Join = super::join::Join<DeleteRecordsResponse>;
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: DeleteRecordsRequest = request.decode(body)?;
-    let mut join = Join { response: DeleteRecordsResponse::default(), places: Places::default(), waiting: 0 };
+    let mut join = Join::new();
     let mut fan_out = FanOut::over(env.shards);
     // A partition that is named twice counts once, as it was said last.
     let mut places: BTreeMap<&Str, usize> = BTreeMap::new();
@@ -45,7 +39,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     }
     for (at, (topic, offsets)) in join.response.topics.iter_mut().zip(wanted).enumerate() {
         for (place, (partition_index, offset)) in offsets.into_iter().enumerate() {
-            let index = join.places.add(at, place);
+            let index = join.places.add((at, place));
             let mut answer =
                 DeleteRecordsPartitionResult { partition_index, low_watermark: -1, error_code: 0 };
             let found = led_here(env.image(), env.config, &topic.name, partition_index);
@@ -58,35 +52,24 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             topic.partitions.push(answer);
         }
     }
-    join.waiting = fan_out.len();
-    if fan_out.is_empty() {
-        return Ok(Outcome::Reply(request.respond(&join.response, [])));
-    }
-    let token = env.token(request);
-    for (shard, parts) in fan_out.into_parts() {
-        let request = DataRequest::DeleteRecords { parts };
-        env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
-    }
-    Ok(Outcome::Wait(Box::new(Pending::DeleteRecords(join))))
+    let ask = |parts| DataRequest::DeleteRecords { parts };
+    Ok(join.ask(env, request, fan_out, ask, Pending::DeleteRecords))
 }
 
 pub fn resume<S: LogStore>(
     request: &Request,
-    mut join: Join,
+    join: Join,
     parts: Vec<(usize, Result<i64, ErrorCode>)>,
 ) -> Outcome<S> {
-    for (index, found) in parts {
-        let Some((topic, place)) = join.places.of(index) else { continue };
-        let topic = join.response.topics.get_mut(topic);
-        let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) else { continue };
+    let fill = |response: &mut DeleteRecordsResponse,
+                (topic, place): (usize, usize),
+                found: Result<i64, ErrorCode>| {
+        let topic = response.topics.get_mut(topic);
+        let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) else { return };
         match found {
             Ok(low_watermark) => answer.low_watermark = low_watermark,
             Err(error) => answer.error_code = error.code(),
         }
-    }
-    join.waiting -= 1;
-    if join.waiting > 0 {
-        return Outcome::Wait(Box::new(Pending::DeleteRecords(join)));
-    }
-    Outcome::Reply(request.respond(&join.response, []))
+    };
+    join.answered(request, parts, fill, Pending::DeleteRecords)
 }

@@ -11,25 +11,19 @@ use ottla_protocol::{ErrorCode, Str};
 
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::data::{DataRequest, Isolation, ListOffsetsPart, ListedOffset};
-use crate::broker::fan_out::{FanOut, Places, led_here};
+use crate::broker::fan_out::{FanOut, led_here};
 use crate::broker::request::Request;
-use crate::broker::{Message, ShardEvent};
 use crate::log::LogStore;
 
 /// The lowest version that knows each negative name (KIP-734, 405, 1005, 1023).
 const NAMED: [(i64, i16); 6] = [(-1, 1), (-2, 1), (-3, 7), (-4, 8), (-5, 9), (-6, 11)];
 
 /// The answer so far.
-#[derive(Clone, Debug)]
-pub struct Join {
-    response: ListOffsetsResponse,
-    places: Places,
-    waiting: usize,
-}
+pub type Join = super::join::Join<ListOffsetsResponse>;
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: ListOffsetsRequest = request.decode(body)?;
-    let mut join = Join { response: ListOffsetsResponse::default(), places: Places::default(), waiting: 0 };
+    let mut join = Join::new();
     let isolation = match asked.isolation_level {
         0 => Isolation::ReadUncommitted,
         1 => Isolation::ReadCommitted,
@@ -57,7 +51,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         };
         for partition in &topic.partitions {
             let Some(again) = named.remove(&(at, partition.partition_index)) else { continue };
-            let index = join.places.add(at, answers.len());
+            let index = join.places.add((at, answers.len()));
             let found = if again {
                 Err(ErrorCode::InvalidRequest)
             } else {
@@ -83,16 +77,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             answers.push(answer);
         }
     }
-    join.waiting = fan_out.len();
-    if fan_out.is_empty() {
-        return Ok(Outcome::Reply(request.respond(&join.response, [])));
-    }
-    let token = env.token(request);
-    for (shard, parts) in fan_out.into_parts() {
-        let request = DataRequest::ListOffsets { parts, isolation };
-        env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
-    }
-    Ok(Outcome::Wait(Box::new(Pending::ListOffsets(join))))
+    let ask = |parts| DataRequest::ListOffsets { parts, isolation };
+    Ok(join.ask(env, request, fan_out, ask, Pending::ListOffsets))
 }
 
 /// An isolation level that there is not: Kafka falls over it.
@@ -126,13 +112,14 @@ fn known_name(timestamp: i64, version: i16) -> Result<(), ErrorCode> {
 
 pub fn resume<S: LogStore>(
     request: &Request,
-    mut join: Join,
+    join: Join,
     parts: Vec<(usize, Result<ListedOffset, ErrorCode>)>,
 ) -> Outcome<S> {
-    for (index, found) in parts {
-        let Some((topic, place)) = join.places.of(index) else { continue };
-        let topic = join.response.topics.get_mut(topic);
-        let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) else { continue };
+    let fill = |response: &mut ListOffsetsResponse,
+                (topic, place): (usize, usize),
+                found: Result<ListedOffset, ErrorCode>| {
+        let topic = response.topics.get_mut(topic);
+        let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) else { return };
         match found {
             Ok(ListedOffset { offset, timestamp, leader_epoch }) => {
                 (answer.offset, answer.timestamp) = (offset, timestamp);
@@ -142,10 +129,6 @@ pub fn resume<S: LogStore>(
             }
             Err(error) => answer.error_code = error.code(),
         }
-    }
-    join.waiting -= 1;
-    if join.waiting > 0 {
-        return Outcome::Wait(Box::new(Pending::ListOffsets(join)));
-    }
-    Outcome::Reply(request.respond(&join.response, []))
+    };
+    join.answered(request, parts, fill, Pending::ListOffsets)
 }

@@ -11,6 +11,7 @@ mod find_coordinator;
 mod forward;
 mod group;
 mod group_offsets;
+mod join;
 mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;

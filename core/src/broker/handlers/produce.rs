@@ -12,7 +12,7 @@ use ottla_protocol::{ErrorCode, Records, Str, Uuid};
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::cluster_view::is_internal;
 use crate::broker::data::{DataRequest, ProduceError, ProducePart, Produced};
-use crate::broker::fan_out::{FanOut, Places, led_here, led_here_by_id};
+use crate::broker::fan_out::{FanOut, led_here, led_here_by_id};
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
 use crate::controller::ApiError;
@@ -33,7 +33,8 @@ const ADMIN_CLIENT: &str = "__admin_client";
 #[derive(Clone, Debug)]
 pub struct Join {
     response: ProduceResponse,
-    places: Places,
+    /// Where each part stands.
+    places: Vec<(usize, usize)>,
     waiting: usize,
     acks: i16,
 }
@@ -80,13 +81,14 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             }
         }
     }
-    let mut join = Join { response, places: Places::default(), waiting: 0, acks };
+    let mut join = Join { response, places: Vec::new(), waiting: 0, acks };
     let mut fan_out = FanOut::over(env.shards);
     for (at, partitions) in decided.into_iter().enumerate() {
         let topic = join.response.responses.get_mut(at);
         let answers = topic.into_iter().flat_map(|topic| &mut topic.partition_responses);
         for (place, (answer, decision)) in answers.zip(partitions).enumerate() {
-            let index = join.places.add(at, place);
+            let index = join.places.len();
+            join.places.push((at, place));
             match decision {
                 Ok((id, records)) => fan_out.add(id, ProducePart { index, partition: id, records }),
                 Err(code) => {
@@ -217,7 +219,7 @@ pub fn resume<S: LogStore>(
     parts: Vec<(usize, Result<Produced, ProduceError>)>,
 ) -> Handled<S> {
     for (index, outcome) in parts {
-        let Some((topic, place)) = join.places.of(index) else { continue };
+        let Some(&(topic, place)) = join.places.get(index) else { continue };
         let topic = join.response.responses.get_mut(topic);
         let Some(answer) = topic.and_then(|topic| topic.partition_responses.get_mut(place)) else { continue };
         match outcome {

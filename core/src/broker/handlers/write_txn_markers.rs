@@ -16,19 +16,12 @@ use super::{Env, Handled, Outcome, Pending};
 use crate::broker::data::{DataRequest, MarkerPart, TxnEnd};
 use crate::broker::fan_out::{FanOut, led_here};
 use crate::broker::request::Request;
-use crate::broker::{Message, ShardEvent};
 use crate::log::LogStore;
 use crate::metadata::MetadataImage;
 use crate::record::{EndTxnMarker, NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 
 /// The answer so far.
-#[derive(Clone, Debug)]
-pub struct Join {
-    response: WriteTxnMarkersResponse,
-    /// (marker, topic, partition) positions by part index.
-    places: Vec<(usize, usize, usize)>,
-    waiting: usize,
-}
+pub type Join = super::join::Join<WriteTxnMarkersResponse, (usize, usize, usize)>;
 
 /// Where the answers stand: one for each producer, with each topic and partition once. A producer that ends nothing has none.
 #[derive(Debug, Default)]
@@ -72,19 +65,20 @@ impl Slots {
     }
 }
 
-impl Join {
-    fn answer(&mut self, index: usize, error: ErrorCode) {
-        let Some(&(marker, topic, place)) = self.places.get(index) else { return };
-        let topic = self.response.markers.get_mut(marker).and_then(|marker| marker.topics.get_mut(topic));
-        if let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) {
-            answer.error_code = error.code();
-        }
+fn answer(
+    response: &mut WriteTxnMarkersResponse,
+    (marker, topic, place): (usize, usize, usize),
+    error: ErrorCode,
+) {
+    let topic = response.markers.get_mut(marker).and_then(|marker| marker.topics.get_mut(topic));
+    if let Some(answer) = topic.and_then(|topic| topic.partitions.get_mut(place)) {
+        answer.error_code = error.code();
     }
 }
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: WriteTxnMarkersRequest = request.decode(body)?;
-    let mut join = Join { response: WriteTxnMarkersResponse::default(), places: Vec::new(), waiting: 0 };
+    let mut join = Join::new();
     let mut fan_out = FanOut::over(env.shards);
     let mut slots = Slots::default();
     if asked.markers.iter().any(|marker| cannot_be_built(env.image(), marker)) {
@@ -92,8 +86,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             for topic in &marker.topics {
                 for &index in &topic.partition_indexes {
                     let place = slots.place(&mut join.response, marker.producer_id, &topic.name, index);
-                    join.places.push(place);
-                    join.answer(join.places.len() - 1, ErrorCode::UnknownServerError);
+                    answer(&mut join.response, place, ErrorCode::UnknownServerError);
                 }
             }
         }
@@ -116,25 +109,16 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
                     continue;
                 }
                 let place = slots.place(&mut join.response, marker.producer_id, &topic.name, partition_index);
-                let index = join.places.len();
-                join.places.push(place);
+                let index = join.places.add(place);
                 match led_here(env.image(), env.config, &topic.name, partition_index) {
                     Ok(partition) => fan_out.add(partition, MarkerPart { index, partition, end }),
-                    Err(error) => join.answer(index, error),
+                    Err(error) => answer(&mut join.response, place, error),
                 }
             }
         }
     }
-    join.waiting = fan_out.len();
-    if fan_out.is_empty() {
-        return Ok(Outcome::Reply(request.respond(&join.response, [])));
-    }
-    let token = env.token(request);
-    for (shard, parts) in fan_out.into_parts() {
-        let request = DataRequest::WriteTxnMarkers { parts };
-        env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
-    }
-    Ok(Outcome::Wait(Box::new(Pending::WriteTxnMarkers(join))))
+    let ask = |parts| DataRequest::WriteTxnMarkers { parts };
+    Ok(join.ask(env, request, fan_out, ask, Pending::WriteTxnMarkers))
 }
 
 /// A marker of nobody, for a partition that is there: Kafka falls over it, with all that is asked beside it.
@@ -150,15 +134,11 @@ fn cannot_be_built(image: &MetadataImage, marker: &WritableTxnMarker) -> bool {
 
 pub fn resume<S: LogStore>(
     request: &Request,
-    mut join: Join,
+    join: Join,
     parts: Vec<(usize, Result<(), ErrorCode>)>,
 ) -> Outcome<S> {
-    for (index, written) in parts {
-        join.answer(index, written.err().unwrap_or_default());
-    }
-    join.waiting -= 1;
-    if join.waiting > 0 {
-        return Outcome::Wait(Box::new(Pending::WriteTxnMarkers(join)));
-    }
-    Outcome::Reply(request.respond(&join.response, []))
+    let fill = |response: &mut WriteTxnMarkersResponse, place, written: Result<(), ErrorCode>| {
+        answer(response, place, written.err().unwrap_or_default());
+    };
+    join.answered(request, parts, fill, Pending::WriteTxnMarkers)
 }
