@@ -119,7 +119,7 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "interchange",
-        budget_s: 120,
+        budget_s: 180,
         about: "a directory that Apache Kafka wrote, opened by Ottla, changed, and opened by Apache Kafka again",
         advice: "run `cargo test -p ottla-tests --test interchange`; OTTLA_TEST_KEEP=1 keeps the directory",
         run: |given| {
