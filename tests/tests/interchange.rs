@@ -102,7 +102,7 @@ fn looked_over_by_kafka(peer: &Peer) {
                 Some("log") => logs.push(name),
                 // Apache Kafka's tool reads the indexes of records; an empty one has nothing to say.
                 Some("index" | "timeindex") if file.metadata().is_ok_and(|file| file.len() > 0) => {
-                    indexes.push(name)
+                    indexes.push(name);
                 }
                 _ => {}
             }
