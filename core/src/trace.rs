@@ -1,7 +1,7 @@
 //! Everything that can be watched, declared once.
 //!
-//! Machines emit [`TraceEvent`]s in the past tense; the server turns them into logs and metrics, the playground into pictures,
-//! checkers assert on them. A sink that nobody listens to costs one branch.
+//! Machines emit [`TraceEvent`]s in the past tense; the server logs the faults among them and sends all of them to
+//! whoever watches. A sink that nobody listens to costs one branch.
 
 use ottla_protocol::{ApiKey, Str};
 use serde::{Deserialize, Serialize};
@@ -103,11 +103,6 @@ impl Traces {
     /// Records what an operator has to hear of, listening or not.
     pub fn fault(&mut self, event: TraceEvent) {
         self.events.push(event);
-    }
-
-    /// Whether nothing was recorded since the last call of [`Traces::take`].
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
     }
 
     /// What was recorded since the last call.

@@ -4,15 +4,13 @@
 mod kafka;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use ottla_core::feed::{self, Feed};
 use ottla_core::ids::{NodeId, TopicPartition};
 use ottla_core::trace::TraceEvent;
-use ottla_server::http::{self, Web};
 use ottla_server::store::FileStore;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -24,18 +22,7 @@ struct Watcher {
 
 impl Watcher {
     async fn of(node: &kafka::Running<FileStore>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let address = listener.local_addr().expect("address");
-        let web = Web {
-            service: Arc::clone(&node.driver) as _,
-            watched: Arc::clone(&node.driver) as _,
-            node_id: 1,
-            listener: "PLAINTEXT".into(),
-            request_bytes_max: 1_000_000,
-            own_names: [].into(),
-            dispatcher: node.dispatcher.clone(),
-        };
-        tokio::spawn(http::serve(listener, web, std::future::pending()));
+        let address = node.serve_http().await;
         let stream = TcpStream::connect(address).await.expect("connected");
         let (socket, _) = client_async(format!("ws://{address}/events"), stream).await.expect("a WebSocket");
         Self { socket, news: VecDeque::new() }

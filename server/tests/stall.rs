@@ -17,10 +17,9 @@ use ottla_protocol::messages::heartbeat_request::HeartbeatRequest;
 use ottla_protocol::messages::join_group_request::{JoinGroupRequest, JoinGroupRequestProtocol};
 use ottla_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use ottla_protocol::messages::sync_group_request::SyncGroupRequest;
-use ottla_server::http::{self, Web};
 use ottla_server::store::{Durable, File, FileStore, Slice};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 const STALL: Duration = Duration::from_millis(1_000);
 /// What nobody else may exceed. The machine that runs the tests is shared: an undisturbed answer takes well under a
@@ -110,7 +109,7 @@ async fn a_stalled_shard_delays_nobody_else() {
     let path = directory.path().display().to_string();
     let node =
         kafka::start(store, &path, &[("ottla.shards", &shards), ("offsets.topic.num.partitions", "8")]).await;
-    let page = serve_page(&node).await;
+    let page = node.serve_http().await.port();
     let mut client = node.connect().await;
     client.create_topic("t", PARTITIONS).await;
     let shard_of = shards_of(&mut client).await;
@@ -241,22 +240,6 @@ async fn group_elsewhere(client: &mut kafka::Client, stalled: u16) -> Group {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-async fn serve_page(node: &kafka::Running<StallingStore>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-    let port = listener.local_addr().expect("address").port();
-    let web = Web {
-        service: Arc::clone(&node.driver) as _,
-        watched: Arc::clone(&node.driver) as _,
-        node_id: 1,
-        listener: "PLAINTEXT".into(),
-        request_bytes_max: 1_000_000,
-        own_names: [].into(),
-        dispatcher: node.dispatcher.clone(),
-    };
-    tokio::spawn(http::serve(listener, web, std::future::pending()));
-    port
 }
 
 async fn get(port: u16, path: &str) -> String {

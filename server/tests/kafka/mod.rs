@@ -1,5 +1,6 @@
 //! A node in this process, and a client that says exactly what it is told to.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -12,10 +13,11 @@ use ottla_protocol::{Decoder, Encoder, Message, Piece, Records, Request, Respons
 use ottla_server::compressors::compressors;
 use ottla_server::dispatcher::Dispatcher;
 use ottla_server::driver::{Clock, Driver, Surroundings};
+use ottla_server::http::{self, Web};
 use ottla_server::kafka_listener::{KafkaListener, Limits};
 use ottla_server::store::Durable;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// A running node.
@@ -60,6 +62,23 @@ impl<S: Durable> Running<S> {
     pub async fn connect(&self) -> Client {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("connected");
         Client { stream, correlation_id: 0 }
+    }
+
+    /// Serves HTTP beside Kafka's protocol; where.
+    pub async fn serve_http(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("address");
+        let web = Web {
+            service: Arc::clone(&self.driver) as _,
+            watched: Arc::clone(&self.driver) as _,
+            node_id: 1,
+            listener: "PLAINTEXT".into(),
+            request_bytes_max: 1_000_000,
+            own_names: [].into(),
+            dispatcher: self.dispatcher.clone(),
+        };
+        tokio::spawn(http::serve(listener, web, std::future::pending()));
+        address
     }
 
     /// A clean stop.
