@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ottla_core::config::BrokerConfig;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::refuse;
@@ -109,15 +109,16 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
             }
         });
     }
+    // Whoever reads the block may signal at once.
+    let mut signals = Signals::listen()?;
     announce(&config, &addresses, &pages, started);
 
-    let signal = until_signal().await?;
+    let signal = signals.next().await;
     tracing::info!(signal, "stopping");
-    tokio::spawn(async {
-        if let Ok(signal) = until_signal().await {
-            tracing::warn!(signal, "stopping at once: the next start will recover");
-            std::process::exit(1);
-        }
+    tokio::spawn(async move {
+        let signal = signals.next().await;
+        tracing::warn!(signal, "stopping at once: the next start will recover");
+        std::process::exit(1);
     });
     stop.send_replace(true);
     let parting = Instant::now();
@@ -222,11 +223,25 @@ fn announce(config: &BrokerConfig, kafka: &[String], pages: &[SocketAddr], start
     crate::cli::say(&block);
 }
 
-async fn until_signal() -> Result<&'static str, String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("no signals: {error}"));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// The signals that end a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("no signals: {error}"));
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
