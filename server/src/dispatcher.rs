@@ -15,6 +15,11 @@ use tokio::sync::Notify;
 
 /// What the dispatcher can start.
 pub trait Work: Send + Sync {
+    /// Asked on the dispatcher's own thread, which it must not keep: whether there is anything to do by now.
+    fn is_needed(&self) -> bool {
+        true
+    }
+
     /// Does it, on a worker of the runtime.
     fn run(self: Arc<Self>);
 }
@@ -135,7 +140,7 @@ impl Shared {
         for waiting in wakes {
             waiting.notify_one();
         }
-        for work in work {
+        for work in work.into_iter().filter(|work| work.is_needed()) {
             runtime.spawn(async move { work.run() });
         }
         true

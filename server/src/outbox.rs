@@ -48,6 +48,9 @@ pub struct TcpOutbox {
     closing: AtomicBool,
     /// The socket is full, or a slice is cold, or it is to be closed: the connection's own task goes on.
     stuck: Arc<Notify>,
+    /// The connection's own task is awake and looks at [`is_stuck`](Self::is_stuck) before it sleeps.
+    is_attended: AtomicBool,
+    is_stuck: AtomicBool,
     dispatcher: Dispatcher,
 }
 
@@ -76,6 +79,8 @@ impl TcpOutbox {
             sending: Mutex::default(),
             closing: AtomicBool::new(false),
             stuck: Arc::default(),
+            is_attended: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
             dispatcher,
         }
     }
@@ -83,6 +88,22 @@ impl TcpOutbox {
     /// Returns when [`drain`](Self::drain) is needed.
     pub async fn stuck(&self) {
         self.stuck.notified().await;
+    }
+
+    /// Runs `work` on the connection's own task, which need not be woken meanwhile. `true` when [`drain`](Self::drain) is needed.
+    pub fn attend(&self, work: impl FnOnce()) -> bool {
+        self.is_attended.store(true, Ordering::SeqCst);
+        work();
+        self.is_attended.store(false, Ordering::SeqCst);
+        self.is_stuck.swap(false, Ordering::SeqCst)
+    }
+
+    /// Has the connection's own task go on.
+    fn call(&self) {
+        self.is_stuck.store(true, Ordering::SeqCst);
+        if !self.is_attended.load(Ordering::SeqCst) && self.is_stuck.swap(false, Ordering::SeqCst) {
+            self.dispatcher.wake(Arc::clone(&self.stuck));
+        }
     }
 
     /// Bytes that have not left.
@@ -269,14 +290,14 @@ impl Outbox for TcpOutbox {
 
     fn flush(&self) {
         if self.try_flush() != Flushed::All {
-            self.dispatcher.wake(Arc::clone(&self.stuck));
+            self.call();
         }
     }
 
     fn close(&self, reason: &str) {
         tracing::info!(reason, peer = ?self.socket.peer_addr().ok(), "closing a connection");
         self.closing.store(true, Ordering::Release);
-        self.dispatcher.wake(Arc::clone(&self.stuck));
+        self.call();
     }
 }
 

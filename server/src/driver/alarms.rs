@@ -15,8 +15,8 @@ use super::slot::Timer;
 use crate::dispatcher::Work;
 use crate::store::Durable;
 
-/// How long a machine may wait behind another on the same thread.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// How long a machine may wait behind another on the same thread; it may be twice that before somebody looks.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// What an alarm is for.
 #[derive(Debug)]
@@ -33,6 +33,13 @@ struct Alarm<S: Durable> {
 }
 
 impl<S: Durable> Work for Alarm<S> {
+    fn is_needed(&self) -> bool {
+        match &self.target {
+            Target::Client(_) | Target::Storage(_) => true,
+            Target::Leftovers => self.driver.upgrade().is_some_and(|driver| driver.are_leftovers_stuck()),
+        }
+    }
+
     fn run(self: Arc<Self>) {
         let Some(driver) = self.driver.upgrade() else { return };
         match &self.target {
@@ -42,7 +49,7 @@ impl<S: Durable> Work for Alarm<S> {
                 }
             }
             Target::Storage(storage) => driver.storage_alarm(*storage),
-            Target::Leftovers => driver.rescue_leftovers(),
+            Target::Leftovers => driver.run(Ready::default()),
         }
     }
 }
@@ -107,22 +114,21 @@ impl<S: Durable> Driver<S> {
 
     /// Sees to it that somebody looks after the leftovers if this thread gets stuck.
     pub(super) fn watch_leftovers(&self) {
-        if !self.leftovers.queue().is_empty() && !self.leftovers.is_watched.swap(true, Ordering::SeqCst) {
+        if !self.leftovers.is_empty() && !self.leftovers.are_watched.swap(true, Ordering::SeqCst) {
             self.set_alarm_at(Instant::now() + PATIENCE, Target::Leftovers);
         }
     }
 
-    fn rescue_leftovers(&self) {
-        let oldest = self.leftovers.queue().front().map(|(since, _)| *since);
-        let Some(since) = oldest else {
-            self.leftovers.is_watched.store(false, Ordering::SeqCst);
+    /// Whether the oldest has waited for too long. The watch ends once nothing was left behind in a whole round.
+    fn are_leftovers_stuck(&self) -> bool {
+        let (left, oldest) = self.leftovers.look();
+        if left {
+            self.set_alarm_at(Instant::now() + PATIENCE, Target::Leftovers);
+        } else {
+            self.leftovers.are_watched.store(false, Ordering::SeqCst);
             // Somebody may have left something since, and found the watch still on.
-            return self.watch_leftovers();
-        };
-        // The watch goes on before this thread gets stuck in its turn.
-        self.set_alarm_at(Instant::now() + PATIENCE, Target::Leftovers);
-        if since.elapsed() >= PATIENCE {
-            self.run(Ready::default());
+            self.watch_leftovers();
         }
+        oldest.is_some_and(|since| since.elapsed() >= PATIENCE)
     }
 }

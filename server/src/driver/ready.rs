@@ -26,8 +26,15 @@ pub(super) struct Ready<S: Durable> {
 /// Machines whose thread is busy with another one; any thread that has nothing else to do takes them.
 #[derive(Debug, Default)]
 pub(super) struct Leftovers {
-    queue: Mutex<VecDeque<(Instant, Storage)>>,
-    pub(super) is_watched: AtomicBool,
+    left: Mutex<Left>,
+    pub(super) are_watched: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Left {
+    queue: VecDeque<(Instant, Storage)>,
+    /// Something was left since the last look.
+    is_news: bool,
 }
 
 impl<S: Durable> Ready<S> {
@@ -54,7 +61,7 @@ impl<S: Durable> Ready<S> {
             _ => {
                 let now = Instant::now();
                 let first = self.storage.remove(0);
-                leftovers.queue().extend(self.storage.drain(..).map(|storage| (now, storage)));
+                leftovers.leave(self.storage.drain(..).map(|storage| (now, storage)));
                 Some(first)
             }
         }
@@ -68,11 +75,28 @@ impl<S: Durable> Default for Ready<S> {
 }
 
 impl Leftovers {
-    fn take(&self) -> Option<Storage> {
-        self.queue().pop_front().map(|(_, storage)| storage)
+    fn leave(&self, storage: impl Iterator<Item = (Instant, Storage)>) {
+        let mut left = self.lock();
+        left.queue.extend(storage);
+        left.is_news = true;
     }
 
-    pub(super) fn queue(&self) -> MutexGuard<'_, VecDeque<(Instant, Storage)>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn take(&self) -> Option<Storage> {
+        self.lock().queue.pop_front().map(|(_, storage)| storage)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().queue.is_empty()
+    }
+
+    /// Whether anything was left since the last look, and since when the oldest waits.
+    pub(super) fn look(&self) -> (bool, Option<Instant>) {
+        let mut left = self.lock();
+        let oldest = left.queue.front().map(|(since, _)| *since);
+        (std::mem::take(&mut left.is_news) || oldest.is_some(), oldest)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
