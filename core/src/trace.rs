@@ -53,6 +53,8 @@ pub enum TraceEvent {
     LogRecovered { partition: TopicPartition, log_end_offset: i64, truncated_bytes: u64, reason: String },
     /// A directory held a replica that the metadata does not know, and was renamed.
     ReplicaSetAside { partition: TopicPartition, path: String },
+    /// A log directory has no room, and its partitions answer reads only; or it has room again.
+    DiskFull { path: String, is_full: bool },
     /// A log directory or partition stopped serving.
     StorageFailed { path: String, reason: String },
     /// A classic or consumer group changed state.

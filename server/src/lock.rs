@@ -14,21 +14,36 @@ pub struct DirectoryLocks {
 impl DirectoryLocks {
     /// Locks every directory, creating those that are not there. The error is a sentence.
     pub fn take<'a>(directories: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let files = directories.into_iter().map(lock).collect::<Result<_, _>>()?;
+        let files = directories.into_iter().map(|directory| lock(directory)?).collect::<Result<_, _>>()?;
+        Ok(Self { _files: files })
+    }
+
+    /// Locks the directories that can be used; the others are for the node to find, which may do without some.
+    pub fn take_usable<'a>(directories: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let mut files = Vec::new();
+        for directory in directories {
+            files.extend(lock(directory)?);
+        }
         Ok(Self { _files: files })
     }
 }
 
-fn lock(directory: &str) -> Result<File, String> {
+/// The outer error: somebody else has it. The inner one: it cannot be used.
+fn lock(directory: &str) -> Result<Result<File, String>, String> {
+    let opened = std::fs::create_dir_all(directory).and_then(|()| {
+        let path = Path::new(directory).join(".lock");
+        OpenOptions::new().create(true).truncate(false).write(true).open(path)
+    });
     let failed = |error: std::io::Error| format!("{directory}: cannot be used as a log directory: {error}");
-    std::fs::create_dir_all(directory).map_err(failed)?;
-    let path = Path::new(directory).join(".lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) => return Ok(Err(failed(error))),
+    };
     match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Ok(file)),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
             Err(format!("{directory}: another process uses this log directory"))
         }
-        Err(error) => Err(failed(error.into())),
+        Err(error) => Ok(Err(failed(error.into()))),
     }
 }

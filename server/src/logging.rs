@@ -22,6 +22,10 @@ pub fn start(level: Option<&str>) -> Result<(), String> {
 pub fn fault(event: &TraceEvent) {
     match event {
         TraceEvent::StorageFailed { path, reason } => tracing::error!("{path} does not serve: {reason}"),
+        TraceEvent::DiskFull { path, is_full: true } => {
+            tracing::error!("{path}: the disk is full: reads go on, writes are refused until there is room");
+        }
+        TraceEvent::DiskFull { path, is_full: false } => tracing::warn!("{path}: there is room again"),
         TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes, reason } => tracing::warn!(
             "{partition}: {truncated_bytes} bytes were cut off, it ends at offset {log_end_offset} now: {reason}"
         ),

@@ -66,7 +66,7 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
     let mut directories: Vec<&str> = directories.map(String::as_str).collect();
     directories.sort_unstable();
     directories.dedup();
-    let _locks = DirectoryLocks::take(directories)?;
+    let _locks = DirectoryLocks::take_usable(directories)?;
 
     let mut kafka = Vec::new();
     for listener in &config.listeners {

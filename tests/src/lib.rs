@@ -1,5 +1,6 @@
 //! End to end: Ottla beside Apache Kafka, real clients against both.
 //!
+//! - [`load`] asks again until it is answered;
 //! - [`batch`] makes record batches, right and wrong ones;
 //! - [`peer`] starts Apache Kafka and Ottla with one interface;
 //! - [`wire`] speaks Kafka's frames over a plain socket;
@@ -8,6 +9,7 @@
 //! The suites are in `tests/`, the client programs in `clients/`.
 
 pub mod batch;
+pub mod load;
 pub mod peer;
 pub mod program;
 pub mod wire;

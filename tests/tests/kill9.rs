@@ -1,47 +1,69 @@
-//! `kill -9` in the middle of acks=all load, again and again: no acknowledged record is missing, an idempotent
-//! producer's records are there once, and the broker answers again within a second.
+//! `kill -9` in the middle of a mixed load with compaction on, again and again: no acknowledged record or commit is missing, an
+//! idempotent producer's records are there once, compaction keeps the newest of each key and every offset, and the broker answers
+//! again within a second.
 //!
 //! `OTTLA_KILL9_ROUNDS` (20) sets how often.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bytes::Bytes;
-use ottla_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use ottla_protocol::messages::{FetchRequest, InitProducerIdRequest, ProduceRequest};
-use ottla_protocol::{Decoder, Encoder, ErrorCode, Message, Request, ResponseHeader, encode_request};
+use ottla_core::record::Record;
+use ottla_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use ottla_protocol::messages::{OffsetCommitRequest, OffsetFetchRequest};
 use ottla_tests::batch::Batch;
+use ottla_tests::load::Client;
 use ottla_tests::peer::{Kind, Peer, chosen};
-use ottla_tests::wire::{Wire, create_topic};
 
 const TOPIC: &str = "kill9";
+const COMPACTED: &str = "kill9-compacted";
+const GROUP: &str = "kill9";
 const PARTITIONS: i32 = 4;
+const COMPACTED_PARTITIONS: i32 = 2;
+const KEYS: u64 = 16;
 const ROUNDS: usize = 20;
 /// Apache Kafka waits for its old session to end before it serves again: only Ottla is held to a second.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
-/// How long a producer goes on trying one batch: a broker that starts needs less.
-const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The cleaner does not rest, and segments are ready for it after a moment.
+const CLEANER: &[(&str, &str)] = &[("log.cleaner.backoff.ms", "50")];
+const COMPACTING: &[(&str, &str)] =
+    &[("cleanup.policy", "compact"), ("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0.01")];
+
+/// What a producer knows: the number that was acknowledged at each offset, and how many it sent.
+struct Sent {
+    acknowledged: BTreeMap<i64, u64>,
+    count: u64,
+}
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
     let rounds =
         std::env::var("OTTLA_KILL9_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
     for kind in chosen() {
-        let mut peer = Peer::start(kind, &[]);
-        create_topic(peer.address(), TOPIC, PARTITIONS);
+        let mut peer = Peer::start(kind, CLEANER);
+        let mut client = Client::new(peer.address());
+        client.create_topic(TOPIC, PARTITIONS, &[]);
+        client.create_topic(COMPACTED, COMPACTED_PARTITIONS, COMPACTING);
         let stop = Arc::new(AtomicBool::new(false));
-        let producers: Vec<_> = (0..PARTITIONS)
-            .map(|partition| {
-                let (address, stop) = (peer.address(), Arc::clone(&stop));
-                thread::spawn(move || produce(address, partition, &stop))
-            })
+        let start = |topic: &'static str, partition| {
+            let (address, stop) = (peer.address(), Arc::clone(&stop));
+            (topic, partition, thread::spawn(move || produce(address, topic, partition, &stop)))
+        };
+        let producers: Vec<(_, _, JoinHandle<Sent>)> = (0..PARTITIONS)
+            .map(|partition| start(TOPIC, partition))
+            .chain((0..COMPACTED_PARTITIONS).map(|partition| start(COMPACTED, partition)))
             .collect();
+        let committer = {
+            let (address, stop) = (peer.address(), Arc::clone(&stop));
+            thread::spawn(move || commit(address, &stop))
+        };
         let mut slowest = Duration::ZERO;
         for round in 1..=rounds {
             // A different moment each time, so that it falls into different places.
@@ -53,157 +75,137 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
         }
         thread::sleep(Duration::from_millis(300));
         stop.store(true, Ordering::Relaxed);
-        let mut acknowledged_all = 0;
-        for (partition, producer) in producers.into_iter().enumerate() {
-            let (acknowledged, sent) = producer.join().expect("the producer ran");
-            let found = read(peer.address(), partition as i32);
-            check(partition, &acknowledged, sent, &found);
-            acknowledged_all += acknowledged.len();
+        let (mut acknowledged, mut compacted_away) = (0, 0);
+        for (topic, partition, producer) in producers {
+            let sent = producer.join().expect("the producer ran");
+            let found = client.read_from(topic, partition, 0);
+            acknowledged += sent.acknowledged.len();
+            if topic == COMPACTED {
+                check_compacted(partition, &sent, &found);
+                compacted_away += sent.acknowledged.len().saturating_sub(found.len());
+            } else {
+                check(partition, &sent, &found);
+            }
         }
-        println!("{kind:?}: {acknowledged_all} records acknowledged, slowest first answer {slowest:?}");
-        assert!(acknowledged_all > rounds * 10, "too little load to prove anything");
+        let (known, asked) = committer.join().expect("the committer ran");
+        let committed = committed(&mut client);
+        assert!((known..=asked).contains(&committed), "committed {committed}, not {known}..={asked}");
+        println!(
+            "{kind:?}: {acknowledged} records acknowledged, {compacted_away} compacted away, {known} commits, \
+             slowest first answer {slowest:?}"
+        );
+        assert!(acknowledged > rounds * 10, "too little load to prove anything");
+        assert!(compacted_away > 0, "nothing was compacted");
         assert!(kind == Kind::Kafka || slowest < ANSWERS_WITHIN, "first answer after {slowest:?}");
     }
 }
 
-/// Every acknowledged record is at its offset, no sequence number is there twice, and all are in order.
-fn check(partition: usize, acknowledged: &BTreeMap<i64, u64>, sent: u64, found: &[(i64, u64)]) {
-    let at: BTreeMap<i64, u64> = found.iter().copied().collect();
-    for (offset, number) in acknowledged {
+/// Every acknowledged record is at its offset, no number is there twice, and all are in order.
+fn check(partition: i32, sent: &Sent, found: &[Record]) {
+    let at: BTreeMap<i64, u64> = found.iter().map(|record| (record.offset, number(record))).collect();
+    for (offset, number) in &sent.acknowledged {
         assert_eq!(at.get(offset), Some(number), "partition {partition}: acknowledged record at {offset}");
     }
-    let numbers: BTreeSet<u64> = found.iter().map(|&(_, number)| number).collect();
+    let numbers: BTreeSet<u64> = found.iter().map(number).collect();
     assert_eq!(numbers.len(), found.len(), "partition {partition}: a record is there twice");
-    assert!(found.iter().map(|&(_, number)| number).is_sorted(), "partition {partition}: out of order");
-    assert!(numbers.iter().all(|&number| number < sent), "partition {partition}: a record nobody sent");
-    for (index, &(offset, _)) in found.iter().enumerate() {
-        assert_eq!(offset, index as i64, "partition {partition}: offsets without gaps");
+    assert!(found.iter().map(number).is_sorted(), "partition {partition}: out of order");
+    assert!(numbers.iter().all(|&number| number < sent.count), "partition {partition}: nobody sent this");
+    for (index, record) in found.iter().enumerate() {
+        assert_eq!(record.offset, index as i64, "partition {partition}: offsets without gaps");
     }
+}
+
+/// The newest acknowledged record of each key is there, or a newer one; what is there is where it was acknowledged.
+fn check_compacted(partition: i32, sent: &Sent, found: &[Record]) {
+    assert!(found.is_sorted_by(|one, next| one.offset < next.offset), "partition {partition}: out of order");
+    assert!(found.iter().map(number).is_sorted_by(|one, next| one < next), "partition {partition}: twice");
+    for record in found {
+        let acknowledged = sent.acknowledged.get(&record.offset);
+        assert!(
+            acknowledged.is_none_or(|acknowledged| *acknowledged == number(record)),
+            "partition {partition}"
+        );
+        assert_eq!(record.key, Some(key(number(record))), "partition {partition}: another's key");
+        assert!(number(record) < sent.count, "partition {partition}: nobody sent this");
+    }
+    for nth in 0..KEYS {
+        let newest = sent.acknowledged.values().copied().filter(|number| number % KEYS == nth).max();
+        let kept = found.iter().map(number).filter(|number| number % KEYS == nth).max();
+        assert!(
+            kept >= newest,
+            "partition {partition}: of key {nth} {newest:?} was acknowledged, {kept:?} is there"
+        );
+    }
+}
+
+fn key(number: u64) -> Bytes {
+    Bytes::from(format!("key {}", number % KEYS))
+}
+
+fn number(record: &Record) -> u64 {
+    let text = std::str::from_utf8(record.value.as_deref().expect("a value")).expect("digits");
+    text.parse().expect("a number")
 }
 
 /// Sends numbered records until told to stop, five a batch, each batch until it is acknowledged.
-/// Gives the acknowledged records by offset, and how many were sent.
-fn produce(address: SocketAddr, partition: i32, stop: &AtomicBool) -> (BTreeMap<i64, u64>, u64) {
-    let mut client = Client { address, wire: None };
-    let producer = InitProducerIdRequest {
-        transactional_id: None,
-        transaction_timeout_ms: 60_000,
-        ..Default::default()
-    };
-    let started = Instant::now();
-    let (id, epoch) = loop {
-        let answer = client.ask(&producer, 4);
-        match answer {
-            Ok(answer) if answer.error_code == 0 => break (answer.producer_id, answer.producer_epoch),
-            _ => assert!(started.elapsed() < RETRY_MAX, "no producer id"),
-        }
-    };
-    let (mut acknowledged, mut next) = (BTreeMap::new(), 0_u64);
+fn produce(address: SocketAddr, topic: &str, partition: i32, stop: &AtomicBool) -> Sent {
+    let mut client = Client::new(address);
+    let (id, epoch) = client.producer_id();
+    let mut sent = Sent { acknowledged: BTreeMap::new(), count: 0 };
     while !stop.load(Ordering::Relaxed) {
-        let records = (next..next + 5).map(|n| (None, Some(Bytes::from(format!("{n:020}"))))).collect();
-        let batch = Batch { records, ..Batch::default() }.sequenced(id, epoch, next as i32);
-        let base_offset = client.produce(partition, &batch.encode());
-        for (delta, number) in (next..next + 5).enumerate() {
-            acknowledged.insert(base_offset + delta as i64, number);
-        }
-        next += 5;
+        let first = sent.count;
+        let record = |number| (Some(key(number)), Some(Bytes::from(format!("{number:020}"))));
+        let batch = Batch { records: (first..first + 5).map(record).collect(), ..Batch::default() };
+        let batch = batch.sequenced(id, epoch, first as i32);
+        sent.count += 5;
+        let base_offset = client.produce(topic, partition, &batch.encode());
+        sent.acknowledged.extend((base_offset..).zip(first..first + 5));
     }
-    (acknowledged, next)
+    sent
 }
 
-/// Reads a partition to its end: (offset, number) of each record.
-fn read(address: SocketAddr, partition: i32) -> Vec<(i64, u64)> {
-    let mut client = Client { address, wire: None };
-    let mut records = Vec::new();
-    loop {
-        let fetch_offset = records.last().map_or(0, |&(offset, _): &(i64, u64)| offset + 1);
-        let asked =
-            FetchPartition { partition, fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() };
-        let topic = FetchTopic { topic: TOPIC.into(), partitions: vec![asked], ..Default::default() };
-        let request = FetchRequest { max_wait_ms: 100, topics: vec![topic], ..Default::default() };
-        // Version 12 is the last that names its topics.
-        let answer = client.ask(&request, 12).expect("Fetch is answered");
-        let part = &answer.responses[0].partitions[0];
-        assert_eq!(part.error_code, 0, "fetch from {fetch_offset}");
-        records.extend(part.records.bytes().into_iter().flat_map(numbers));
-        if records.last().map_or(0, |&(offset, _)| offset + 1) >= part.high_watermark {
-            return records;
-        }
-    }
-}
-
-/// The records of uncompressed batches with fixed-width values: enough for what [`produce`] sent.
-fn numbers(batches: &Bytes) -> Vec<(i64, u64)> {
-    let mut records = Vec::new();
-    let mut rest = &batches[..];
-    while rest.len() >= 61 {
-        let base = i64::from_be_bytes(rest[..8].try_into().expect("eight bytes"));
-        let length = 12 + i32::from_be_bytes(rest[8..12].try_into().expect("four bytes")) as usize;
-        if rest.len() < length {
-            break;
-        }
-        // Length, attributes, timestamp delta, offset delta, null key, value length, value, no headers:
-        // one byte each but for the value.
-        for (delta, record) in rest[61..length].chunks_exact(1 + 26).enumerate() {
-            let number = std::str::from_utf8(&record[6..26]).expect("digits").parse().expect("a number");
-            records.push((base + delta as i64, number));
-        }
-        rest = &rest[length..];
-    }
-    records
-}
-
-/// A connection that is made again when it breaks.
-struct Client {
-    address: SocketAddr,
-    wire: Option<Wire>,
-}
-
-impl Client {
-    /// Sends a batch until it is acknowledged; its base offset.
-    fn produce(&mut self, index: i32, batch: &Bytes) -> i64 {
-        let partition = PartitionProduceData { index, records: batch.clone().into() };
-        let topic =
-            TopicProduceData { name: TOPIC.into(), partition_data: vec![partition], ..Default::default() };
-        let request =
-            ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
-        let started = Instant::now();
-        loop {
-            // Version 9 still names its topics.
-            if let Ok(answer) = self.ask(&request, 9) {
-                let part = &answer.responses[0].partition_responses[0];
-                match ErrorCode::from_code(part.error_code) {
-                    Some(ErrorCode::None) => return part.base_offset,
-                    Some(
-                        ErrorCode::NotLeaderOrFollower
-                        | ErrorCode::UnknownTopicOrPartition
-                        | ErrorCode::LeaderNotAvailable
-                        | ErrorCode::KafkaStorageError
-                        | ErrorCode::RequestTimedOut,
-                    ) => {}
-                    other => panic!("partition {index}: {other:?}"),
-                }
-            }
-            assert!(started.elapsed() < RETRY_MAX, "partition {index}: not acknowledged");
+/// Commits 1, 2, 3, … until told to stop: the last that was acknowledged, and the last that was asked for.
+fn commit(address: SocketAddr, stop: &AtomicBool) -> (i64, i64) {
+    let mut client = Client::new(address);
+    let (mut acknowledged, mut asked) = (-1, 0);
+    while !stop.load(Ordering::Relaxed) {
+        asked += 1;
+        let partition = OffsetCommitRequestPartition { committed_offset: asked, ..Default::default() };
+        let topic = OffsetCommitRequestTopic {
+            name: TOPIC.into(),
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        let request = OffsetCommitRequest {
+            group_id: GROUP.into(),
+            generation_id_or_member_epoch: -1,
+            group_instance_id: None,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        // Version 8 still names its topics.
+        if client.ask(&request, 8).is_ok_and(|answer| answer.topics[0].partitions[0].error_code == 0) {
+            acknowledged = asked;
+        } else {
             thread::sleep(Duration::from_millis(2));
         }
     }
+    (acknowledged, asked)
+}
 
-    fn ask<R: Request>(&mut self, request: &R, version: i16) -> io::Result<R::Response> {
-        let mut encoder = Encoder::new();
-        encode_request(&mut encoder, version, 1, Some("kill9".into()), request).map_err(io::Error::other)?;
-        let frame = encoder.into_bytes().map_err(io::Error::other)?;
-        let wire = match self.wire.take() {
-            Some(wire) => self.wire.insert(wire),
-            None => self.wire.insert(Wire::connect(self.address)?),
-        };
-        let answer = wire.ask(&frame[4..]);
-        if answer.is_err() {
-            self.wire = None;
-        }
-        let mut decoder = Decoder::new(answer?);
-        let header = R::API_KEY.response_header_version(version);
-        ResponseHeader::decode(&mut decoder, header).map_err(io::Error::other)?;
-        R::Response::decode(&mut decoder, version).map_err(io::Error::other)
-    }
+fn committed(client: &mut Client) -> i64 {
+    let topic =
+        OffsetFetchRequestTopics { name: TOPIC.into(), partition_indexes: vec![0], ..Default::default() };
+    let group = OffsetFetchRequestGroup {
+        group_id: GROUP.into(),
+        member_id: None,
+        topics: Some(vec![topic]),
+        ..Default::default()
+    };
+    let request = OffsetFetchRequest { groups: vec![group], ..Default::default() };
+    client.until("the committed offset", |client| {
+        let answer = client.ask(&request, 8).ok()?;
+        let group = answer.groups.first().filter(|group| group.error_code == 0)?;
+        Some(group.topics.first()?.partitions.first()?.committed_offset)
+    })
 }

@@ -8,9 +8,9 @@ use super::data::{DataRequest, DataResponse};
 use crate::controller::{ControllerEvent, ControllerResponse};
 use crate::coordinator::Token;
 use crate::coordinator::group::{GroupRequest, GroupResponse};
-use crate::ids::{ConnectionId, ShardId};
+use crate::ids::{ConnectionId, LogDirId, ShardId};
 use crate::log::LogStore;
-use crate::log::log_dirs::LogDirsEvent;
+use crate::log::log_dirs::{LogDirState, LogDirsEvent};
 use crate::machine::SyncOutcome;
 use crate::metadata::Published;
 
@@ -55,6 +55,8 @@ pub enum ShardEvent {
     ConnectionClosed(ConnectionId),
     /// New metadata was committed.
     Metadata(Arc<Published>),
+    /// A log directory can take more, or less, than before.
+    LogDir { log_dir: LogDirId, state: LogDirState },
     /// Trace how everything stands: somebody begins to watch.
     Survey,
     /// Bring everything to the disk and stop.

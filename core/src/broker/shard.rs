@@ -1,6 +1,6 @@
 //! A shard: owner of a part of the node's partitions, and of the group coordinators on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ottla_protocol::ErrorCode;
@@ -13,7 +13,7 @@ use super::watches::{Watch, Watches};
 use super::{ConnectionEvent, Message, ShardEvent};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::Token;
-use crate::ids::{ShardId, TopicIdPartition, TopicPartition};
+use crate::ids::{LogDirId, ShardId, TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
 use crate::log::log_dirs::{Checkpoints, LogDirsEvent, PartitionOffsets};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
@@ -43,6 +43,8 @@ pub struct Shard<S: LogStore> {
     coordinators: GroupCoordinators,
     cleaner: Cleaner<S>,
     watches: Watches,
+    /// The directories of partitions that could not be opened.
+    unopened: BTreeSet<LogDirId>,
     /// When the directories of deleted partitions go.
     doomed: Vec<(Instant, String)>,
     /// Syncs under way.
@@ -94,6 +96,7 @@ impl<S: LogStore> Shard<S> {
             checkpoints,
             partitions: BTreeMap::new(),
             watches: Watches::default(),
+            unopened: BTreeSet::new(),
             doomed: Vec::new(),
             syncs: BTreeMap::new(),
             next_sync: 0,
@@ -255,7 +258,7 @@ impl<S: LogStore> Shard<S> {
             self.reply(cx, token, DataResponse::Watched(vec![(part.index, seen)]));
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return };
-        if let Some((targets, reached)) = partition.to_sync(cx.store, cx.now) {
+        if let Some((targets, reached)) = partition.to_sync(cx) {
             self.sync(cx, id, targets, Purpose::Flush(reached));
         }
     }
@@ -293,8 +296,9 @@ impl<S: LogStore> Shard<S> {
 
     fn stopped_when_synced(&mut self, cx: &mut Cx<'_, S>) {
         if self.stopping && self.syncs.is_empty() {
-            let clean = self.partitions.values().all(|partition| partition.failure().is_none());
-            let event = LogDirsEvent::Stopped { shard: self.id, offsets: self.offsets(), clean };
+            let failed = self.partitions.values().filter(|partition| partition.failure().is_some());
+            let unclean = failed.map(Partition::log_dir).chain(self.unopened.iter().copied()).collect();
+            let event = LogDirsEvent::Stopped { shard: self.id, offsets: self.offsets(), unclean };
             cx.effects.tell(Message::LogDirs(event));
         }
     }
@@ -310,7 +314,7 @@ impl<S: LogStore> Shard<S> {
             (SyncOutcome::Done, Purpose::Cleaning) => {}
             (SyncOutcome::Failed(reason), _) => {
                 let path = partition.name().to_string();
-                partition.fail(reason.clone());
+                partition.sync_failed(cx, reason);
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason: reason.clone() });
             }
         }
@@ -373,7 +377,9 @@ impl<S: LogStore> Shard<S> {
         }
         if !self.partitions.contains_key(&id) {
             let config = topic_config(&self.in_force, image, &name.topic);
-            let opened = Partition::open(cx, id, name.clone(), &self.in_force, &config, &self.checkpoints);
+            let assigned = registration.directory_of(self.config.node_id);
+            let opened =
+                Partition::open(cx, id, name.clone(), &self.in_force, &config, &self.checkpoints, assigned);
             match opened {
                 Ok(mut partition) => {
                     self.cleaner.configured(cx, &mut partition);
@@ -381,6 +387,8 @@ impl<S: LogStore> Shard<S> {
                 }
                 Err(reason) => {
                     let path = name.to_string();
+                    let place = self.checkpoints.of(&name, id.topic_id, assigned);
+                    self.unopened.extend(place.map(|place| place.log_dir));
                     cx.traces.fault(TraceEvent::StorageFailed { path, reason });
                     return;
                 }
@@ -395,7 +403,7 @@ impl<S: LogStore> Shard<S> {
                 self.coordinators.load(cx, name.partition, partition, rng);
             }
         }
-        if let Some((targets, reached)) = partition.to_sync(cx.store, cx.now) {
+        if let Some((targets, reached)) = partition.to_sync(cx) {
             self.sync(cx, id, targets, Purpose::Flush(reached));
         }
     }
@@ -447,7 +455,7 @@ impl<S: LogStore> Shard<S> {
         for (id, partition) in &mut self.partitions {
             if partition.deadline().is_some_and(|deadline| deadline <= now) {
                 partition.tick(cx);
-                flushes.extend(partition.to_sync(cx.store, cx.now).map(|flush| (*id, flush)));
+                flushes.extend(partition.to_sync(cx).map(|flush| (*id, flush)));
             }
         }
         for (id, (targets, reached)) in flushes {
@@ -498,6 +506,11 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             }
             ShardEvent::ConnectionClosed(connection) => self.watches.remove_connection(connection),
             ShardEvent::Metadata(published) => self.metadata(cx, published),
+            ShardEvent::LogDir { log_dir, state } => {
+                for partition in self.partitions.values_mut().filter(|it| it.log_dir() == log_dir) {
+                    partition.log_dir_changed(state);
+                }
+            }
             ShardEvent::Survey => self.survey(cx),
             ShardEvent::Synced { token, outcome } => self.synced(cx, token, &outcome),
             ShardEvent::Stop => self.stop(cx),

@@ -64,6 +64,7 @@ config_struct! {
         offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor",
         offsets_topic_segment_bytes: i32 = "offsets.topic.segment.bytes",
         ottla_http_listeners: Vec<String> = "ottla.http.listeners",
+        ottla_log_reserve_bytes: i64 = "ottla.log.reserve.bytes",
         ottla_shards: i32 = "ottla.shards",
         producer_id_expiration_check_interval_ms: i32 = "producer.id.expiration.check.interval.ms",
         producer_id_expiration_ms: i32 = "producer.id.expiration.ms",

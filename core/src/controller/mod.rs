@@ -34,7 +34,7 @@ pub use request::{ControllerEvent, ControllerRequest, ControllerResponse};
 use crate::broker::{ConnectionEvent, Message};
 use crate::config::BrokerConfig;
 use crate::coordinator::Runtime;
-use crate::log::LogStore;
+use crate::log::{LogError, LogStore, StoreError};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
 use crate::metadata::{MetadataDelta, MetadataImage, Published};
 use crate::quorum::open::append;
@@ -194,6 +194,8 @@ impl<S: LogStore> Controller<S> {
         }
         match self.log.write_snapshot(cx.store, cx.now, &image) {
             Ok(_) => self.snapshot_written = true,
+            // The log has it all.
+            Err(LogError::Store(StoreError::NoSpace)) => {}
             Err(error) => self.halt(cx, format!("writing a metadata snapshot failed: {error}")),
         }
     }

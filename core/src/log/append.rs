@@ -244,7 +244,8 @@ impl<S: LogStore> Log<S> {
                     last_stable_offset: self.producers.last_stable_offset_after(&completed),
                 };
                 self.directory_changed |= active.txn_index.is_none();
-                active.append_aborted(store, &self.dir, "", aborted)?;
+                // The marker is in the log already.
+                active.append_aborted(store, &self.dir, "", aborted).map_err(LogError::HalfDone)?;
             }
             self.producers.complete(&completed);
         }

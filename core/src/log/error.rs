@@ -10,6 +10,9 @@ pub enum LogError {
     /// Storage failed. The state in memory no longer vouches for the files: the directory goes offline
     /// (KAFKA_STORAGE_ERROR).
     Store(StoreError),
+    /// Storage failed half-way: the state in memory no longer vouches for this log's files, whatever becomes of the directory
+    /// (KAFKA_STORAGE_ERROR).
+    HalfDone(StoreError),
     /// A file does not hold what its format promises, below the recovery point (KAFKA_STORAGE_ERROR).
     Corrupt {
         /// Which file.
@@ -101,6 +104,7 @@ impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => write!(f, "storage: {error}"),
+            Self::HalfDone(error) => write!(f, "half done: {error}"),
             Self::Corrupt { path, position, reason } => write!(f, "{path} at byte {position}: {reason}"),
             Self::OffsetOutOfRange { offset, log_start_offset, upper_bound } => {
                 write!(f, "offset {offset} is outside {log_start_offset}..={upper_bound}")

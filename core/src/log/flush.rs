@@ -3,7 +3,8 @@
 use super::error::LogError;
 use super::file_names::{LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA};
 use super::log::Log;
-use super::store::LogStore;
+use super::segment::Segment;
+use super::store::{LogStore, StoreError};
 use crate::time::{Instant, Now};
 
 /// Files and directories to be made durable, and what is then known to be.
@@ -78,10 +79,13 @@ impl<S: LogStore> Log<S> {
             let is_inactive = segment.base_offset != active_base_offset;
             if is_inactive
                 || (scope == FlushScope::All
-                    && (segment.write_out_indexes(store, closing)? || has_news || self.unsettled))
+                    && (write_out_indexes(segment, store, closing)? || has_news || self.unsettled))
             {
                 files.extend(segment.files());
             }
+        }
+        if self.epochs_unwritten {
+            self.write_epochs(store)?;
         }
         if std::mem::take(&mut self.epochs_changed) {
             files.push(store.open(&self.path(LEADER_EPOCH_CHECKPOINT))?);
@@ -124,6 +128,18 @@ impl<S: LogStore> Log<S> {
         self.producers.set_map_end_offset(self.log_end_offset);
         self.take_producer_snapshot(store)?;
         self.plan(store, now, FlushScope::All, true)
+    }
+}
+
+/// Without room the entries stay in memory: records are more important, and an unclean stop has the indexes rebuilt.
+fn write_out_indexes<S: LogStore>(
+    segment: &mut Segment<S::File>,
+    store: &mut S,
+    closing: bool,
+) -> Result<bool, StoreError> {
+    match segment.write_out_indexes(store, closing) {
+        Err(StoreError::NoSpace) if !closing => Ok(false),
+        written => written,
     }
 }
 

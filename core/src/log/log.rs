@@ -59,6 +59,8 @@ pub struct Log<S: LogStore> {
     pub(super) is_new: bool,
     /// The leader epochs were written since they were last synced.
     pub(super) epochs_changed: bool,
+    /// The leader-epoch checkpoint waits for room.
+    pub(super) epochs_unwritten: bool,
     /// A segment was completed that has not been synced.
     pub(super) rolled: bool,
 }
@@ -275,7 +277,15 @@ impl<S: LogStore> Log<S> {
 
     pub(super) fn write_epochs(&mut self, store: &mut S) -> Result<(), LogError> {
         let text = self.epochs.to_text();
-        store.write_replacing(&self.path(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
+        match store.write_replacing(&self.path(LEADER_EPOCH_CHECKPOINT), text.as_bytes()) {
+            Ok(()) => self.epochs_unwritten = false,
+            // Every batch carries its epoch: the file can wait for room, and recovery does without it.
+            Err(StoreError::NoSpace) => {
+                self.epochs_unwritten = true;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
         self.epochs_changed = true;
         self.directory_changed = true;
         Ok(())

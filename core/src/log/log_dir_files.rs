@@ -6,6 +6,7 @@ use super::checkpoint::{
 };
 use super::error::LogError;
 use super::file_names::DirName;
+use super::meta_properties::MetaProperties;
 use super::partition_metadata;
 use super::store::{LogStore, StoreError};
 use ottla_protocol::Uuid;
@@ -18,6 +19,8 @@ pub const CLEAN_SHUTDOWN_FILE: &str = ".kafka_cleanshutdown";
 pub struct LogDirContents {
     /// Whether the last stop was clean.
     pub clean_shutdown: bool,
+    /// From `meta.properties`.
+    pub directory_id: Option<Uuid>,
     /// The replicas in it.
     pub partitions: Vec<FoundPartition>,
     /// `recovery-point-offset-checkpoint`.
@@ -66,6 +69,7 @@ pub fn open<S: LogStore>(store: &mut S, path: &str) -> Result<LogDirContents, Lo
             DirName::Future | DirName::Stray | DirName::Other => {}
         }
     }
+    contents.directory_id = MetaProperties::read(store, path)?.and_then(|properties| properties.directory_id);
     let mut checkpoint = |name: &str| match store.read(&format!("{path}/{name}")) {
         Ok(bytes) => Ok(parse_offsets(&bytes).unwrap_or_else(|error| {
             contents.broken.push(format!("{path}/{name}: {error}"));

@@ -15,8 +15,8 @@ use super::checkpoint::{
 };
 use super::file_names;
 use super::log_dir_files::{self, CLEAN_SHUTDOWN_FILE};
-use super::{LogError, LogStore, StoreError};
-use crate::broker::shard_count;
+use super::{LogError, LogStore, StoreError, reserve};
+use crate::broker::{Message, ShardEvent, shard_count};
 use crate::config::BrokerConfig;
 use crate::ids::{LogDirId, ShardId, TopicPartition};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
@@ -37,14 +37,21 @@ pub enum LogDirsEvent {
     },
     /// A partition is gone.
     Removed(TopicPartition),
+    /// Storage refused a partition of this directory.
+    Refused {
+        /// Which directory.
+        log_dir: LogDirId,
+        /// How.
+        error: StoreError,
+    },
     /// A shard has brought everything to the disk and serves no more.
     Stopped {
         /// Which.
         shard: ShardId,
         /// Where its partitions ended.
         offsets: Vec<PartitionOffsets>,
-        /// Unless a partition had failed.
-        clean: bool,
+        /// The directories in which a partition had failed.
+        unclean: BTreeSet<LogDirId>,
     },
     /// A sync that was asked for ended.
     Synced {
@@ -55,6 +62,17 @@ pub enum LogDirsEvent {
     },
     /// A deadline passed.
     Tick,
+}
+
+/// What a log directory can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogDirState {
+    /// Everything.
+    Online,
+    /// Reads, and what makes room.
+    Full,
+    /// Nothing.
+    Offline,
 }
 
 /// Where a partition stands.
@@ -79,30 +97,44 @@ pub struct PartitionOffsets {
 pub struct Checkpoints {
     /// By partition that was found, with the topic id that its directory names.
     partitions: BTreeMap<TopicPartition, (Option<Uuid>, PartitionOffsets)>,
-    /// By directory: whether the last stop was clean; `None` if the directory is offline.
-    directories: Vec<Option<bool>>,
+    /// By directory; `None` if it is offline.
+    directories: Vec<Option<Found>>,
+}
+
+/// What a directory said of itself.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    id: Option<Uuid>,
+    /// Whether the last stop was clean.
+    is_clean: bool,
 }
 
 impl Checkpoints {
-    /// Where a partition is, or should be created: among the directories that are online, spread by name. What was found under the
-    /// name of a topic with another id (deleted and created again) is not this partition's.
-    pub fn of(&self, partition: &TopicPartition, topic_id: Uuid) -> PartitionOffsets {
+    /// Where a partition is, or should be created: in the directory that the metadata assigns, if it has one here, else spread by name.
+    /// What was found under the name of a topic with another id (deleted and created again) is not this partition's. `None` when it is, or
+    /// may be, in a directory that is offline.
+    pub fn of(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Uuid,
+        assigned: Option<Uuid>,
+    ) -> Option<PartitionOffsets> {
         match self.partitions.get(partition) {
-            Some((found, offsets)) if found.is_none_or(|found| found == topic_id) => offsets.clone(),
-            _ => PartitionOffsets {
+            Some((found, offsets)) if found.is_none_or(|found| found == topic_id) => Some(offsets.clone()),
+            _ => Some(PartitionOffsets {
                 partition: partition.clone(),
-                log_dir: self.place(partition),
+                log_dir: self.place(partition, assigned)?,
                 recovery_point: 0,
                 high_watermark: 0,
                 log_start_offset: 0,
                 cleaned_up_to: None,
-            },
+            }),
         }
     }
 
     /// Whether the last stop of a directory was clean.
     pub fn is_clean(&self, log_dir: LogDirId) -> bool {
-        self.directories.get(usize::from(log_dir.0)).copied().flatten().unwrap_or(false)
+        self.directories.get(usize::from(log_dir.0)).copied().flatten().is_some_and(|found| found.is_clean)
     }
 
     /// The partitions that were found.
@@ -111,16 +143,22 @@ impl Checkpoints {
     }
 
     /// Consecutive partitions of a topic go to consecutive directories.
-    fn place(&self, partition: &TopicPartition) -> LogDirId {
-        let online: Vec<u16> =
-            (0..).zip(&self.directories).filter(|(_, clean)| clean.is_some()).map(|(id, _)| id).collect();
+    fn place(&self, partition: &TopicPartition, assigned: Option<Uuid>) -> Option<LogDirId> {
+        let online = || (0..).zip(&self.directories).filter_map(|(id, found)| Some((id, (*found)?)));
+        if let Some((id, _)) = online().find(|(_, found)| assigned.is_some() && found.id == assigned) {
+            return Some(LogDirId(id));
+        }
+        let online: Vec<u16> = online().map(|(id, _)| id).collect();
+        if assigned.is_some() && online.len() < self.directories.len() {
+            return None;
+        }
         let hash = partition
             .topic
             .bytes()
             .fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let nth = hash.wrapping_add(u64::from(partition.partition.unsigned_abs()));
         let nth = nth.checked_rem(online.len() as u64).and_then(|nth| usize::try_from(nth).ok());
-        LogDirId(nth.and_then(|nth| online.get(nth)).copied().unwrap_or(0))
+        Some(LogDirId(nth.and_then(|nth| online.get(nth)).copied().unwrap_or(0)))
     }
 }
 
@@ -144,26 +182,31 @@ pub struct LogDirs<S: LogStore> {
     recovery_points: Schedule,
     log_start_offsets: Schedule,
     broker_epoch: i64,
+    shards: u16,
+    reserve_bytes: u64,
 }
+
+/// How long a full directory is left alone.
+const LOOK_AGAIN_MS: i64 = 1_000;
 
 #[derive(Clone, Debug)]
 struct Directory {
     path: String,
-    is_online: bool,
+    state: LogDirState,
+    /// When to see whether there is room again.
+    look_again: Option<Instant>,
+    /// No partition in it has failed.
+    is_clean: bool,
     offsets: BTreeMap<TopicPartition, PartitionOffsets>,
 }
 
 /// How far a clean stop is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
-    /// Serving; whether all shards that have stopped were clean.
-    Waiting {
-        clean: bool,
-    },
+    /// Serving.
+    Waiting,
     /// The checkpoints are being written.
-    Checkpoints {
-        clean: bool,
-    },
+    Checkpoints,
     /// The clean-shutdown files are being written.
     CleanShutdown,
     Done,
@@ -192,10 +235,17 @@ impl<S: LogStore> LogDirs<S> {
         let mut directories = Vec::new();
         let mut refused = None;
         for (id, path) in (0..).zip(&config.log_dirs) {
-            let mut directory = Directory { path: path.clone(), is_online: true, offsets: BTreeMap::new() };
+            let mut directory = Directory {
+                path: path.clone(),
+                state: LogDirState::Online,
+                look_again: None,
+                is_clean: true,
+                offsets: BTreeMap::new(),
+            };
             match log_dir_files::open(cx.store, path) {
                 Ok(contents) => {
-                    checkpoints.directories.push(Some(contents.clean_shutdown));
+                    let found = Found { id: contents.directory_id, is_clean: contents.clean_shutdown };
+                    checkpoints.directories.push(Some(found));
                     for reason in &contents.broken {
                         let (path, reason) = (path.clone(), reason.clone());
                         cx.traces.fault(TraceEvent::StorageFailed { path, reason });
@@ -209,7 +259,7 @@ impl<S: LogStore> LogDirs<S> {
                 }
                 Err(error) => {
                     checkpoints.directories.push(None);
-                    directory.is_online = false;
+                    directory.state = LogDirState::Offline;
                     let (path, reason) = (path.clone(), error.to_string());
                     cx.traces.fault(TraceEvent::StorageFailed { path, reason });
                     refused = Some(error);
@@ -217,15 +267,15 @@ impl<S: LogStore> LogDirs<S> {
             }
             directories.push(directory);
         }
-        if !directories.iter().any(|directory| directory.is_online) {
+        if !directories.iter().any(Directory::is_online) {
             return Err(refused.unwrap_or(LogError::Store(StoreError::NotFound)));
         }
         let schedule =
             |interval_ms: i64| Schedule { due: cx.now.monotonic.plus_ms(interval_ms), interval_ms };
-        let log_dirs = Self {
+        let mut log_dirs = Self {
             directories,
             serving: (0..shard_count(config)).map(ShardId).collect(),
-            stop: Stop::Waiting { clean: true },
+            stop: Stop::Waiting,
             pending: BTreeMap::new(),
             next_token: 0,
             forgotten: false,
@@ -235,7 +285,12 @@ impl<S: LogStore> LogDirs<S> {
             recovery_points: schedule(i64::from(config.log_flush_offset_checkpoint_interval_ms)),
             log_start_offsets: schedule(i64::from(config.log_flush_start_offset_checkpoint_interval_ms)),
             broker_epoch: -1,
+            shards: shard_count(config),
+            reserve_bytes: u64::try_from(config.ottla_log_reserve_bytes).unwrap_or(0),
         };
+        for index in 0..log_dirs.directories.len() {
+            log_dirs.look_for_room(cx, index);
+        }
         Ok((log_dirs, checkpoints))
     }
 
@@ -275,7 +330,7 @@ impl<S: LogStore> LogDirs<S> {
     pub fn offline(&self) -> impl Iterator<Item = &str> {
         self.directories
             .iter()
-            .filter(|directory| !directory.is_online)
+            .filter(|directory| !directory.is_online())
             .map(|directory| directory.path.as_str())
     }
 
@@ -293,6 +348,16 @@ impl<S: LogStore> LogDirs<S> {
 
     fn tick(&mut self, cx: &mut Cx<'_, S>) {
         let now = cx.now.monotonic;
+        for index in 0..self.directories.len() {
+            if self
+                .directories
+                .get(index)
+                .and_then(|directory| directory.look_again)
+                .is_some_and(|at| at <= now)
+            {
+                self.look_for_room(cx, index);
+            }
+        }
         let schedules = [
             (&mut self.high_watermarks, REPLICATION_OFFSET_CHECKPOINT),
             (&mut self.recovery_points, RECOVERY_POINT_CHECKPOINT),
@@ -318,7 +383,7 @@ impl<S: LogStore> LogDirs<S> {
 
     /// Writes what names a partition that has gone anew, once the files are free.
     fn forget(&mut self, cx: &mut Cx<'_, S>) {
-        if self.forgotten && self.pending.is_empty() && matches!(self.stop, Stop::Waiting { .. }) {
+        if self.forgotten && self.pending.is_empty() && self.stop == Stop::Waiting {
             self.forgotten = false;
             self.checkpoint(cx, &[RECOVERY_POINT_CHECKPOINT, CLEANER_OFFSET_CHECKPOINT]);
         }
@@ -327,7 +392,8 @@ impl<S: LogStore> LogDirs<S> {
     /// Begins to write checkpoint files of all directories.
     fn checkpoint(&mut self, cx: &mut Cx<'_, S>, names: &[&'static str]) {
         for index in 0..self.directories.len() {
-            let Some(directory) = self.directories.get(index).filter(|directory| directory.is_online) else {
+            let Some(directory) = self.directories.get(index).filter(|directory| directory.is_online())
+            else {
                 continue;
             };
             let busy: BTreeSet<_> = self
@@ -338,7 +404,7 @@ impl<S: LogStore> LogDirs<S> {
                 .collect();
             let texts: Vec<_> = names
                 .iter()
-                .filter(|name| !busy.contains(*name) || matches!(self.stop, Stop::Checkpoints { .. }))
+                .filter(|name| !busy.contains(*name) || self.stop == Stop::Checkpoints)
                 .map(|name| (*name, directory.text(name)))
                 .collect();
             self.write(cx, index, texts);
@@ -352,13 +418,24 @@ impl<S: LogStore> LogDirs<S> {
         let mut pending = Pending { directory: index, names: Vec::new(), files: Vec::new(), renamed: false };
         // A write that is still on its way loses its file to this one, which says the same and more.
         for (name, text) in texts {
-            match write_beside(cx.store, &format!("{path}/{name}"), &text) {
+            let path = format!("{path}/{name}");
+            let mut written = write_beside(cx.store, &path, &text);
+            if matches!(written, Err(StoreError::NoSpace)) {
+                self.ran_out(cx, index);
+                written = write_beside(cx.store, &path, &text);
+            }
+            match written {
                 Ok(file) => {
                     pending.names.push(name);
                     pending.files.push(file);
                 }
+                // The file on the disk says less, which costs work after an unclean stop, and nothing else.
+                Err(StoreError::NoSpace) => {}
                 Err(error) => return self.fail(cx, index, &error.to_string()),
             }
+        }
+        if pending.files.is_empty() {
+            return;
         }
         let targets = pending.files.iter().cloned().map(SyncTarget::File).collect();
         self.sync(cx, targets, pending);
@@ -377,7 +454,7 @@ impl<S: LogStore> LogDirs<S> {
         if let SyncOutcome::Failed(reason) = outcome {
             self.fail(cx, index, &reason);
         } else if !pending.renamed
-            && let Some(directory) = self.directories.get(index).filter(|directory| directory.is_online)
+            && let Some(directory) = self.directories.get(index).filter(|directory| directory.is_online())
         {
             let path = directory.path.clone();
             for name in &pending.names {
@@ -396,18 +473,76 @@ impl<S: LogStore> LogDirs<S> {
         self.proceed(cx);
     }
 
+    /// The directory is not to be trusted any more. Without any the node cannot go on, as in Apache Kafka.
     fn fail(&mut self, cx: &mut Cx<'_, S>, index: usize, reason: &str) {
-        if let Some(directory) = self.directories.get_mut(index) {
-            directory.is_online = false;
-            let (path, reason) = (directory.path.clone(), reason.to_owned());
-            cx.traces.fault(TraceEvent::StorageFailed { path, reason });
+        let Some(directory) = self.directories.get_mut(index).filter(|directory| directory.is_online())
+        else {
+            return;
+        };
+        directory.look_again = None;
+        let (path, reason) = (directory.path.clone(), reason.to_owned());
+        self.set_state(cx, index, LogDirState::Offline);
+        cx.traces.fault(TraceEvent::StorageFailed { path, reason: reason.clone() });
+        if self.stop == Stop::Waiting && !self.directories.iter().any(Directory::is_online) {
+            cx.effects.push(Effect::Halt { reason: format!("no log directory is left: {reason}") });
         }
     }
 
-    fn stopped(&mut self, cx: &mut Cx<'_, S>, shard: ShardId, clean: bool) {
+    /// The disk is full: what is in reserve is given back for what makes room.
+    fn ran_out(&mut self, cx: &mut Cx<'_, S>, index: usize) {
+        let Some(directory) = self.directories.get_mut(index).filter(|directory| directory.is_online())
+        else {
+            return;
+        };
+        directory.look_again = Some(cx.now.monotonic.plus_ms(LOOK_AGAIN_MS));
+        let path = directory.path.clone();
+        match reserve::give_back(cx.store, &path) {
+            Ok(()) => {
+                self.set_state(cx, index, LogDirState::Full);
+            }
+            Err(error) => self.fail(cx, index, &error.to_string()),
+        }
+    }
+
+    /// There is room if the reserve can be taken.
+    fn look_for_room(&mut self, cx: &mut Cx<'_, S>, index: usize) {
+        let Some(directory) = self.directories.get_mut(index).filter(|directory| directory.is_online())
+        else {
+            return;
+        };
+        directory.look_again = None;
+        let path = directory.path.clone();
+        let taken = match directory.state {
+            LogDirState::Full => reserve::take_with_spare(cx.store, &path, self.reserve_bytes),
+            LogDirState::Online | LogDirState::Offline => reserve::take(cx.store, &path, self.reserve_bytes),
+        };
+        match taken {
+            Ok(()) => self.set_state(cx, index, LogDirState::Online),
+            Err(StoreError::NoSpace) => self.ran_out(cx, index),
+            Err(error) => self.fail(cx, index, &error.to_string()),
+        }
+    }
+
+    fn set_state(&mut self, cx: &mut Cx<'_, S>, index: usize, state: LogDirState) {
+        let Some(directory) = self.directories.get_mut(index) else { return };
+        if std::mem::replace(&mut directory.state, state) == state {
+            return;
+        }
+        if state != LogDirState::Offline {
+            let (path, is_full) = (directory.path.clone(), state == LogDirState::Full);
+            cx.traces.fault(TraceEvent::DiskFull { path, is_full });
+        }
+        let log_dir = LogDirId(u16::try_from(index).unwrap_or(u16::MAX));
+        for shard in 0..self.shards {
+            cx.effects.tell(Message::Shard(ShardId(shard), ShardEvent::LogDir { log_dir, state }));
+        }
+    }
+
+    fn stopped(&mut self, cx: &mut Cx<'_, S>, shard: ShardId, unclean: &BTreeSet<LogDirId>) {
         self.serving.remove(&shard);
-        let Stop::Waiting { clean: so_far } = self.stop else { return };
-        self.stop = Stop::Waiting { clean: so_far && clean };
+        for (id, directory) in (0..).zip(&mut self.directories) {
+            directory.is_clean &= !unclean.contains(&LogDirId(id));
+        }
         self.proceed(cx);
     }
 
@@ -415,8 +550,8 @@ impl<S: LogStore> LogDirs<S> {
     fn proceed(&mut self, cx: &mut Cx<'_, S>) {
         while self.pending.is_empty() && self.serving.is_empty() {
             match self.stop {
-                Stop::Waiting { clean } => {
-                    self.stop = Stop::Checkpoints { clean };
+                Stop::Waiting => {
+                    self.stop = Stop::Checkpoints;
                     let all = [
                         RECOVERY_POINT_CHECKPOINT,
                         REPLICATION_OFFSET_CHECKPOINT,
@@ -425,16 +560,17 @@ impl<S: LogStore> LogDirs<S> {
                     ];
                     self.checkpoint(cx, &all);
                 }
-                Stop::Checkpoints { clean: true } => {
+                Stop::Checkpoints => {
                     self.stop = Stop::CleanShutdown;
                     for index in 0..self.directories.len() {
-                        if self.directories.get(index).is_some_and(|directory| directory.is_online) {
+                        let is_clean = |directory: &Directory| directory.is_online() && directory.is_clean;
+                        if self.directories.get(index).is_some_and(is_clean) {
                             let text = log_dir_files::clean_shutdown_text(self.broker_epoch);
                             self.write(cx, index, vec![(CLEAN_SHUTDOWN_FILE, text)]);
                         }
                     }
                 }
-                Stop::Checkpoints { clean: false } | Stop::CleanShutdown => {
+                Stop::CleanShutdown => {
                     self.stop = Stop::Done;
                     cx.effects.push(Effect::Stopped);
                 }
@@ -445,6 +581,10 @@ impl<S: LogStore> LogDirs<S> {
 }
 
 impl Directory {
+    fn is_online(&self) -> bool {
+        self.state != LogDirState::Offline
+    }
+
     fn text(&self, name: &str) -> String {
         let value = |offsets: &PartitionOffsets| match name {
             RECOVERY_POINT_CHECKPOINT => Some(offsets.recovery_point),
@@ -478,9 +618,16 @@ impl<S: LogStore> Machine<S> for LogDirs<S> {
                 self.forgotten = true;
                 self.forget(cx);
             }
-            LogDirsEvent::Stopped { shard, offsets, clean } => {
+            LogDirsEvent::Refused { log_dir, error } => {
+                let index = usize::from(log_dir.0);
+                match error {
+                    StoreError::NoSpace => self.ran_out(cx, index),
+                    error => self.fail(cx, index, &error.to_string()),
+                }
+            }
+            LogDirsEvent::Stopped { shard, offsets, unclean } => {
                 self.hear(offsets);
-                self.stopped(cx, shard, clean);
+                self.stopped(cx, shard, &unclean);
             }
             LogDirsEvent::Synced { token, outcome } => {
                 self.synced(cx, token, outcome);
@@ -492,8 +639,9 @@ impl<S: LogStore> Machine<S> for LogDirs<S> {
 
     fn deadline(&self) -> Option<Instant> {
         let schedules = [self.high_watermarks, self.recovery_points, self.log_start_offsets];
-        matches!(self.stop, Stop::Waiting { .. })
-            .then(|| schedules.map(|schedule| schedule.due).into_iter().min())?
+        let looks = self.directories.iter().filter_map(|directory| directory.look_again);
+        let dues = schedules.iter().map(|schedule| schedule.due).chain(looks);
+        (self.stop == Stop::Waiting).then(|| dues.min())?
     }
 }
 

@@ -29,6 +29,7 @@ pub mod producer_snapshot;
 pub mod producer_state;
 mod read;
 mod recovery;
+pub mod reserve;
 mod retention;
 pub mod scan;
 pub mod segment;

@@ -153,6 +153,7 @@ impl<S: LogStore> Recovery<S> {
             directory_changed: had_leftovers || whole.contains(&true) || entries.is_empty(),
             is_new: entries.is_empty() || !options.clean_shutdown,
             epochs_changed: false,
+            epochs_unwritten: false,
             rolled: false,
             unsettled: !options.clean_shutdown && !entries.is_empty(),
         };

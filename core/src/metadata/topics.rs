@@ -64,6 +64,13 @@ impl PartitionRegistration {
         }
     }
 
+    /// The directory that a broker's replica is assigned to, if it is one of its own.
+    pub fn directory_of(&self, broker: i32) -> Option<Uuid> {
+        const RESERVED: [Uuid; 3] = [DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED, DIRECTORY_LOST];
+        let at = self.replicas.iter().position(|replica| *replica == broker)?;
+        self.directories.get(at).copied().filter(|directory| !RESERVED.contains(directory))
+    }
+
     /// With the fields that a change names; every change raises the partition epoch, every named leader the leader epoch.
     pub fn merge(&self, change: &PartitionChangeRecord) -> Self {
         let list = |new: &Option<Vec<i32>>, old: &Vec<i32>| new.clone().unwrap_or_else(|| old.clone());

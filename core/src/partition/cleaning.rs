@@ -92,8 +92,8 @@ impl<S: LogStore> Partition<S> {
         let reason = error.to_string();
         match error {
             LogError::Store(StoreError::NoSpace) => NotCleaned::NoSpace,
-            LogError::Store(_) => {
-                self.fail(reason.clone());
+            LogError::Store(_) | LogError::HalfDone(_) => {
+                self.failed(cx, error);
                 cx.traces.fault(TraceEvent::StorageFailed { path: self.name.to_string(), reason });
                 NotCleaned::Failed
             }

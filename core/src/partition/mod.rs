@@ -10,21 +10,22 @@ use std::sync::Arc;
 
 use ottla_protocol::{ErrorCode, Uuid};
 
+use crate::broker::Message;
 use crate::broker::data::{ActiveProducer, Bounds};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::ReplayAt;
 use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
-use crate::log::log_dirs::{Checkpoints, PartitionOffsets};
+use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
 use crate::log::producer_state::Marker;
 use crate::log::{
-    FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, OpenLog, ReadHint, file_names,
+    FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, OpenLog, ReadHint, StoreError, file_names,
     partition_metadata,
 };
 use crate::machine::{Cx, SyncTarget};
 use crate::metadata::PartitionRegistration;
 use crate::record::{BatchRules, Compression, CompressionType, TimestampType};
 use crate::sim::mutation::{Mutation, Planted};
-use crate::time::{Instant, Now};
+use crate::time::Instant;
 use crate::trace::TraceEvent;
 
 /// What a log says, one record at a time.
@@ -49,12 +50,14 @@ pub struct Partition<S: LogStore> {
     isr: usize,
     /// Where the last sequential reader stands.
     hint: Option<ReadHint>,
+    /// Its directory takes writes.
+    has_room: bool,
     /// Why it does not serve, when it does not.
     failure: Option<String>,
 }
 
 impl<S: LogStore> Partition<S> {
-    /// Opens the log, or creates it in the directory that holds the fewest. The error is a sentence for the log.
+    /// Opens the log, or creates it, in the `assigned` directory if that is one of this node's. The error is a sentence for the log.
     pub fn open(
         cx: &mut Cx<'_, S>,
         id: TopicIdPartition,
@@ -62,10 +65,12 @@ impl<S: LogStore> Partition<S> {
         broker: &BrokerConfig,
         config: &TopicConfig,
         checkpoints: &Checkpoints,
+        assigned: Option<Uuid>,
     ) -> Result<Self, String> {
         let log_config = log_config(broker, config, cx.traces.planted());
         let sentence = |error: LogError| format!("{name}: {error}");
-        let start = checkpoints.of(&name, id.topic_id);
+        let start = checkpoints.of(&name, id.topic_id, assigned);
+        let start = start.ok_or("its directory is offline")?;
         let parent = broker.log_dirs.get(usize::from(start.log_dir.0)).ok_or("there is no log directory")?;
         let options = OpenLog {
             dir: format!("{parent}/{}", file_names::partition_dir(&name.topic, name.partition)),
@@ -97,6 +102,7 @@ impl<S: LogStore> Partition<S> {
             leader_epoch: -1,
             isr: 0,
             hint: None,
+            has_room: true,
             failure: None,
         })
     }
@@ -173,7 +179,7 @@ impl<S: LogStore> Partition<S> {
             self.leader_epoch = registration.leader_epoch;
             let end = self.log.log_end_offset();
             if let Err(error) = self.log.assign_epoch_start_offset(cx.store, self.leader_epoch, end) {
-                return self.fail(error.to_string());
+                return self.failed(cx, &error);
             }
             self.trace(cx);
         }
@@ -221,8 +227,32 @@ impl<S: LogStore> Partition<S> {
         self.failure.as_deref()
     }
 
+    /// What its directory can take has changed.
+    pub fn log_dir_changed(&mut self, state: LogDirState) {
+        self.has_room = state == LogDirState::Online;
+        if state == LogDirState::Offline {
+            self.fail("its directory is offline".to_owned());
+        }
+    }
+
+    /// A log operation failed. A full disk is waited for, a broken one takes the directory along.
+    fn failed(&mut self, cx: &mut Cx<'_, S>, error: &LogError) {
+        if let LogError::Store(error @ (StoreError::NoSpace | StoreError::Io(_))) = error {
+            let (log_dir, error) = (self.log_dir, error.clone());
+            cx.effects.tell(Message::LogDirs(LogDirsEvent::Refused { log_dir, error }));
+        }
+        match error {
+            LogError::Store(StoreError::NoSpace) => self.has_room = false,
+            error => self.fail(error.to_string()),
+        }
+    }
+
     fn serving(&self) -> Result<(), ErrorCode> {
         if self.failure.is_some() { Err(ErrorCode::KafkaStorageError) } else { Ok(()) }
+    }
+
+    fn writable(&self) -> Result<(), ErrorCode> {
+        if self.has_room { self.serving() } else { Err(ErrorCode::KafkaStorageError) }
     }
 
     /// Compares what a client believes with the leader epoch (KIP-320); −1 believes nothing.
@@ -236,10 +266,10 @@ impl<S: LogStore> Partition<S> {
     }
 
     /// A failed log operation: what clients are told, and whether the partition goes on.
-    fn log_error(&mut self, error: &LogError) -> ErrorCode {
+    fn log_error(&mut self, cx: &mut Cx<'_, S>, error: &LogError) -> ErrorCode {
         match error {
-            LogError::Store(_) | LogError::Corrupt { .. } => {
-                self.fail(error.to_string());
+            LogError::Store(_) | LogError::HalfDone(_) | LogError::Corrupt { .. } => {
+                self.failed(cx, error);
                 ErrorCode::KafkaStorageError
             }
             LogError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
@@ -274,7 +304,7 @@ impl<S: LogStore> Partition<S> {
         match moved {
             Ok(true) => self.log_start_moved(cx),
             Ok(false) => {}
-            Err(error) => return Err(self.log_error(&error)),
+            Err(error) => return Err(self.log_error(cx, &error)),
         }
         Ok(self.log.log_start_offset())
     }
@@ -301,7 +331,7 @@ impl<S: LogStore> Partition<S> {
         match self.log.delete_old_segments(cx.store, cx.now) {
             Ok(0) => {}
             Ok(_) => self.log_start_moved(cx),
-            Err(error) => self.fail(error.to_string()),
+            Err(error) => self.failed(cx, &error),
         }
     }
 
@@ -327,19 +357,20 @@ impl<S: LogStore> Partition<S> {
     /// Removes files whose time has come.
     pub fn tick(&mut self, cx: &mut Cx<'_, S>) {
         if let Err(error) = self.log.tick(cx.store, cx.now) {
-            self.fail(error.to_string());
+            self.failed(cx, &error);
         }
     }
 
     /// What has to be synced now, with the offset and generation to report in [`Partition::synced`].
-    pub fn to_sync(&mut self, store: &mut S, now: Now) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
-        let scope = self.log.flush_due(now.monotonic)?;
-        let plan = self.log.plan_flush(store, now, scope);
-        self.planned(plan)
+    pub fn to_sync(&mut self, cx: &mut Cx<'_, S>) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
+        let scope = self.log.flush_due(cx.now.monotonic)?;
+        let plan = self.log.plan_flush(cx.store, cx.now, scope);
+        self.planned(cx, plan)
     }
 
     fn planned(
         &mut self,
+        cx: &mut Cx<'_, S>,
         plan: Result<FlushPlan<S::File>, LogError>,
     ) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
         match plan {
@@ -362,7 +393,7 @@ impl<S: LogStore> Partition<S> {
                 ))
             }
             Err(error) => {
-                self.fail(error.to_string());
+                self.failed(cx, &error);
                 None
             }
         }
@@ -373,13 +404,21 @@ impl<S: LogStore> Partition<S> {
         self.log.flushed_up_to(up_to, generation);
     }
 
+    /// A sync failed: what it was to make durable may be gone from the page cache, so nothing is tried again.
+    pub fn sync_failed(&mut self, cx: &mut Cx<'_, S>, reason: &str) {
+        self.failed(cx, &LogError::Store(StoreError::Io(reason.to_owned())));
+    }
+
     /// Before a clean stop: what memory holds back goes to the files, which are then to be synced.
     pub fn close(&mut self, cx: &mut Cx<'_, S>) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
         if self.failure.is_some() {
             return None;
         }
         let plan = self.log.close(cx.store, cx.now);
-        self.planned(plan)
+        if let Err(error) = &plan {
+            self.fail(error.to_string());
+        }
+        self.planned(cx, plan)
     }
 
     /// Renames the directory so that a new topic of this name has no trouble with it; answers its new path.

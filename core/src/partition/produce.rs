@@ -22,7 +22,7 @@ impl<S: LogStore> Partition<S> {
         acks: i16,
         records: &Bytes,
     ) -> Result<Produced, ProduceError> {
-        self.serving().map_err(ProduceError::of)?;
+        self.writable().map_err(ProduceError::of)?;
         if acks == -1 && i64::try_from(self.isr).unwrap_or(0) < i64::from(self.config.min_insync_replicas) {
             return Err(self.refused(ErrorCode::NotEnoughReplicas));
         }
@@ -30,7 +30,7 @@ impl<S: LogStore> Partition<S> {
         let batch = validate(records, origin, &self.rules, cx.now.wall, cx.compressors)
             .map_err(|error| self.invalid(&error))?;
         let info = self.append_validated(cx, LogOrigin::Client, &batch).map_err(|error| {
-            let code = self.log_error(&error);
+            let code = self.log_error(cx, &error);
             self.refused(code)
         })?;
         Ok(Produced {
@@ -42,11 +42,11 @@ impl<S: LogStore> Partition<S> {
 
     /// Appends a batch of the node itself (a coordinator's records); answers its base offset.
     pub fn append(&mut self, cx: &mut Cx<'_, S>, records: &Bytes) -> Result<i64, ErrorCode> {
-        self.serving()?;
+        self.writable()?;
         let batch = validate(records, AppendOrigin::Coordinator, &self.rules, cx.now.wall, cx.compressors)
             .map_err(|error| error.error_code())?;
         let info = self.append_validated(cx, LogOrigin::Coordinator, &batch);
-        info.map(|info| info.first_offset).map_err(|error| self.log_error(&error))
+        info.map(|info| info.first_offset).map_err(|error| self.log_error(cx, &error))
     }
 
     /// Ends a transaction with a marker; answers its offset.

@@ -32,7 +32,7 @@ impl<S: LogStore> Partition<S> {
         let bounds = self.bounds();
         self.check_range(part.fetch_offset)?;
         let bound = self.log.upper_bound(cx.store, isolation.into());
-        let bound = bound.map_err(|error| self.log_error(&error))?;
+        let bound = bound.map_err(|error| self.log_error(cx, &error))?;
         if part.fetch_offset >= bound.offset {
             return Ok(Readable { bytes: 0, at_once: false, bounds });
         }
@@ -40,7 +40,7 @@ impl<S: LogStore> Partition<S> {
             return Err(ErrorCode::UnknownServerError);
         }
         let from = self.log.offset_metadata(cx.store, part.fetch_offset);
-        let from = from.map_err(|error| self.log_error(&error))?.at;
+        let from = from.map_err(|error| self.log_error(cx, &error))?.at;
         // An older segment is full: nothing more will come to it.
         let at_once = from.segment_base_offset < bound.at.segment_base_offset;
         Ok(Readable { bytes: self.log.bytes_between(from, bound.at), at_once, bounds })
@@ -63,7 +63,7 @@ impl<S: LogStore> Partition<S> {
         self.check_range(part.fetch_offset)?;
         if part.max_bytes < 0 {
             let bound = self.log.upper_bound(cx.store, isolation.into());
-            let bound = bound.map_err(|error| self.log_error(&error))?;
+            let bound = bound.map_err(|error| self.log_error(cx, &error))?;
             if part.fetch_offset < bound.offset {
                 return Err(ErrorCode::UnknownServerError);
             }
@@ -77,7 +77,7 @@ impl<S: LogStore> Partition<S> {
             first_batch_whole,
             self.hint.as_ref(),
         );
-        let read = read.map_err(|error| self.log_error(&error))?;
+        let read = read.map_err(|error| self.log_error(cx, &error))?;
         if read.next.is_some() {
             self.hint = read.next;
         }
@@ -112,7 +112,7 @@ impl<S: LogStore> Partition<S> {
             return Ok(ListedOffset { offset: visible, timestamp: -1, leader_epoch });
         }
         let found = self.log.fetch_offset_by_timestamp(cx.store, cx.compressors, part.timestamp);
-        match found.map_err(|error| self.log_error(&error))? {
+        match found.map_err(|error| self.log_error(cx, &error))? {
             // What was found by time and is not visible yet is not there.
             Some(found) if part.timestamp < 0 || found.offset < visible => Ok(ListedOffset {
                 offset: found.offset,

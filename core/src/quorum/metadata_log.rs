@@ -8,7 +8,7 @@ use super::control::Voter;
 use super::join;
 use crate::coordinator::{Append, Appended};
 use crate::log::producer_state::AppendOrigin;
-use crate::log::{AppendBatch, FlushPlan, FlushScope, Log, LogError, LogStore};
+use crate::log::{AppendBatch, FlushPlan, FlushScope, Log, LogError, LogStore, StoreError};
 use crate::metadata::{MetadataImage, MetadataState, MetadataVersion};
 use crate::record::compression::Compressors;
 use crate::record::{BatchBuilder, BatchView};
@@ -264,6 +264,7 @@ impl<S: LogStore> Append<MetadataRecord> for Appender<'_, S> {
             Ok(base_offset) => Ok(Appended { base_offset, high_watermark: self.log.high_watermark() }),
             // More than a segment holds: nothing was written, and only this request is refused.
             Err(LogError::LargerThanSegment { .. }) => Err(ErrorCode::RecordListTooLarge),
+            Err(LogError::Store(StoreError::NoSpace)) => Err(ErrorCode::KafkaStorageError),
             Err(error) => {
                 self.failure = Some(error);
                 Err(ErrorCode::KafkaStorageError)

@@ -245,6 +245,8 @@ fn open_directories<S: LogStore>(
                 Some(MetaProperties::parse(&text).map_err(bad)?)
             }
             Err(StoreError::NotFound) => None,
+            // It is offline, as the keeper of the directories will find.
+            Err(StoreError::Io(_)) if directory != config.metadata_log_dir => continue,
             Err(error) => return Err(OpenError::Store(path, error)),
         };
         found.push((directory, properties));

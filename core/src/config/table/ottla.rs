@@ -5,6 +5,8 @@ use super::rows::*;
 keys! { KEYS: Broker, internal = false;
     /// Where the page, `/health`, `/metrics` and the WebSocket bridge listen, as `host:port`; empty for nowhere.
     "ottla.http.listeners" List = "127.0.0.1:8080", Distinct, Medium, ReadOnly, Honoured;
+    /// Bytes of each log directory that are kept back for a full disk: deletion, checkpoints and compaction get them.
+    "ottla.log.reserve.bytes" Long = "1048576", Between(0, 1 << 40), Low, ReadOnly, Honoured;
     /// When a produced batch reaches the disk before it is acknowledged: `none` leaves that to replication.
     "ottla.log.sync" String = "none", OneOf(&["none", "batch"]), Medium, ReadOnly, NotBuilt;
     /// How many shards share the partitions; 0 takes one per processor core.

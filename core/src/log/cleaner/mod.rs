@@ -264,9 +264,7 @@ impl<S: LogStore> Cleaning<S> {
                     let swapped = log.replace_segments(store, now, rewrite.target, &replaced);
                     swapped.map_err(|error| match error {
                         // Half of it may have happened: there is no putting it off any more.
-                        LogError::Store(StoreError::NoSpace) => {
-                            StoreError::Io(StoreError::NoSpace.to_string()).into()
-                        }
+                        LogError::Store(StoreError::NoSpace) => LogError::HalfDone(StoreError::NoSpace),
                         error => error,
                     })?;
                 }

@@ -1,9 +1,13 @@
 //! The keeper of the log directories: checkpoints on schedule, and a clean stop.
 
+use std::collections::BTreeSet;
+
+use crate::broker::{Message, ShardEvent};
 use crate::config::BrokerConfig;
 use crate::ids::{LogDirId, ShardId, TopicPartition};
-use crate::log::log_dirs::{LogDirs, LogDirsEvent, PartitionOffsets};
-use crate::log::{LogStore as _, MemoryStore};
+use crate::log::log_dirs::{LogDirState, LogDirs, LogDirsEvent, PartitionOffsets};
+use crate::log::reserve::RESERVE_FILE;
+use crate::log::{LogStore as _, MemoryStore, StoreError};
 use crate::machine::{Cx, Effect, Effects, Machine as _, SyncOutcome};
 use crate::record::Compressors;
 use crate::rng::Rng;
@@ -23,6 +27,7 @@ impl World {
     fn new(log_dirs: &[&str]) -> Self {
         let config = BrokerConfig {
             log_dirs: log_dirs.iter().map(ToString::to_string).collect(),
+            ottla_log_reserve_bytes: 0,
             ottla_shards: 2,
             ..BrokerConfig::default()
         };
@@ -55,10 +60,22 @@ impl World {
                         self.with(now(0), |cx| log_dirs.handle(cx, event));
                     }
                     Effect::Stopped => stopped = true,
+                    Effect::Tell(Message::Shard(_, ShardEvent::LogDir { .. })) => {}
                     other => panic!("{other:?}"),
                 }
             }
         }
+    }
+
+    /// What the shards were told of the directory `d`.
+    fn told(&mut self) -> Vec<(u16, LogDirState)> {
+        let told = |effect| match effect {
+            Effect::Tell(Message::Shard(shard, ShardEvent::LogDir { log_dir: LogDirId(0), state })) => {
+                (shard.0, state)
+            }
+            other => panic!("{other:?}"),
+        };
+        self.effects.drain().map(told).collect()
     }
 
     fn text(&mut self, path: &str) -> String {
@@ -112,7 +129,7 @@ fn a_clean_stop_is_remembered_once() {
     for shard in 0..2 {
         assert!(!world.settle(&mut dirs, &SyncOutcome::Done));
         let offsets = vec![offsets(i32::from(shard))];
-        let event = LogDirsEvent::Stopped { shard: ShardId(shard), offsets, clean: true };
+        let event = LogDirsEvent::Stopped { shard: ShardId(shard), offsets, unclean: BTreeSet::new() };
         world.with(now(0), |cx| dirs.handle(cx, event));
     }
     assert!(world.settle(&mut dirs, &SyncOutcome::Done));
@@ -122,8 +139,8 @@ fn a_clean_stop_is_remembered_once() {
     let (_, found) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
     assert!(found.is_clean(LogDirId(0)) && found.is_clean(LogDirId(1)));
     let topic_id = Uuid([1; 16]);
-    assert_eq!(found.of(&offsets(1).partition, topic_id), offsets(1));
-    assert_eq!(found.of(&offsets(0).partition, topic_id).recovery_point, 0);
+    assert_eq!(found.of(&offsets(1).partition, topic_id, None), Some(offsets(1)));
+    assert_eq!(found.of(&offsets(0).partition, topic_id, None).map(|it| it.recovery_point), Some(0));
     let (_, found) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
     assert!(!found.is_clean(LogDirId(0)));
 }
@@ -134,7 +151,8 @@ fn a_refused_sync_is_never_a_clean_stop() {
     let config = world.config.clone();
     let (mut dirs, _) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
     for shard in 0..2 {
-        let event = LogDirsEvent::Stopped { shard: ShardId(shard), offsets: Vec::new(), clean: true };
+        let event =
+            LogDirsEvent::Stopped { shard: ShardId(shard), offsets: Vec::new(), unclean: BTreeSet::new() };
         world.with(now(0), |cx| dirs.handle(cx, event));
     }
     assert!(world.settle(&mut dirs, &SyncOutcome::Failed("device".to_owned())));
@@ -158,4 +176,41 @@ fn a_replica_of_a_deleted_topic_is_set_aside() {
     assert_eq!((metadata.as_str(), kept.as_str()), ("__cluster_metadata-0", "t-1"));
     assert!(aside.starts_with("t-0.") && aside.ends_with("-stray"), "{aside}");
     assert!(found.found().all(|(partition, _)| partition.partition != 0 || *partition.topic != *"t"));
+}
+
+#[test]
+fn a_full_disk_gets_the_reserve_and_is_looked_at_again() {
+    let mut world = World::new(&["d", "e"]);
+    world.config.ottla_log_reserve_bytes = 5_000;
+    let config = world.config.clone();
+    let (mut dirs, _) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
+    let reserve = format!("d/{RESERVE_FILE}");
+    assert_eq!(world.text(&reserve).len(), 5_000);
+
+    let refused = |error| LogDirsEvent::Refused { log_dir: LogDirId(0), error };
+    for _ in 0..2 {
+        world.with(now(2_000), |cx| dirs.handle(cx, refused(StoreError::NoSpace)));
+    }
+    assert_eq!(world.text(&reserve), "no such file or directory");
+    assert_eq!(world.told(), [(0, LogDirState::Full), (1, LogDirState::Full)]);
+    assert_eq!(dirs.deadline(), Some(now(3_000).monotonic));
+
+    world.with(now(3_000), |cx| dirs.handle(cx, LogDirsEvent::Tick));
+    assert_eq!(world.text(&reserve).len(), 5_000);
+    assert_eq!(world.told(), [(0, LogDirState::Online), (1, LogDirState::Online)]);
+    assert_eq!(dirs.deadline(), Some(now(5_000).monotonic));
+
+    world.with(now(4_000), |cx| dirs.handle(cx, refused(StoreError::Io("device".to_owned()))));
+    assert_eq!(world.told(), [(0, LogDirState::Offline), (1, LogDirState::Offline)]);
+    assert_eq!(dirs.offline().collect::<Vec<_>>(), ["d"]);
+}
+
+#[test]
+fn without_a_directory_the_node_ends() {
+    let mut world = World::new(&["d"]);
+    let config = world.config.clone();
+    let (mut dirs, _) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
+    let error = StoreError::Io("device".to_owned());
+    world.with(now(0), |cx| dirs.handle(cx, LogDirsEvent::Refused { log_dir: LogDirId(0), error }));
+    assert!(world.effects.drain().any(|effect| matches!(effect, Effect::Halt { .. })));
 }

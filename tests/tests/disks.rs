@@ -1,0 +1,257 @@
+//! Disks that are full, and directories that fail: nothing acknowledged is lost, what can be served is, and what was refused is
+//! served again when its reason has gone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::DeleteRecordsRequest;
+use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use ottla_tests::batch::Batch;
+use ottla_tests::load::Client;
+use ottla_tests::peer::{Kind, Peer};
+
+const TOPIC: &str = "disks";
+const VALUE_BYTES: usize = 60_000;
+
+/// A file system of a few megabytes.
+struct Small(PathBuf);
+
+impl Small {
+    /// `None` without the right to mount one.
+    fn mount(name: &str) -> Option<Self> {
+        let path = std::env::temp_dir().join(format!("ottla-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(&path).status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(path));
+        }
+        eprintln!("NOT RUN: this user may not mount a small file system");
+        None
+    }
+
+    /// Takes some room.
+    fn take(&self, bytes: usize) {
+        fs::write(self.filler(), vec![0; bytes]).expect("room");
+    }
+
+    /// Takes the last byte.
+    fn fill(&self) {
+        let mut filler =
+            fs::OpenOptions::new().append(true).create(true).open(self.filler()).expect("a file");
+        for bytes in [1 << 20, 1 << 12, 1] {
+            let piece = vec![0; bytes];
+            while filler.write_all(&piece).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.filler()).expect("removed");
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.join("filler")
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Writes numbered records, one a batch, and remembers what was acknowledged.
+struct Writer {
+    client: Client,
+    producer: (i64, i16),
+    sent: BTreeMap<i32, i32>,
+    acknowledged: BTreeMap<i32, BTreeMap<i64, i32>>,
+}
+
+impl Writer {
+    fn new(peer: &Peer) -> Self {
+        let mut client = Client::new(peer.address());
+        let producer = client.producer_id();
+        Self { client, producer, sent: BTreeMap::new(), acknowledged: BTreeMap::new() }
+    }
+
+    /// One record; sent again with the same number if it was refused.
+    fn write(&mut self, partition: i32) -> Result<(), ErrorCode> {
+        let number = self.sent.get(&partition).copied().unwrap_or(0);
+        let mut value = vec![b'.'; VALUE_BYTES];
+        value[..8].copy_from_slice(format!("{number:08}").as_bytes());
+        let batch = Batch { records: vec![(None, Some(Bytes::from(value)))], ..Batch::default() };
+        let batch = batch.sequenced(self.producer.0, self.producer.1, number).encode();
+        // The first answer after a restart is that the connection is gone.
+        let answer =
+            self.client.until("an answer", |client| client.try_produce(TOPIC, partition, &batch).ok());
+        let offset = answer?;
+        self.sent.insert(partition, number + 1);
+        self.acknowledged.entry(partition).or_default().insert(offset, number);
+        Ok(())
+    }
+
+    /// Until it is taken.
+    fn write_at_last(&mut self, partition: i32) {
+        let began = Instant::now();
+        while let Err(error) = self.write(partition) {
+            assert!(began.elapsed() < Duration::from_secs(30), "partition {partition}: still {error:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Everything acknowledged is there, from `log_start_offset` on, once and in order.
+    fn check(&mut self, partition: i32, log_start_offset: i64) {
+        let found = self.client.read_from(TOPIC, partition, log_start_offset);
+        let found = found.iter().map(|record| {
+            let text = std::str::from_utf8(&record.value.as_ref().expect("a value")[..8]).expect("digits");
+            (record.offset, text.parse().expect("a number"))
+        });
+        let found: Vec<(i64, i32)> = found.collect();
+        let acknowledged = self.acknowledged.get(&partition).into_iter().flatten();
+        let expected: Vec<(i64, i32)> = acknowledged
+            .map(|(offset, number)| (*offset, *number))
+            .filter(|(at, _)| *at >= log_start_offset)
+            .collect();
+        assert_eq!(found, expected, "partition {partition}");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_writes_serves_reads_and_heals() {
+    let Some(disk) = Small::mount("full") else { return };
+    let data = disk.0.join("data").display().to_string();
+    let overrides = [
+        ("log.dirs", data.as_str()),
+        ("log.retention.check.interval.ms", "200"),
+        ("log.initial.task.delay.ms", "200"),
+    ];
+    let mut peer = Peer::start(Kind::Ottla, &overrides);
+    let mut writer = Writer::new(&peer);
+    let configs = [("segment.bytes", "1048576"), ("file.delete.delay.ms", "100"), ("retention.ms", "-1")];
+    writer.client.create_topic(TOPIC, 2, &configs);
+
+    let full = |writer: &mut Writer| {
+        for partition in [0, 1] {
+            while let Ok(()) = writer.write(partition) {}
+            assert_eq!(writer.write(partition), Err(ErrorCode::KafkaStorageError));
+        }
+    };
+    disk.take(5 << 20);
+    full(&mut writer);
+    disk.fill();
+    // More than one look of the broker at the disk.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(2_500) {
+        full(&mut writer);
+        writer.check(0, 0);
+        writer.check(1, 0);
+    }
+
+    println!("room comes from elsewhere");
+    disk.free();
+    writer.write_at_last(0);
+    writer.write_at_last(1);
+    full(&mut writer);
+    disk.fill();
+
+    println!("room comes from deletion");
+    let until = writer.acknowledged[&0].last_key_value().map(|(offset, _)| *offset).expect("written");
+    let partition = DeleteRecordsPartition { partition_index: 0, offset: until };
+    let topic = DeleteRecordsTopic { name: TOPIC.into(), partitions: vec![partition], ..Default::default() };
+    let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
+    let answer = writer.client.ask(&request, 2).expect("DeleteRecords is answered");
+    assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+    writer.write_at_last(0);
+    writer.write_at_last(1);
+    full(&mut writer);
+    disk.fill();
+
+    println!("kill -9 while it is full");
+    peer.kill();
+    disk.free();
+    peer.restart();
+    writer.write_at_last(0);
+    writer.write_at_last(1);
+    writer.check(0, until);
+    writer.check(1, 0);
+    assert!(peer.stop(), "a clean stop");
+}
+
+/// Puts a file where a directory was: whatever is opened or made in it fails.
+fn take_away(directory: &Path) {
+    fs::rename(directory, directory.with_extension("away")).expect("renamed");
+    fs::write(directory, "no directory").expect("written");
+}
+
+fn bring_back(directory: &Path) {
+    fs::remove_file(directory).expect("removed");
+    fs::rename(directory.with_extension("away"), directory).expect("renamed");
+}
+
+#[test]
+fn a_directory_that_fails_goes_alone() {
+    let place = std::env::temp_dir().join(format!("ottla-directories-{}", std::process::id()));
+    let [kept, lost] = ["kept", "lost"].map(|name| place.join(name));
+    fs::create_dir_all(&place).expect("a directory");
+    let dirs = format!("{},{}", kept.display(), lost.display());
+    let mut peer = Peer::start(Kind::Ottla, &[("log.dirs", &dirs)]);
+    let mut writer = Writer::new(&peer);
+    writer.client.create_topic(TOPIC, 4, &[("segment.bytes", "1048576"), ("retention.ms", "-1")]);
+    for _ in 0..5 {
+        (0..4).for_each(|partition| writer.write_at_last(partition));
+    }
+    let is_in = |directory: &Path, partition: &i32| directory.join(format!("{TOPIC}-{partition}")).exists();
+    let (staying, going): (Vec<i32>, Vec<i32>) = (0..4).partition(|partition| is_in(&kept, partition));
+    assert!(
+        !staying.is_empty() && going.iter().all(|partition| is_in(&lost, partition)),
+        "{staying:?} {going:?}"
+    );
+
+    take_away(&lost);
+    // The next segment cannot be made.
+    let error = (0..50).find_map(|_| writer.write(going[0]).err());
+    assert_eq!(error, Some(ErrorCode::KafkaStorageError));
+    let served = |writer: &mut Writer| {
+        for _ in 0..3 {
+            for partition in &going {
+                let error = writer.write(*partition).expect_err("its directory is offline");
+                assert!(
+                    matches!(error, ErrorCode::KafkaStorageError | ErrorCode::NotLeaderOrFollower),
+                    "{error:?}"
+                );
+            }
+            staying.iter().for_each(|partition| writer.write_at_last(*partition));
+        }
+        staying.iter().for_each(|partition| writer.check(*partition, 0));
+    };
+    // The other partition of the directory hears of it from the keeper of the directories, soon.
+    let began = Instant::now();
+    while going.iter().any(|partition| writer.write(*partition).is_ok()) {
+        assert!(began.elapsed() < Duration::from_secs(30), "a partition of a failed directory is served");
+    }
+    served(&mut writer);
+
+    println!("a start without it");
+    peer.kill();
+    peer.restart();
+    served(&mut writer);
+
+    println!("a start with it");
+    assert!(peer.stop(), "a clean stop");
+    bring_back(&lost);
+    peer.restart();
+    for partition in 0..4 {
+        writer.write_at_last(partition);
+        writer.check(partition, 0);
+    }
+    drop(peer);
+    fs::remove_dir_all(&place).expect("removed");
+}
