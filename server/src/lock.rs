@@ -30,7 +30,7 @@ impl DirectoryLocks {
 
 /// The outer error: somebody else has it. The inner one: it cannot be used.
 fn lock(directory: &str) -> Result<Result<File, String>, String> {
-    let opened = std::fs::create_dir_all(directory).and_then(|()| {
+    let opened = create(Path::new(directory)).and_then(|()| {
         let path = Path::new(directory).join(".lock");
         OpenOptions::new().create(true).truncate(false).write(true).open(path)
     });
@@ -46,4 +46,18 @@ fn lock(directory: &str) -> Result<Result<File, String>, String> {
         }
         Err(error) => Ok(Err(failed(error.into()))),
     }
+}
+
+/// Makes a directory and what is missing above it, so that a power loss does not take it again.
+fn create(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let parent = match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create(parent)?;
+    std::fs::create_dir(directory)?;
+    File::open(parent)?.sync_all()
 }

@@ -226,6 +226,14 @@ impl GroupCoordinators {
         }
     }
 
+    /// More of partition `index` is committed: answers that waited for it may go.
+    pub fn committed<S: LogStore>(&mut self, index: i32, partition: &Partition<S>) {
+        if let Some((_, Phase::Active(runtime))) = self.by_partition.get_mut(&index) {
+            runtime.high_watermark_advanced(partition.high_watermark());
+            self.ready.extend(runtime.take_ready());
+        }
+    }
+
     /// A request for the coordinator on partition `index`.
     pub fn submit<S: LogStore>(
         &mut self,

@@ -1,5 +1,6 @@
 //! The broker: connections, shards, and the messages between the machines of a node.
 
+mod acknowledgements;
 pub mod api;
 pub mod authorizer;
 pub mod cleaner;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_protocol::ErrorCode;
 
+use super::acknowledgements::{Acknowledgements, Unsynced};
 use super::cleaner::Cleaner;
 use super::cluster_view::OFFSETS_TOPIC;
 use super::coordinators::GroupCoordinators;
@@ -15,7 +16,7 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::Token;
 use crate::ids::{LogDirId, ShardId, TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
-use crate::log::log_dirs::{Checkpoints, LogDirsEvent, PartitionOffsets};
+use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
 use crate::metadata::{MetadataImage, PartitionRegistration, Published};
 use crate::partition::Partition;
@@ -43,6 +44,7 @@ pub struct Shard<S: LogStore> {
     coordinators: GroupCoordinators,
     cleaner: Cleaner<S>,
     watches: Watches,
+    acknowledgements: Acknowledgements<S>,
     /// The directories of partitions that could not be opened.
     unopened: BTreeSet<LogDirId>,
     /// When the directories of deleted partitions go.
@@ -96,6 +98,7 @@ impl<S: LogStore> Shard<S> {
             checkpoints,
             partitions: BTreeMap::new(),
             watches: Watches::default(),
+            acknowledgements: Acknowledgements::default(),
             unopened: BTreeSet::new(),
             doomed: Vec::new(),
             syncs: BTreeMap::new(),
@@ -131,6 +134,7 @@ impl<S: LogStore> Shard<S> {
             DataRequest::Produce { version, acks, parts } => {
                 let mut grown = Vec::with_capacity(parts.len());
                 let mut answers = Vec::with_capacity(parts.len());
+                let mut unsynced = Vec::new();
                 for part in parts {
                     let answer = match self.partitions.get_mut(&part.partition) {
                         Some(partition) => partition.produce(cx, version, acks, &part.records),
@@ -138,10 +142,11 @@ impl<S: LogStore> Shard<S> {
                     };
                     if answer.is_ok() {
                         grown.push(part.partition);
+                        unsynced.extend(self.unsynced(part.partition, part.index));
                     }
                     answers.push((part.index, answer));
                 }
-                self.reply(cx, token, DataResponse::Produced(answers));
+                self.acknowledge(cx, token, DataResponse::Produced(answers), unsynced);
                 for partition in grown {
                     self.grew(cx, partition);
                 }
@@ -200,7 +205,9 @@ impl<S: LogStore> Shard<S> {
             }
             DataRequest::WriteTxnMarkers { parts } => {
                 let answers = parts.iter().map(|part| (part.index, self.end_transaction(cx, part))).collect();
-                DataResponse::Marked(answers)
+                let unsynced = parts.iter().filter_map(|part| self.unsynced(part.partition, part.index));
+                let unsynced = unsynced.collect();
+                return self.acknowledge(cx, token, DataResponse::Marked(answers), unsynced);
             }
             DataRequest::DescribeProducers { parts } => {
                 let known = |part: &super::data::Part| match self.partitions.get(&part.partition) {
@@ -234,6 +241,26 @@ impl<S: LogStore> Shard<S> {
         Ok(())
     }
 
+    /// Answers what was appended once it is as durable as the configuration asks for.
+    fn acknowledge(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        token: Token,
+        response: DataResponse<S>,
+        unsynced: Vec<Unsynced>,
+    ) {
+        if unsynced.is_empty() {
+            self.reply(cx, token, response);
+        } else {
+            self.acknowledgements.add(token, response, unsynced);
+        }
+    }
+
+    fn unsynced(&self, partition: TopicIdPartition, index: usize) -> Option<Unsynced> {
+        let up_to = self.partitions.get(&partition)?.unsynced()?;
+        Some(Unsynced { partition, up_to, index })
+    }
+
     fn reply(&self, cx: &mut Cx<'_, S>, token: Token, response: DataResponse<S>) {
         let event = ConnectionEvent::Shard { request: token.request, shard: self.id, response };
         cx.effects.tell(Message::Connection(token.connection, event));
@@ -260,6 +287,8 @@ impl<S: LogStore> Shard<S> {
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         if let Some((targets, reached)) = partition.to_sync(cx) {
             self.sync(cx, id, targets, Purpose::Flush(reached));
+        } else if partition.failure().is_some() {
+            self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
         }
     }
 
@@ -310,15 +339,53 @@ impl<S: LogStore> Shard<S> {
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return self.stopped_when_synced(cx) };
         match (outcome, purpose) {
-            (SyncOutcome::Done, Purpose::Flush(reached)) => partition.synced(reached),
+            (SyncOutcome::Done, Purpose::Flush(reached)) => {
+                let has_committed = partition.synced(cx, reached);
+                let acknowledged = self.acknowledgements.synced(id, partition.recovery_point());
+                if has_committed {
+                    self.committed(cx, id);
+                }
+                for (token, response) in acknowledged {
+                    self.reply(cx, token, response);
+                }
+            }
             (SyncOutcome::Done, Purpose::Cleaning) => {}
             (SyncOutcome::Failed(reason), _) => {
                 let path = partition.name().to_string();
                 partition.sync_failed(cx, reason);
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason: reason.clone() });
+                self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
             }
         }
         self.stopped_when_synced(cx);
+    }
+
+    /// What was durable is committed now: whoever waits hears of it.
+    fn committed(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
+        if let Some(partition) = self.partitions.get(&id)
+            && *partition.name().topic == *OFFSETS_TOPIC
+        {
+            self.coordinators.committed(partition.name().partition, partition);
+        }
+        self.grew(cx, id);
+        self.send_group_replies(cx);
+    }
+
+    fn log_dir_changed(&mut self, cx: &mut Cx<'_, S>, log_dir: LogDirId, state: LogDirState) {
+        let mut failed = Vec::new();
+        for (id, partition) in self.partitions.iter_mut().filter(|(_, it)| it.log_dir() == log_dir) {
+            partition.log_dir_changed(state);
+            failed.extend(partition.failure().is_some().then_some(*id));
+        }
+        for id in failed {
+            self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
+        }
+    }
+
+    fn refuse_unsynced(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, error: ErrorCode) {
+        for (token, response) in self.acknowledgements.failed(id, error) {
+            self.reply(cx, token, response);
+        }
     }
 
     fn metadata(&mut self, cx: &mut Cx<'_, S>, published: Arc<Published>) {
@@ -411,6 +478,7 @@ impl<S: LogStore> Shard<S> {
     fn remove(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
         let Some(mut partition) = self.partitions.remove(&id) else { return };
         self.cleaner.removed(cx.now.monotonic, id);
+        self.refuse_unsynced(cx, id, ErrorCode::UnknownTopicOrPartition);
         for (token, part, _) in self.watches.of(id) {
             let gone = Err(ErrorCode::UnknownTopicOrPartition);
             self.reply(cx, token, DataResponse::Watched(vec![(part.index, gone)]));
@@ -506,11 +574,7 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             }
             ShardEvent::ConnectionClosed(connection) => self.watches.remove_connection(connection),
             ShardEvent::Metadata(published) => self.metadata(cx, published),
-            ShardEvent::LogDir { log_dir, state } => {
-                for partition in self.partitions.values_mut().filter(|it| it.log_dir() == log_dir) {
-                    partition.log_dir_changed(state);
-                }
-            }
+            ShardEvent::LogDir { log_dir, state } => self.log_dir_changed(cx, log_dir, state),
             ShardEvent::Survey => self.survey(cx),
             ShardEvent::Synced { token, outcome } => self.synced(cx, token, &outcome),
             ShardEvent::Stop => self.stop(cx),

@@ -65,6 +65,7 @@ config_struct! {
         offsets_topic_segment_bytes: i32 = "offsets.topic.segment.bytes",
         ottla_http_listeners: Vec<String> = "ottla.http.listeners",
         ottla_log_reserve_bytes: i64 = "ottla.log.reserve.bytes",
+        ottla_log_sync: String = "ottla.log.sync",
         ottla_shards: i32 = "ottla.shards",
         producer_id_expiration_check_interval_ms: i32 = "producer.id.expiration.check.interval.ms",
         producer_id_expiration_ms: i32 = "producer.id.expiration.ms",
@@ -137,6 +138,11 @@ const ALWAYS: &[(&str, &str)] =
     &[("process.roles", "broker,controller"), ("controller.listener.names", "CONTROLLER")];
 
 impl BrokerConfig {
+    /// Whether an acknowledgement waits for the disk.
+    pub fn syncs_batches(&self) -> bool {
+        self.ottla_log_sync == "batch"
+    }
+
     /// Reads settings in order, the later over the earlier. `single_node` puts the defaults of a lone node beneath
     /// them, for a start without a file. All errors are given, not only the first.
     pub fn resolve(

@@ -36,8 +36,8 @@ impl<S: LogStore> Log<S> {
 
     /// What is due by now: what recovery has found, and a completed segment, at once; everything after `flush.messages` records or `flush.ms`.
     pub fn flush_due(&self, now: Instant) -> Option<FlushScope> {
-        let unflushed = self.unflushed_messages();
-        let overdue = unflushed > 0 && now.ms_since(self.last_flush) >= self.config.flush_ms;
+        let unflushed = self.log_end_offset.saturating_sub(self.flushing_up_to.max(self.recovery_point));
+        let overdue = self.unflushed_messages() > 0 && now.ms_since(self.last_flush) >= self.config.flush_ms;
         if self.unsettled || unflushed >= self.config.flush_messages || overdue {
             return Some(FlushScope::All);
         }
@@ -98,6 +98,7 @@ impl<S: LogStore> Log<S> {
         let parent = is_new.then(|| self.dir.rsplit_once('/')).flatten();
         let parent = parent.map(|(parent, _)| parent.to_owned()).filter(|parent| !parent.is_empty());
         self.rolled = false;
+        self.flushing_up_to = up_to;
         if scope == FlushScope::All {
             self.last_flush = now.monotonic;
             self.unsettled = false;

@@ -58,6 +58,8 @@ pub struct Log<S: LogStore> {
     /// Its directory may not be entered durably in the one above.
     pub(super) is_new: bool,
     /// The leader epochs were written since they were last synced.
+    /// What has been planned to be synced ends here; it may be on its way.
+    pub(super) flushing_up_to: i64,
     pub(super) epochs_changed: bool,
     /// The leader-epoch checkpoint waits for room.
     pub(super) epochs_unwritten: bool,

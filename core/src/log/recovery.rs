@@ -152,6 +152,7 @@ impl<S: LogStore> Recovery<S> {
             last_flush: now.monotonic,
             directory_changed: had_leftovers || whole.contains(&true) || entries.is_empty(),
             is_new: entries.is_empty() || !options.clean_shutdown,
+            flushing_up_to: 0,
             epochs_changed: false,
             epochs_unwritten: false,
             rolled: false,

@@ -60,6 +60,7 @@ fn path(directory: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::log::MemoryStore;
@@ -67,16 +68,16 @@ mod tests {
     #[test]
     fn it_is_taken_once_and_given_back_whole() {
         let mut store = MemoryStore::new();
-        store.create_dir("data").expect("a directory");
+        store.create_dir("data").unwrap();
         for bytes in [100_000, 100_000, 150_000] {
-            take(&mut store, "data", bytes).expect("room");
-            let entries = store.list("data").expect("a directory");
+            take(&mut store, "data", bytes).unwrap();
+            let entries = store.list("data").unwrap();
             assert_eq!(entries.iter().map(|entry| entry.len).collect::<Vec<_>>(), [bytes]);
         }
-        take_with_spare(&mut store, "data", 150_000).expect("room");
-        assert_eq!(store.list("data").expect("a directory").first().map(|entry| entry.len), Some(150_000));
-        give_back(&mut store, "data").expect("removed");
-        give_back(&mut store, "data").expect("nothing to remove");
-        assert!(store.list("data").expect("a directory").is_empty());
+        take_with_spare(&mut store, "data", 150_000).unwrap();
+        assert_eq!(store.list("data").unwrap().first().map(|entry| entry.len), Some(150_000));
+        give_back(&mut store, "data").unwrap();
+        give_back(&mut store, "data").unwrap();
+        assert!(store.list("data").unwrap().is_empty());
     }
 }

@@ -68,6 +68,7 @@ impl<S: LogStore> Log<S> {
         self.high_watermark = self.high_watermark.min(offset);
         self.high_watermark_position = None;
         self.generation = self.generation.wrapping_add(1);
+        self.flushing_up_to = 0;
         self.layout = self.layout.wrapping_add(1);
         let active_base_offset = self.active().map_or(offset, |active| active.base_offset);
         self.cleaned_up_to = self.cleaned_up_to.map(|cleaned| cleaned.min(active_base_offset));

@@ -50,6 +50,8 @@ pub struct Partition<S: LogStore> {
     isr: usize,
     /// Where the last sequential reader stands.
     hint: Option<ReadHint>,
+    /// Nothing is committed before it is durable (`ottla.log.sync=batch`).
+    syncs_first: bool,
     /// Its directory takes writes.
     has_room: bool,
     /// Why it does not serve, when it does not.
@@ -102,6 +104,7 @@ impl<S: LogStore> Partition<S> {
             leader_epoch: -1,
             isr: 0,
             hint: None,
+            syncs_first: broker.syncs_batches(),
             has_room: true,
             failure: None,
         })
@@ -183,7 +186,9 @@ impl<S: LogStore> Partition<S> {
             }
             self.trace(cx);
         }
-        self.advance_high_watermark(cx);
+        // What was there before is synced before anybody is served.
+        let end = self.log.log_end_offset();
+        self.advance_high_watermark(cx, end);
     }
 
     /// Tells those who watch where it stands.
@@ -198,9 +203,13 @@ impl<S: LogStore> Partition<S> {
         });
     }
 
-    /// The only in-sync replica is the leader itself: what is appended is committed.
-    fn advance_high_watermark(&mut self, cx: &mut Cx<'_, S>) {
-        let end = self.log.log_end_offset();
+    /// The only in-sync replica is the leader itself: what is appended is committed, or what is durable.
+    fn commit(&mut self, cx: &mut Cx<'_, S>) {
+        let end = if self.syncs_first { self.log.recovery_point() } else { self.log.log_end_offset() };
+        self.advance_high_watermark(cx, end);
+    }
+
+    fn advance_high_watermark(&mut self, cx: &mut Cx<'_, S>, end: i64) {
         if self.isr <= 1
             && let Some(high_watermark) = self.log.maybe_increment_high_watermark(end)
         {
@@ -399,9 +408,23 @@ impl<S: LogStore> Partition<S> {
         }
     }
 
-    /// A sync ended well.
-    pub fn synced(&mut self, (up_to, generation): (i64, u32)) {
+    /// A sync ended well. True if more is committed than before.
+    pub fn synced(&mut self, cx: &mut Cx<'_, S>, (up_to, generation): (i64, u32)) -> bool {
+        let before = self.log.high_watermark();
         self.log.flushed_up_to(up_to, generation);
+        self.commit(cx);
+        self.log.high_watermark() > before
+    }
+
+    /// What an acknowledgement of everything appended waits for: `None` if it need not wait.
+    pub fn unsynced(&self) -> Option<i64> {
+        let end = self.log.log_end_offset();
+        (self.syncs_first && self.log.recovery_point() < end).then_some(end)
+    }
+
+    /// Everything below is durable.
+    pub fn recovery_point(&self) -> i64 {
+        self.log.recovery_point()
     }
 
     /// A sync failed: what it was to make durable may be gone from the page cache, so nothing is tried again.
@@ -500,7 +523,7 @@ fn log_config(broker: &BrokerConfig, config: &TopicConfig, planted: Planted) -> 
         max_compaction_lag_ms: config.max_compaction_lag_ms,
         delete_retention_ms: config.delete_retention_ms,
         file_delete_delay_ms: config.file_delete_delay_ms,
-        flush_messages: config.flush_messages,
+        flush_messages: if broker.syncs_batches() { 1 } else { config.flush_messages },
         flush_ms: config.flush_ms,
         max_message_bytes: config.max_message_bytes,
         producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),

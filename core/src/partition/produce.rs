@@ -90,7 +90,7 @@ impl<S: LogStore> Partition<S> {
             last_offset: info.last_offset,
             bytes: batch.size_in_bytes(),
         });
-        self.advance_high_watermark(cx);
+        self.commit(cx);
         Ok(info)
     }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{ProcessId, Program, ProgramEvent, World, WorldConfig};
+use super::{ProcessId, Program, ProgramEvent, SimDisk, World, WorldConfig};
 use crate::client::{
     AutoOffsetReset, Consumer, ConsumerConfig, ConsumerRecord, Delivery, LinkEffect, MembershipConfig,
     Producer, ProducerConfig, ProducerRecord, SessionConfig, Target,
 };
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, Origin, Setting};
 use crate::log::MemoryStore;
 use crate::record::Compressors;
 use crate::time::{Instant, Now};
@@ -142,6 +142,38 @@ fn what_is_produced_is_consumed_in_a_group_and_survives_a_crash() {
     seconds(&mut world, 60);
     let read = values(&world, reader);
     assert_eq!(read.len(), 25, "{read:?}");
+}
+
+/// Of 20 acknowledged records, how many a power loss leaves.
+fn left_by_a_power_loss(sync: &str, seed: u64) -> i64 {
+    let setting = Setting { value: sync.to_owned(), origin: Origin::SingleNode };
+    let config = BrokerConfig::resolve([("ottla.log.sync".to_owned(), setting)], true).unwrap().config;
+    let mut world: World<SimDisk, Client> = World::new(WorldConfig { seed, ..WorldConfig::default() });
+    world.add_host(Arc::new(config), SimDisk::with_directory("./data")).unwrap();
+    let config = ProducerConfig { session: session(), ..ProducerConfig::default() };
+    let rng = world.rng().fork();
+    let sender = world.spawn(Client::Producer(Box::new(Producer::new(config, rng)), Vec::new()));
+    (0..20).for_each(|n| world.tell(sender, record(n.to_string())));
+    let delivered = |world: &World<SimDisk, Client>| match world.program(sender) {
+        Some(Client::Producer(_, deliveries)) => deliveries.len(),
+        _ => 0,
+    };
+    while delivered(&world) < 20 {
+        let soon = Instant(world.now().monotonic.0 + 100);
+        world.run_until(soon);
+    }
+    world.power_loss(1);
+    world.start_host(1).unwrap();
+    let node = world.hosts().next().and_then(|(_, host)| host.node()).unwrap();
+    let partitions = node.shards.iter().flat_map(|shard| shard.partitions());
+    let logs = partitions.filter(|partition| &*partition.name().topic == "exam-topic");
+    logs.map(|partition| partition.log().log_end_offset()).sum()
+}
+
+#[test]
+fn a_power_loss_takes_nothing_acknowledged_if_batches_are_synced() {
+    assert!((0..8).all(|seed| left_by_a_power_loss("batch", seed) == 20));
+    assert!((0..8).any(|seed| left_by_a_power_loss("none", seed) < 20), "these seeds show nothing");
 }
 
 #[test]

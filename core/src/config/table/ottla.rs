@@ -7,8 +7,9 @@ keys! { KEYS: Broker, internal = false;
     "ottla.http.listeners" List = "127.0.0.1:8080", Distinct, Medium, ReadOnly, Honoured;
     /// Bytes of each log directory that are kept back for a full disk: deletion, checkpoints and compaction get them.
     "ottla.log.reserve.bytes" Long = "1048576", Between(0, 1 << 40), Low, ReadOnly, Honoured;
-    /// When a produced batch reaches the disk before it is acknowledged: `none` leaves that to replication.
-    "ottla.log.sync" String = "none", OneOf(&["none", "batch"]), Medium, ReadOnly, NotBuilt;
+    /// Whether what is acknowledged is on the disk: `none` leaves that to replication, `batch` has acknowledgements, and
+    /// readers, wait for a sync that the appends of a moment share.
+    "ottla.log.sync" String = "none", OneOf(&["none", "batch"]), Medium, ReadOnly, Honoured;
     /// How many shards share the partitions; 0 takes one per processor core.
     "ottla.shards" Int = "0", Between(0, 1024), Medium, ReadOnly, Honoured;
     /// Where ZooKeeper's protocol is spoken, as `host:port`.
