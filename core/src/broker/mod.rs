@@ -14,6 +14,7 @@ mod fetch_sessions;
 mod handlers;
 pub mod messages;
 pub mod node;
+mod openings;
 mod request;
 pub mod shard;
 mod watches;

@@ -132,6 +132,12 @@ impl Checkpoints {
         }
     }
 
+    /// Whether a partition was found.
+    pub fn has(&self, partition: &TopicPartition, topic_id: Uuid) -> bool {
+        let found = self.partitions.get(partition);
+        found.is_some_and(|(found, _)| found.is_none_or(|found| found == topic_id))
+    }
+
     /// Whether the last stop of a directory was clean.
     pub fn is_clean(&self, log_dir: LogDirId) -> bool {
         self.directories.get(usize::from(log_dir.0)).copied().flatten().is_some_and(|found| found.is_clean)
