@@ -9,6 +9,7 @@ pub mod connection;
 pub mod context;
 pub mod coordinators;
 pub mod data;
+mod due;
 mod fan_out;
 mod fetch_sessions;
 mod handlers;

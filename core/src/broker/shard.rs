@@ -10,6 +10,7 @@ use super::cleaner::Cleaner;
 use super::cluster_view::OFFSETS_TOPIC;
 use super::coordinators::GroupCoordinators;
 use super::data::{DataRequest, DataResponse, DescribedLog, MarkerPart, WatchPart};
+use super::due::Due;
 use super::openings::{OpenWith, Opened, Openings, STEP_BYTES, STEP_PARTITIONS, name_of, topic_config};
 use super::watches::{Watch, Watches};
 use super::{ConnectionEvent, Message, ShardEvent};
@@ -44,6 +45,10 @@ pub struct Shard<S: LogStore> {
     checkpoints: Arc<Checkpoints>,
     partitions: BTreeMap<TopicIdPartition, Partition<S>>,
     openings: Openings<S>,
+    /// The deadlines of those partitions that have one.
+    due: Due,
+    /// The partitions that something has happened to since the checkpoints heard of them.
+    touched: BTreeSet<TopicIdPartition>,
     coordinators: GroupCoordinators,
     cleaner: Cleaner<S>,
     watches: Watches,
@@ -105,6 +110,8 @@ impl<S: LogStore> Shard<S> {
             checkpoints,
             partitions: BTreeMap::new(),
             openings: Openings::new(),
+            due: Due::default(),
+            touched: BTreeSet::new(),
             watches: Watches::default(),
             acknowledgements: Acknowledgements::default(),
             not_created: BTreeSet::new(),
@@ -212,6 +219,7 @@ impl<S: LogStore> Shard<S> {
                         None => Err(self.absent(part.partition)),
                     };
                     moved.push((part.index, answer));
+                    self.touched(part.partition);
                 }
                 DataResponse::Deleted(moved)
             }
@@ -320,6 +328,13 @@ impl<S: LogStore> Shard<S> {
         } else if partition.failure().is_some() {
             self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
         }
+        self.touched(id);
+    }
+
+    /// Something has happened to a partition: it may have another deadline, and news for the checkpoints.
+    fn touched(&mut self, id: TopicIdPartition) {
+        self.due.set(id, self.partitions.get(&id).and_then(Partition::deadline));
+        self.touched.insert(id);
     }
 
     fn sync(
@@ -399,6 +414,7 @@ impl<S: LogStore> Shard<S> {
         if matches!(purpose, Purpose::Opening(_)) {
             self.opened(cx, id);
         }
+        self.touched(id);
         self.stopped_when_synced(cx);
     }
 
@@ -465,12 +481,15 @@ impl<S: LogStore> Shard<S> {
                 self.place(cx, image, id, name, registration);
             }
         }
-        for partition in self.partitions.values_mut() {
-            let name = &partition.name().topic.clone();
-            if delta.topic_configs_changed(name) || brokers_reconfigured {
-                let config = topic_config(&self.in_force, image, name);
-                partition.reconfigure(&self.in_force, &config);
-                self.cleaner.configured(cx, partition);
+        if !delta.configs_changed.is_empty() {
+            for (id, partition) in &mut self.partitions {
+                let name = &partition.name().topic.clone();
+                if delta.topic_configs_changed(name) || brokers_reconfigured {
+                    let config = topic_config(&self.in_force, image, name);
+                    partition.reconfigure(&self.in_force, &config);
+                    self.cleaner.configured(cx, partition);
+                    self.due.set(*id, partition.deadline());
+                }
             }
         }
         self.published = published;
@@ -538,6 +557,7 @@ impl<S: LogStore> Shard<S> {
         if let Some((targets, reached)) = partition.to_sync(cx) {
             self.sync(cx, id, targets, Purpose::Flush(reached));
         }
+        self.touched(id);
     }
 
     /// Opens what a client asks for, as far as that is soon done; the rest of it comes next.
@@ -638,6 +658,7 @@ impl<S: LogStore> Shard<S> {
             None => None,
         };
         let Some((name, dir, delay)) = known else { return };
+        self.due.set(id, None);
         self.cleaner.removed(cx.now.monotonic, id);
         self.refuse_unsynced(cx, id, ErrorCode::UnknownTopicOrPartition);
         for (token, part, _) in self.watches.of(id) {
@@ -676,28 +697,38 @@ impl<S: LogStore> Shard<S> {
         }
         if self.chores.retention <= now {
             self.chores.retention = now.plus_ms(self.config.log_retention_check_interval_ms);
-            for partition in self.partitions.values_mut() {
+            for (id, partition) in &mut self.partitions {
+                let before = partition.log_start_offset();
                 partition.retain(cx);
+                if partition.log_start_offset() != before {
+                    self.due.set(*id, partition.deadline());
+                    self.touched.insert(*id);
+                }
             }
         }
-        let mut flushes = Vec::new();
-        for (id, partition) in &mut self.partitions {
-            if partition.deadline().is_some_and(|deadline| deadline <= now) {
-                partition.tick(cx);
-                flushes.extend(partition.to_sync(cx).map(|flush| (*id, flush)));
+        for id in self.due.by(now) {
+            let Some(partition) = self.partitions.get_mut(&id) else { continue };
+            partition.tick(cx);
+            if let Some((targets, reached)) = partition.to_sync(cx) {
+                self.sync(cx, id, targets, Purpose::Flush(reached));
             }
-        }
-        for (id, (targets, reached)) in flushes {
-            self.sync(cx, id, targets, Purpose::Flush(reached));
+            self.touched(id);
         }
         self.open_some(cx);
         if let Some((id, targets)) = self.cleaner.tick(cx, &mut self.partitions) {
             self.sync(cx, id, targets, Purpose::Cleaning);
         }
+        for id in self.cleaner.take_touched() {
+            self.touched(id);
+        }
         if self.chores.checkpoint <= now {
             self.chores.checkpoint = now.plus_ms(self.config.replica_high_watermark_checkpoint_interval_ms);
-            cx.effects
-                .tell(Message::LogDirs(LogDirsEvent::Offsets { shard: self.id, offsets: self.offsets() }));
+            let touched = std::mem::take(&mut self.touched);
+            let touched = touched.iter().filter_map(|id| self.partitions.get(id));
+            let offsets: Vec<_> = touched.map(Partition::offsets).collect();
+            if !offsets.is_empty() {
+                cx.effects.tell(Message::LogDirs(LogDirsEvent::Offsets { shard: self.id, offsets }));
+            }
         }
         self.coordinators.tick(cx, &mut self.partitions);
         self.send_group_replies(cx);
@@ -746,13 +777,12 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             return None;
         }
         let doomed = self.doomed.iter().map(|(at, _)| *at).min();
-        let files = self.partitions.values().filter_map(Partition::deadline).min();
         [
             self.openings.has_work().then_some(Instant(0)),
             Some(self.chores.retention),
             Some(self.chores.checkpoint),
             doomed,
-            files,
+            self.due.first(),
             self.cleaner.deadline(),
             self.coordinators.deadline(),
         ]

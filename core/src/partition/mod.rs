@@ -306,7 +306,8 @@ impl<S: LogStore> Partition<S> {
 
     /// When [`Partition::tick`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        self.log.deadline().into_iter().chain(self.log.flush_deadline()).min()
+        let deadlines = self.log.deadline().into_iter().chain(self.log.flush_deadline());
+        deadlines.min().filter(|_| self.failure.is_none())
     }
 
     /// Removes files whose time has come.
