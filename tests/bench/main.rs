@@ -1,7 +1,9 @@
 //! Ottla beside Apache Kafka in one run: Apache Kafka's own ProducerPerformance and ConsumerPerformance against each
 //! broker in turn, what the broker spent from `/proc`, and a table for the README.
 //!
-//! `cargo xtask bench [--rounds N] [--records N]`
+//! `cargo xtask bench [--rounds N] [--records N]`; `--partitions N [--ottla-only]` looks at a node with many partitions instead.
+
+mod partitions;
 
 use std::fs;
 use std::time::Duration;
@@ -21,6 +23,11 @@ fn main() {
         let at = arguments.iter().position(|argument| argument == name);
         at.map_or(default, |at| arguments[at + 1].parse().expect("a number"))
     };
+    let partitions = option("--partitions", 0);
+    if partitions > 0 {
+        let with_kafka = !arguments.iter().any(|argument| argument == "--ottla-only");
+        return partitions::measure(i32::try_from(partitions).expect("partitions"), with_kafka);
+    }
     let (rounds, records) = (option("--rounds", 3), option("--records", 1_000_000));
     let mut measured = [Vec::new(), Vec::new()];
     for round in 1..=rounds {
@@ -88,7 +95,7 @@ fn measure(kind: Kind, records: u64) -> Figures {
         consumed_per_second,
         produce_cpu_per_gb: (between - start).as_secs_f64() / gigabytes,
         consume_cpu_per_gb: (end - between).as_secs_f64() / gigabytes,
-        peak_rss_mb: peak_rss_kb(peer.pid()) as f64 / 1000.0,
+        peak_rss_mb: memory_kb(peer.pid(), "VmHWM:") as f64 / 1000.0,
         first_answer_ms: first_answer.as_secs_f64() * 1000.0,
     }
 }
@@ -150,9 +157,10 @@ fn cpu(pid: u32) -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
-fn peak_rss_kb(pid: u32) -> u64 {
+/// A line of `/proc/<pid>/status`: the most that was resident (`VmHWM:`), or what is (`VmRSS:`).
+fn memory_kb(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the broker runs");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("VmHWM");
+    let line = status.lines().find(|line| line.starts_with(name)).expect("a line of memory");
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("kilobytes")
 }
 

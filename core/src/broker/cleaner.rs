@@ -26,6 +26,8 @@ pub struct Cleaner<S: LogStore> {
     /// Those that could not be.
     uncleanable: BTreeSet<TopicIdPartition>,
     current: Option<(TopicIdPartition, Cleaning<S>)>,
+    /// Those whose logs the cleaner has changed since somebody asked.
+    touched: Vec<TopicIdPartition>,
     /// Files of the current one are on their way to the disk.
     is_syncing: bool,
     /// When to go on; `None` while there is nothing to look at.
@@ -47,6 +49,7 @@ impl<S: LogStore> Cleaner<S> {
             compacted: BTreeSet::new(),
             uncleanable: BTreeSet::new(),
             current: None,
+            touched: Vec::new(),
             is_syncing: false,
             due: None,
             rng,
@@ -109,6 +112,11 @@ impl<S: LogStore> Cleaner<S> {
         self.due = None;
     }
 
+    /// The partitions whose logs have changed since the last call.
+    pub(super) fn take_touched(&mut self) -> Vec<TopicIdPartition> {
+        std::mem::take(&mut self.touched)
+    }
+
     /// Goes on if it is time.
     pub(super) fn tick(
         &mut self,
@@ -144,6 +152,7 @@ impl<S: LogStore> Cleaner<S> {
                 return Some((id, files.chain([SyncTarget::Directory(directory)]).collect()));
             }
             Ok(Step::Done(_)) => {
+                self.touched.push(id);
                 self.finished(now);
                 self.delete_old_segments(cx, partitions);
             }
@@ -210,8 +219,11 @@ impl<S: LogStore> Cleaner<S> {
         partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
     ) {
         for id in self.compacted.difference(&self.uncleanable) {
-            if let Some(partition) = partitions.get_mut(id) {
-                partition.delete_after_cleaning(cx);
+            let Some(partition) = partitions.get_mut(id) else { continue };
+            let before = partition.deadline();
+            partition.delete_after_cleaning(cx);
+            if partition.deadline() != before {
+                self.touched.push(*id);
             }
         }
     }

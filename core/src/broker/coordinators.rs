@@ -35,6 +35,8 @@ pub struct GroupCoordinators {
 
 #[derive(Clone, Debug)]
 enum Phase {
+    /// The partition is not open yet.
+    Waiting,
     /// The log is being replayed up to where it ended.
     Loading {
         state: GroupState,
@@ -107,7 +109,7 @@ impl GroupCoordinators {
     pub fn active(&self) -> impl Iterator<Item = (i32, &Runtime<GroupCoordinator>)> {
         self.by_partition.iter().filter_map(|(partition, (_, phase))| match phase {
             Phase::Active(runtime) => Some((*partition, &**runtime)),
-            Phase::Loading { .. } => None,
+            Phase::Waiting | Phase::Loading { .. } => None,
         })
     }
 
@@ -135,6 +137,16 @@ impl GroupCoordinators {
         }
     }
 
+    /// This shard leads the partition, and will [load](Self::load) it once it is open.
+    pub fn expect(&mut self, index: i32, id: TopicIdPartition) {
+        self.by_partition.entry(index).or_insert((id, Phase::Waiting));
+    }
+
+    /// The partition that a request for the coordinator on `index` has to wait for.
+    pub fn waits_for(&self, index: i32) -> Option<TopicIdPartition> {
+        self.by_partition.get(&index).filter(|(_, phase)| matches!(phase, Phase::Waiting)).map(|(id, _)| *id)
+    }
+
     /// This shard leads the partition now: replays its log, a step at a time.
     pub fn load<S: LogStore>(
         &mut self,
@@ -143,7 +155,7 @@ impl GroupCoordinators {
         partition: &mut Partition<S>,
         rng: Rng,
     ) {
-        if self.by_partition.contains_key(&index) {
+        if self.by_partition.get(&index).is_some_and(|(_, phase)| !matches!(phase, Phase::Waiting)) {
             return;
         }
         let phase = Phase::Loading {
@@ -215,6 +227,7 @@ impl GroupCoordinators {
     ) {
         let Some((_, phase)) = self.by_partition.get_mut(&index) else { return };
         match phase {
+            Phase::Waiting => {}
             Phase::Loading { end_offset, .. } => *end_offset = offset.saturating_add(1),
             Phase::Active(runtime) => {
                 runtime.appended_elsewhere(offset, |state| {
@@ -302,10 +315,16 @@ impl GroupCoordinators {
         self.by_partition
             .values()
             .filter_map(|(_, phase)| match phase {
+                Phase::Waiting => None,
                 Phase::Loading { .. } => Some(Instant(0)),
                 Phase::Active(runtime) => runtime.deadline(),
             })
             .min()
+    }
+
+    /// Whether one is being loaded.
+    pub fn are_loading(&self) -> bool {
+        self.by_partition.values().any(|(_, phase)| matches!(phase, Phase::Loading { .. }))
     }
 
     /// The answers that may be sent.

@@ -32,6 +32,24 @@ pub enum DataRequest {
     DescribeLogs,
 }
 
+impl DataRequest {
+    /// The partitions that it names.
+    pub fn partitions(&self) -> Vec<TopicIdPartition> {
+        match self {
+            Self::Produce { parts, .. } => parts.iter().map(|part| part.partition).collect(),
+            Self::Watch { parts, .. } | Self::Read { parts, .. } => {
+                parts.iter().map(|part| part.partition).collect()
+            }
+            Self::ListOffsets { parts, .. } => parts.iter().map(|part| part.partition).collect(),
+            Self::OffsetForLeaderEpoch { parts } => parts.iter().map(|part| part.partition).collect(),
+            Self::DeleteRecords { parts } => parts.iter().map(|part| part.partition).collect(),
+            Self::WriteTxnMarkers { parts } => parts.iter().map(|part| part.partition).collect(),
+            Self::DescribeProducers { parts } => parts.iter().map(|part| part.partition).collect(),
+            Self::Unwatch | Self::DescribeLogs => Vec::new(),
+        }
+    }
+}
+
 /// What a shard answers; part by part, in the order asked.
 #[derive(Clone, Debug)]
 pub enum DataResponse<S: LogStore> {

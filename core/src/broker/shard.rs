@@ -10,16 +10,19 @@ use super::cleaner::Cleaner;
 use super::cluster_view::OFFSETS_TOPIC;
 use super::coordinators::GroupCoordinators;
 use super::data::{DataRequest, DataResponse, DescribedLog, MarkerPart, WatchPart};
+use super::due::Due;
+use super::openings::{OpenWith, Opened, Openings, STEP_BYTES, STEP_PARTITIONS, name_of, topic_config};
 use super::watches::{Watch, Watches};
 use super::{ConnectionEvent, Message, ShardEvent};
-use crate::config::{BrokerConfig, TopicConfig};
+use crate::config::BrokerConfig;
 use crate::coordinator::Token;
 use crate::ids::{LogDirId, ShardId, TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
+use crate::log::file_names::LOG_SUFFIX;
 use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
 use crate::metadata::{MetadataImage, PartitionRegistration, Published};
-use crate::partition::Partition;
+use crate::partition::{self, Opening, Partition};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
@@ -41,12 +44,19 @@ pub struct Shard<S: LogStore> {
     published: Arc<Published>,
     checkpoints: Arc<Checkpoints>,
     partitions: BTreeMap<TopicIdPartition, Partition<S>>,
+    openings: Openings<S>,
+    /// The deadlines of those partitions that have one.
+    due: Due,
+    /// The partitions that something has happened to since the checkpoints heard of them.
+    touched: BTreeSet<TopicIdPartition>,
     coordinators: GroupCoordinators,
     cleaner: Cleaner<S>,
     watches: Watches,
     acknowledgements: Acknowledgements<S>,
-    /// The directories of partitions that could not be opened.
-    unopened: BTreeSet<LogDirId>,
+    /// The directories of partitions that could not be created.
+    not_created: BTreeSet<LogDirId>,
+    /// What the log directories can take, where that has changed.
+    log_dirs: BTreeMap<LogDirId, LogDirState>,
     /// When the directories of deleted partitions go.
     doomed: Vec<(Instant, String)>,
     /// Syncs under way.
@@ -64,6 +74,8 @@ enum Purpose {
     Flush((i64, u32)),
     /// The cleaner goes on.
     Cleaning,
+    /// The partition can be served; its log is durable up to this offset, of this generation.
+    Opening((i64, u32)),
 }
 
 /// When the periodic chores are due.
@@ -97,9 +109,13 @@ impl<S: LogStore> Shard<S> {
             published: Published::first(MetadataImage::default(), -1, -1, 0),
             checkpoints,
             partitions: BTreeMap::new(),
+            openings: Openings::new(),
+            due: Due::default(),
+            touched: BTreeSet::new(),
             watches: Watches::default(),
             acknowledgements: Acknowledgements::default(),
-            unopened: BTreeSet::new(),
+            not_created: BTreeSet::new(),
+            log_dirs: BTreeMap::new(),
             doomed: Vec::new(),
             syncs: BTreeMap::new(),
             next_sync: 0,
@@ -130,6 +146,9 @@ impl<S: LogStore> Shard<S> {
     }
 
     fn data(&mut self, cx: &mut Cx<'_, S>, token: Token, request: DataRequest) {
+        if !self.openings.is_empty() {
+            self.open_first(cx, &request.partitions());
+        }
         let response = match request {
             DataRequest::Produce { version, acks, parts } => {
                 let mut grown = Vec::with_capacity(parts.len());
@@ -138,7 +157,7 @@ impl<S: LogStore> Shard<S> {
                 for part in parts {
                     let answer = match self.partitions.get_mut(&part.partition) {
                         Some(partition) => partition.produce(cx, version, acks, &part.records),
-                        None => Err(super::data::ProduceError::of(ErrorCode::NotLeaderOrFollower)),
+                        None => Err(super::data::ProduceError::of(self.absent(part.partition))),
                     };
                     if answer.is_ok() {
                         grown.push(part.partition);
@@ -166,7 +185,7 @@ impl<S: LogStore> Shard<S> {
                 for part in &parts {
                     let fetched = match self.partitions.get_mut(&part.partition) {
                         Some(partition) => partition.read(cx, part, isolation, left, first_batch_whole),
-                        None => Err(ErrorCode::NotLeaderOrFollower),
+                        None => Err(self.absent(part.partition)),
                     };
                     if let Ok(super::data::Fetched { records: Some((_, len)), .. }) = &fetched {
                         left = left.saturating_sub(u64::from(*len));
@@ -180,7 +199,7 @@ impl<S: LogStore> Shard<S> {
                 let found =
                     |part: &super::data::ListOffsetsPart| match self.partitions.get_mut(&part.partition) {
                         Some(partition) => partition.list_offset(cx, part, isolation),
-                        None => Err(ErrorCode::NotLeaderOrFollower),
+                        None => Err(self.absent(part.partition)),
                     };
                 let mut found = found;
                 DataResponse::Offsets(parts.iter().map(|part| (part.index, found(part))).collect())
@@ -188,7 +207,7 @@ impl<S: LogStore> Shard<S> {
             DataRequest::OffsetForLeaderEpoch { parts } => {
                 let end = |part: &super::data::EpochPart| match self.partitions.get(&part.partition) {
                     Some(partition) => partition.epoch_end(part.current_leader_epoch, part.leader_epoch),
-                    None => Err(ErrorCode::NotLeaderOrFollower),
+                    None => Err(self.absent(part.partition)),
                 };
                 DataResponse::EpochEnds(parts.iter().map(|part| (part.index, end(part))).collect())
             }
@@ -197,9 +216,10 @@ impl<S: LogStore> Shard<S> {
                 for part in &parts {
                     let answer = match self.partitions.get_mut(&part.partition) {
                         Some(partition) => partition.delete_records(cx, part.offset),
-                        None => Err(ErrorCode::NotLeaderOrFollower),
+                        None => Err(self.absent(part.partition)),
                     };
                     moved.push((part.index, answer));
+                    self.touched(part.partition);
                 }
                 DataResponse::Deleted(moved)
             }
@@ -212,26 +232,44 @@ impl<S: LogStore> Shard<S> {
             DataRequest::DescribeProducers { parts } => {
                 let known = |part: &super::data::Part| match self.partitions.get(&part.partition) {
                     Some(partition) => Ok(partition.producers()),
-                    None => Err(ErrorCode::NotLeaderOrFollower),
+                    None => Err(self.absent(part.partition)),
                 };
                 DataResponse::Producers(parts.iter().map(|part| (part.index, known(part))).collect())
             }
-            DataRequest::DescribeLogs => DataResponse::Logs(
-                self.partitions
-                    .values()
-                    .map(|partition| DescribedLog {
-                        partition: partition.id(),
-                        log_dir: partition.log_dir(),
-                        size: partition.size(),
-                    })
-                    .collect(),
-            ),
+            DataRequest::DescribeLogs => DataResponse::Logs(self.describe_logs(cx)),
         };
         self.reply(cx, token, response);
     }
 
+    /// What is answered for a partition that is not among those that are served.
+    fn absent(&self, id: TopicIdPartition) -> ErrorCode {
+        if self.openings.has_failed(id) {
+            ErrorCode::KafkaStorageError
+        } else {
+            ErrorCode::NotLeaderOrFollower
+        }
+    }
+
+    fn describe_logs(&self, cx: &mut Cx<'_, S>) -> Vec<DescribedLog> {
+        let open = self.partitions.values().map(|partition| DescribedLog {
+            partition: partition.id(),
+            log_dir: partition.log_dir(),
+            size: partition.size(),
+        });
+        let open: Vec<_> = open.collect();
+        let waiting = self.openings.ids().filter_map(|id| {
+            let (name, log_dir) = self.found(id)?;
+            let files = cx.store.list(&partition::dir(&self.config, log_dir, &name)?).ok()?;
+            let logs = files.iter().filter(|file| file.name.ends_with(LOG_SUFFIX));
+            let size = logs.fold(0_u64, |size, file| size.saturating_add(file.len));
+            Some(DescribedLog { partition: id, log_dir, size })
+        });
+        open.into_iter().chain(waiting).collect()
+    }
+
     fn end_transaction(&mut self, cx: &mut Cx<'_, S>, part: &MarkerPart) -> Result<(), ErrorCode> {
-        let partition = self.partitions.get_mut(&part.partition).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let absent = self.absent(part.partition);
+        let partition = self.partitions.get_mut(&part.partition).ok_or(absent)?;
         let offset = partition.write_txn_marker(cx, part.end)?;
         let name = partition.name();
         if *name.topic == *OFFSETS_TOPIC {
@@ -274,7 +312,7 @@ impl<S: LogStore> Shard<S> {
     ) -> Result<super::data::Readable, ErrorCode> {
         match self.partitions.get_mut(&part.partition) {
             Some(partition) => partition.readable(cx, part, isolation),
-            None => Err(ErrorCode::NotLeaderOrFollower),
+            None => Err(self.absent(part.partition)),
         }
     }
 
@@ -290,6 +328,13 @@ impl<S: LogStore> Shard<S> {
         } else if partition.failure().is_some() {
             self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
         }
+        self.touched(id);
+    }
+
+    /// Something has happened to a partition: it may have another deadline, and news for the checkpoints.
+    fn touched(&mut self, id: TopicIdPartition) {
+        self.due.set(id, self.partitions.get(&id).and_then(Partition::deadline));
+        self.touched.insert(id);
     }
 
     fn sync(
@@ -326,7 +371,12 @@ impl<S: LogStore> Shard<S> {
     fn stopped_when_synced(&mut self, cx: &mut Cx<'_, S>) {
         if self.stopping && self.syncs.is_empty() {
             let failed = self.partitions.values().filter(|partition| partition.failure().is_some());
-            let unclean = failed.map(Partition::log_dir).chain(self.unopened.iter().copied()).collect();
+            let unopened = self.openings.unopened().filter_map(|(id, is_untouched)| {
+                let (_, log_dir) = self.found(id)?;
+                (!is_untouched || !self.checkpoints.is_clean(log_dir)).then_some(log_dir)
+            });
+            let not_created = self.not_created.iter().copied();
+            let unclean = failed.map(Partition::log_dir).chain(unopened).chain(not_created).collect();
             let event = LogDirsEvent::Stopped { shard: self.id, offsets: self.offsets(), unclean };
             cx.effects.tell(Message::LogDirs(event));
         }
@@ -337,9 +387,13 @@ impl<S: LogStore> Shard<S> {
         if matches!(purpose, Purpose::Cleaning) {
             self.cleaner.synced(cx.now.monotonic, id, outcome);
         }
+        if matches!(purpose, Purpose::Opening(_)) && !self.stopping {
+            let Some(partition) = self.openings.synced(id) else { return };
+            self.partitions.insert(id, partition);
+        }
         let Some(partition) = self.partitions.get_mut(&id) else { return self.stopped_when_synced(cx) };
         match (outcome, purpose) {
-            (SyncOutcome::Done, Purpose::Flush(reached)) => {
+            (SyncOutcome::Done, Purpose::Flush(reached) | Purpose::Opening(reached)) => {
                 let has_committed = partition.synced(cx, reached);
                 let acknowledged = self.acknowledgements.synced(id, partition.recovery_point());
                 if has_committed {
@@ -357,6 +411,10 @@ impl<S: LogStore> Shard<S> {
                 self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
             }
         }
+        if matches!(purpose, Purpose::Opening(_)) {
+            self.opened(cx, id);
+        }
+        self.touched(id);
         self.stopped_when_synced(cx);
     }
 
@@ -372,6 +430,10 @@ impl<S: LogStore> Shard<S> {
     }
 
     fn log_dir_changed(&mut self, cx: &mut Cx<'_, S>, log_dir: LogDirId, state: LogDirState) {
+        self.log_dirs.insert(log_dir, state);
+        if state == LogDirState::Online {
+            self.openings.retry();
+        }
         let mut failed = Vec::new();
         for (id, partition) in self.partitions.iter_mut().filter(|(_, it)| it.log_dir() == log_dir) {
             partition.log_dir_changed(state);
@@ -394,7 +456,8 @@ impl<S: LogStore> Shard<S> {
         for topic_id in delta.topics_deleted.keys() {
             let first = TopicIdPartition { topic_id: *topic_id, partition: i32::MIN };
             let last = TopicIdPartition { topic_id: *topic_id, partition: i32::MAX };
-            let gone: Vec<_> = self.partitions.range(first..=last).map(|(id, _)| *id).collect();
+            let open = self.partitions.range(first..=last).map(|(id, _)| *id);
+            let gone: Vec<_> = open.chain(self.openings.of_topic(first..=last)).collect();
             for id in gone {
                 self.remove(cx, id);
             }
@@ -418,19 +481,22 @@ impl<S: LogStore> Shard<S> {
                 self.place(cx, image, id, name, registration);
             }
         }
-        for partition in self.partitions.values_mut() {
-            let name = &partition.name().topic.clone();
-            if delta.topic_configs_changed(name) || brokers_reconfigured {
-                let config = topic_config(&self.in_force, image, name);
-                partition.reconfigure(&self.in_force, &config);
-                self.cleaner.configured(cx, partition);
+        if !delta.configs_changed.is_empty() {
+            for (id, partition) in &mut self.partitions {
+                let name = &partition.name().topic.clone();
+                if delta.topic_configs_changed(name) || brokers_reconfigured {
+                    let config = topic_config(&self.in_force, image, name);
+                    partition.reconfigure(&self.in_force, &config);
+                    self.cleaner.configured(cx, partition);
+                    self.due.set(*id, partition.deadline());
+                }
             }
         }
         self.published = published;
         self.send_group_replies(cx);
     }
 
-    /// Opens a partition that is new here, or takes over its new leader epoch.
+    /// Creates a partition that is new here, or takes over its new leader epoch. One that was found on the disk is opened when its turn comes.
     fn place(
         &mut self,
         cx: &mut Cx<'_, S>,
@@ -439,32 +505,50 @@ impl<S: LogStore> Shard<S> {
         name: TopicPartition,
         registration: &PartitionRegistration,
     ) {
-        if !registration.replicas.contains(&self.config.node_id) {
+        if !registration.replicas.contains(&self.config.node_id)
+            || self.openings.contains(id)
+            || self.openings.has_failed(id)
+        {
             return;
         }
         if !self.partitions.contains_key(&id) {
-            let config = topic_config(&self.in_force, image, &name.topic);
+            if self.checkpoints.has(&name, id.topic_id) {
+                self.openings.add(id);
+                if *name.topic == *OFFSETS_TOPIC && registration.leader == self.config.node_id {
+                    self.coordinators.expect(name.partition, id);
+                    self.openings.urge(id);
+                }
+                return;
+            }
             let assigned = registration.directory_of(self.config.node_id);
-            let opened =
-                Partition::open(cx, id, name.clone(), &self.in_force, &config, &self.checkpoints, assigned);
-            match opened {
+            let place = self.checkpoints.of(&name, id.topic_id, assigned);
+            let log_dir = place.as_ref().map(|place| place.log_dir);
+            let config = topic_config(&self.in_force, image, &name.topic);
+            let created = place.ok_or_else(|| format!("{name}: its directory is offline"));
+            let created = created.and_then(|place| {
+                Opening::start(cx, id, &self.in_force, config, place, false)?.finish_now(cx)
+            });
+            match created {
                 Ok(mut partition) => {
                     self.cleaner.configured(cx, &mut partition);
                     self.partitions.insert(id, partition);
                 }
                 Err(reason) => {
-                    let path = name.to_string();
-                    let place = self.checkpoints.of(&name, id.topic_id, assigned);
-                    self.unopened.extend(place.map(|place| place.log_dir));
-                    cx.traces.fault(TraceEvent::StorageFailed { path, reason });
+                    self.not_created.extend(log_dir);
+                    cx.traces.fault(TraceEvent::StorageFailed { path: name.to_string(), reason });
                     return;
                 }
             }
         }
+        self.lead(cx, id, registration);
+    }
+
+    /// Leads a partition that is open, if the metadata says so.
+    fn lead(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, registration: &PartitionRegistration) {
         let Some(partition) = self.partitions.get_mut(&id) else { return };
-        let leads = registration.leader == self.config.node_id;
-        if leads {
+        if registration.leader == self.config.node_id {
             partition.become_leader(cx, registration);
+            let name = partition.name().clone();
             if *name.topic == *OFFSETS_TOPIC {
                 let rng = self.rng.fork();
                 self.coordinators.load(cx, name.partition, partition, rng);
@@ -473,26 +557,124 @@ impl<S: LogStore> Shard<S> {
         if let Some((targets, reached)) = partition.to_sync(cx) {
             self.sync(cx, id, targets, Purpose::Flush(reached));
         }
+        self.touched(id);
     }
 
+    /// Opens what a client asks for, as far as that is soon done; the rest of it comes next.
+    fn open_first(&mut self, cx: &mut Cx<'_, S>, asked: &[TopicIdPartition]) {
+        let mut budget = STEP_BYTES;
+        for id in asked {
+            let is_clean = |(_, log_dir)| self.checkpoints.is_clean(log_dir);
+            if self.openings.urge(*id) && budget > 0 && self.found(*id).is_some_and(is_clean) {
+                self.open_step(cx, *id, &mut budget);
+            }
+        }
+    }
+
+    /// The name of a partition that was found, and the directory that it is in.
+    fn found(&self, id: TopicIdPartition) -> Option<(TopicPartition, LogDirId)> {
+        let name = name_of(&self.published.image, id)?;
+        let log_dir = self.checkpoints.of(&name, id.topic_id, None)?.log_dir;
+        Some((name, log_dir))
+    }
+
+    fn open_some(&mut self, cx: &mut Cx<'_, S>) {
+        let mut budget = STEP_BYTES;
+        for _ in 0..STEP_PARTITIONS {
+            match self.openings.next() {
+                Some(id) if budget > 0 => self.open_step(cx, id, &mut budget),
+                _ => return,
+            }
+        }
+    }
+
+    fn open_step(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, budget: &mut u64) {
+        let published = self.published.clone();
+        let with =
+            OpenWith { broker: &self.in_force, image: &published.image, checkpoints: &self.checkpoints };
+        match self.openings.step(cx, id, budget, with) {
+            Opened::Ready(partition) => {
+                self.partitions.insert(id, *partition);
+                self.opened(cx, id);
+            }
+            Opened::Sync(targets, reached) => self.sync(cx, id, targets, Purpose::Opening(reached)),
+            Opened::More => {}
+            Opened::Failed(reason) => {
+                let name = name_of(&published.image, id);
+                if let Some(name) = name.as_ref().filter(|name| *name.topic == *OFFSETS_TOPIC) {
+                    self.coordinators.unload(name.partition);
+                }
+                let path = name.map_or_else(String::new, |name| name.to_string());
+                cx.traces.fault(TraceEvent::StorageFailed { path, reason });
+            }
+        }
+    }
+
+    /// A partition that had waited is open: the metadata may have changed meanwhile.
+    fn opened(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
+        let published = self.published.clone();
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        if let Some(state) = self.log_dirs.get(&partition.log_dir()) {
+            partition.log_dir_changed(*state);
+        }
+        let config = topic_config(&self.in_force, &published.image, &partition.name().topic);
+        partition.reconfigure(&self.in_force, &config);
+        self.cleaner.configured(cx, partition);
+        let topic = published.image.topic_by_id(id.topic_id);
+        if let Some(registration) = topic.and_then(|topic| topic.partitions.get(&id.partition)) {
+            self.lead(cx, id, registration);
+        }
+    }
+
+    /// Opens all that waits, without waiting for the disk: for checkers, on a copy.
+    pub fn open_all(&mut self, cx: &mut Cx<'_, S>) {
+        while let Some(id) = self.openings.first() {
+            self.open_step(cx, id, &mut { u64::MAX });
+            if let Some(partition) = self.openings.synced(id) {
+                self.partitions.insert(id, partition);
+                self.opened(cx, id);
+            }
+        }
+        while self.coordinators.are_loading() {
+            self.coordinators.tick(cx, &mut self.partitions);
+        }
+    }
+
+    /// Forgets a partition whose topic is gone; its directory goes later.
     fn remove(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
-        let Some(mut partition) = self.partitions.remove(&id) else { return };
+        let known = match self.partitions.remove(&id) {
+            Some(partition) => {
+                let (dir, delay) = (partition.log().dir().to_owned(), partition.file_delete_delay_ms());
+                Some((partition.name().clone(), dir, delay))
+            }
+            None if self.openings.remove(id) => self.found(id).and_then(|(name, log_dir)| {
+                let config = topic_config(&self.in_force, &self.published.image, &name.topic);
+                Some((
+                    name.clone(),
+                    partition::dir(&self.config, log_dir, &name)?,
+                    config.file_delete_delay_ms,
+                ))
+            }),
+            None => None,
+        };
+        let Some((name, dir, delay)) = known else { return };
+        self.due.set(id, None);
         self.cleaner.removed(cx.now.monotonic, id);
         self.refuse_unsynced(cx, id, ErrorCode::UnknownTopicOrPartition);
         for (token, part, _) in self.watches.of(id) {
             let gone = Err(ErrorCode::UnknownTopicOrPartition);
             self.reply(cx, token, DataResponse::Watched(vec![(part.index, gone)]));
         }
-        if *partition.name().topic == *OFFSETS_TOPIC {
-            self.coordinators.unload(partition.name().partition);
+        if *name.topic == *OFFSETS_TOPIC {
+            self.coordinators.unload(name.partition);
         }
-        cx.traces.emit(|| TraceEvent::PartitionRemoved { partition: partition.name().clone() });
-        cx.effects.tell(Message::LogDirs(LogDirsEvent::Removed(partition.name().clone())));
-        let delay = partition.file_delete_delay_ms();
-        match partition.rename_for_deletion(cx, self.rng.uuid()) {
+        cx.traces.emit(|| TraceEvent::PartitionRemoved { partition: name.clone() });
+        cx.effects.tell(Message::LogDirs(LogDirsEvent::Removed(name.clone())));
+        match partition::rename_for_deletion(cx, &dir, &name, self.rng.uuid()) {
             Ok(path) => self.doomed.push((cx.now.monotonic.plus_ms(delay), path)),
-            Err(reason) => {
-                cx.traces.fault(TraceEvent::StorageFailed { path: partition.name().to_string(), reason });
+            Err(error) => {
+                let (path, reason) = (name.to_string(), error.to_string());
+                cx.traces.fault(TraceEvent::StorageFailed { path, reason });
             }
         }
     }
@@ -515,27 +697,38 @@ impl<S: LogStore> Shard<S> {
         }
         if self.chores.retention <= now {
             self.chores.retention = now.plus_ms(self.config.log_retention_check_interval_ms);
-            for partition in self.partitions.values_mut() {
+            for (id, partition) in &mut self.partitions {
+                let before = partition.log_start_offset();
                 partition.retain(cx);
+                if partition.log_start_offset() != before {
+                    self.due.set(*id, partition.deadline());
+                    self.touched.insert(*id);
+                }
             }
         }
-        let mut flushes = Vec::new();
-        for (id, partition) in &mut self.partitions {
-            if partition.deadline().is_some_and(|deadline| deadline <= now) {
-                partition.tick(cx);
-                flushes.extend(partition.to_sync(cx).map(|flush| (*id, flush)));
+        for id in self.due.by(now) {
+            let Some(partition) = self.partitions.get_mut(&id) else { continue };
+            partition.tick(cx);
+            if let Some((targets, reached)) = partition.to_sync(cx) {
+                self.sync(cx, id, targets, Purpose::Flush(reached));
             }
+            self.touched(id);
         }
-        for (id, (targets, reached)) in flushes {
-            self.sync(cx, id, targets, Purpose::Flush(reached));
-        }
+        self.open_some(cx);
         if let Some((id, targets)) = self.cleaner.tick(cx, &mut self.partitions) {
             self.sync(cx, id, targets, Purpose::Cleaning);
         }
+        for id in self.cleaner.take_touched() {
+            self.touched(id);
+        }
         if self.chores.checkpoint <= now {
             self.chores.checkpoint = now.plus_ms(self.config.replica_high_watermark_checkpoint_interval_ms);
-            cx.effects
-                .tell(Message::LogDirs(LogDirsEvent::Offsets { shard: self.id, offsets: self.offsets() }));
+            let touched = std::mem::take(&mut self.touched);
+            let touched = touched.iter().filter_map(|id| self.partitions.get(id));
+            let offsets: Vec<_> = touched.map(Partition::offsets).collect();
+            if !offsets.is_empty() {
+                cx.effects.tell(Message::LogDirs(LogDirsEvent::Offsets { shard: self.id, offsets }));
+            }
         }
         self.coordinators.tick(cx, &mut self.partitions);
         self.send_group_replies(cx);
@@ -553,12 +746,6 @@ impl<S: LogStore> Shard<S> {
     }
 }
 
-/// A topic's settings over the broker's.
-fn topic_config(config: &BrokerConfig, image: &MetadataImage, topic: &str) -> TopicConfig {
-    let own = image.topic_configs(topic);
-    TopicConfig::new(config, own.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-}
-
 impl<S: LogStore> Machine<S> for Shard<S> {
     type Event = ShardEvent;
 
@@ -569,6 +756,9 @@ impl<S: LogStore> Machine<S> for Shard<S> {
         match event {
             ShardEvent::Data { token, request } => self.data(cx, token, request),
             ShardEvent::Group { token, partition, request } => {
+                if let Some(id) = self.coordinators.waits_for(partition) {
+                    self.open_first(cx, &[id]);
+                }
                 self.coordinators.submit(cx, &mut self.partitions, token, partition, request);
                 self.send_group_replies(cx);
             }
@@ -587,12 +777,12 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             return None;
         }
         let doomed = self.doomed.iter().map(|(at, _)| *at).min();
-        let files = self.partitions.values().filter_map(Partition::deadline).min();
         [
+            self.openings.has_work().then_some(Instant(0)),
             Some(self.chores.retention),
             Some(self.chores.checkpoint),
             doomed,
-            files,
+            self.due.first(),
             self.cleaner.deadline(),
             self.coordinators.deadline(),
         ]

@@ -84,7 +84,8 @@ impl<S: LogStore> Log<S> {
                 files.extend(segment.files());
             }
         }
-        if self.epochs_unwritten {
+        let newest = self.epochs.latest().map_or(i64::MAX, |newest| newest.start_offset);
+        if self.epochs_unwritten && newest < self.log_end_offset {
             self.write_epochs(store)?;
         }
         if std::mem::take(&mut self.epochs_changed) {

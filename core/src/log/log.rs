@@ -61,7 +61,7 @@ pub struct Log<S: LogStore> {
     /// What has been planned to be synced ends here; it may be on its way.
     pub(super) flushing_up_to: i64,
     pub(super) epochs_changed: bool,
-    /// The leader-epoch checkpoint waits for room.
+    /// The leader epochs were assigned to since they were last written: until there are records of the newest, or room.
     pub(super) epochs_unwritten: bool,
     /// A segment was completed that has not been synced.
     pub(super) rolled: bool,
@@ -191,18 +191,11 @@ impl<S: LogStore> Log<S> {
         self.epochs.end_offset_for(leader_epoch, self.log_end_offset)
     }
 
-    /// A leader takes over: records from the log's end on are of `leader_epoch`.
-    pub fn assign_epoch_start_offset(
-        &mut self,
-        store: &mut S,
-        leader_epoch: i32,
-        start_offset: i64,
-    ) -> Result<(), LogError> {
+    /// A leader takes over: records from the log's end on are of `leader_epoch`. The file hears of it with the first of them: a reign
+    /// without records has nothing to say to anybody, and a start touches no file of an idle partition.
+    pub fn assign_epoch_start_offset(&mut self, leader_epoch: i32, start_offset: i64) {
         let noted = !self.config.planted.is(Mutation::LeaderEpochNotNoted);
-        if noted && self.epochs.assign(leader_epoch, start_offset) {
-            self.write_epochs(store)?;
-        }
-        Ok(())
+        self.epochs_unwritten |= noted && self.epochs.assign(leader_epoch, start_offset);
     }
 
     /// Moves the high watermark up to `high_watermark`, never beyond the log's end and never down. Returns it if it moved.
@@ -229,13 +222,6 @@ impl<S: LogStore> Log<S> {
     /// Forgets producers that have been silent for `producer.id.expiration.ms`.
     pub fn remove_expired_producers(&mut self, now_ms: Timestamp) {
         self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms);
-    }
-
-    /// Moves the directory.
-    pub fn rename_dir(&mut self, store: &mut S, to: &str) -> Result<(), LogError> {
-        store.rename(&self.dir, to)?;
-        to.clone_into(&mut self.dir);
-        Ok(())
     }
 
     /// Removes the directory with all it holds. Slices that are out stay readable.

@@ -132,6 +132,12 @@ impl Checkpoints {
         }
     }
 
+    /// Whether a partition was found.
+    pub fn has(&self, partition: &TopicPartition, topic_id: Uuid) -> bool {
+        let found = self.partitions.get(partition);
+        found.is_some_and(|(found, _)| found.is_none_or(|found| found == topic_id))
+    }
+
     /// Whether the last stop of a directory was clean.
     pub fn is_clean(&self, log_dir: LogDirId) -> bool {
         self.directories.get(usize::from(log_dir.0)).copied().flatten().is_some_and(|found| found.is_clean)
@@ -174,10 +180,8 @@ pub struct LogDirs<S: LogStore> {
     next_token: u64,
     /// A partition has gone that the checkpoints still name.
     forgotten: bool,
-    /// Logs were synced further than the recovery points on the disk say.
-    synced_further: bool,
-    /// Logs were cleaned further than the checkpoint on the disk says.
-    cleaned_further: bool,
+    /// The checkpoints that say less than is known: no other is written again.
+    news: BTreeSet<&'static str>,
     high_watermarks: Schedule,
     recovery_points: Schedule,
     log_start_offsets: Schedule,
@@ -279,8 +283,7 @@ impl<S: LogStore> LogDirs<S> {
             pending: BTreeMap::new(),
             next_token: 0,
             forgotten: false,
-            synced_further: false,
-            cleaned_further: false,
+            news: BTreeSet::new(),
             high_watermarks: schedule(config.replica_high_watermark_checkpoint_interval_ms),
             recovery_points: schedule(i64::from(config.log_flush_offset_checkpoint_interval_ms)),
             log_start_offsets: schedule(i64::from(config.log_flush_start_offset_checkpoint_interval_ms)),
@@ -336,13 +339,19 @@ impl<S: LogStore> LogDirs<S> {
 
     fn hear(&mut self, offsets: Vec<PartitionOffsets>) {
         for offsets in offsets {
-            if let Some(directory) = self.directories.get_mut(usize::from(offsets.log_dir.0)) {
-                let (recovery_point, cleaned_up_to) = (offsets.recovery_point, offsets.cleaned_up_to);
-                let before = directory.offsets.insert(offsets.partition.clone(), offsets);
-                let known = before.map_or((0, None), |before| (before.recovery_point, before.cleaned_up_to));
-                self.synced_further |= known.0 != recovery_point;
-                self.cleaned_further |= known.1 != cleaned_up_to;
-            }
+            let Some(directory) = self.directories.get_mut(usize::from(offsets.log_dir.0)) else { continue };
+            let before = directory.offsets.insert(offsets.partition.clone(), offsets.clone());
+            let names = [
+                RECOVERY_POINT_CHECKPOINT,
+                REPLICATION_OFFSET_CHECKPOINT,
+                LOG_START_OFFSET_CHECKPOINT,
+                CLEANER_OFFSET_CHECKPOINT,
+            ];
+            let is_news = |name: &&str| {
+                before.as_ref().and_then(|before| Directory::value(before, name))
+                    != Directory::value(&offsets, name)
+            };
+            self.news.extend(names.into_iter().filter(is_news));
         }
     }
 
@@ -371,14 +380,11 @@ impl<S: LogStore> LogDirs<S> {
             }
         }
         // What a crash has to read again is what lies past the recovery points: news of them go with the high watermarks.
-        let has_recovery_points = names.contains(&RECOVERY_POINT_CHECKPOINT);
-        if !names.is_empty() && std::mem::take(&mut self.synced_further) && !has_recovery_points {
-            names.push(RECOVERY_POINT_CHECKPOINT);
+        if !names.is_empty() {
+            names.extend([RECOVERY_POINT_CHECKPOINT, CLEANER_OFFSET_CHECKPOINT]);
         }
-        if !names.is_empty() && std::mem::take(&mut self.cleaned_further) {
-            names.push(CLEANER_OFFSET_CHECKPOINT);
-        }
-        self.checkpoint(cx, &names);
+        let names: BTreeSet<_> = names.into_iter().filter(|name| self.news.remove(name)).collect();
+        self.checkpoint(cx, &names.into_iter().collect::<Vec<_>>());
     }
 
     /// Writes what names a partition that has gone anew, once the files are free.
@@ -402,11 +408,10 @@ impl<S: LogStore> LogDirs<S> {
                 .filter(|pending| pending.directory == index)
                 .flat_map(|pending| pending.names.iter().copied())
                 .collect();
-            let texts: Vec<_> = names
-                .iter()
-                .filter(|name| !busy.contains(*name) || self.stop == Stop::Checkpoints)
-                .map(|name| (*name, directory.text(name)))
-                .collect();
+            let is_free = |name: &&&'static str| !busy.contains(*name) || self.stop == Stop::Checkpoints;
+            let texts: Vec<_> =
+                names.iter().filter(is_free).map(|name| (*name, directory.text(name))).collect();
+            self.news.extend(names.iter().filter(|name| !is_free(name)));
             self.write(cx, index, texts);
         }
     }
@@ -430,7 +435,7 @@ impl<S: LogStore> LogDirs<S> {
                     pending.files.push(file);
                 }
                 // The file on the disk says less, which costs work after an unclean stop, and nothing else.
-                Err(StoreError::NoSpace) => {}
+                Err(StoreError::NoSpace) => _ = self.news.insert(name),
                 Err(error) => return self.fail(cx, index, &error.to_string()),
             }
         }
@@ -585,19 +590,23 @@ impl Directory {
         self.state != LogDirState::Offline
     }
 
-    fn text(&self, name: &str) -> String {
-        let value = |offsets: &PartitionOffsets| match name {
+    /// What a checkpoint says of a partition.
+    fn value(offsets: &PartitionOffsets, name: &str) -> Option<i64> {
+        match name {
             RECOVERY_POINT_CHECKPOINT => Some(offsets.recovery_point),
             REPLICATION_OFFSET_CHECKPOINT => Some(offsets.high_watermark),
             CLEANER_OFFSET_CHECKPOINT => offsets.cleaned_up_to,
             _ => (offsets.log_start_offset > 0).then_some(offsets.log_start_offset),
-        };
+        }
+    }
+
+    fn text(&self, name: &str) -> String {
         let offsets: OffsetCheckpoint = self
             .offsets
             .values()
             .filter_map(|offsets| {
                 let partition = &offsets.partition;
-                Some(((partition.topic.to_string(), partition.partition), value(offsets)?))
+                Some(((partition.topic.to_string(), partition.partition), Self::value(offsets, name)?))
             })
             .collect();
         format_offsets(&offsets)

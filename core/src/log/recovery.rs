@@ -213,6 +213,11 @@ impl<S: LogStore> Recovery<S> {
         Ok((self.log, self.report))
     }
 
+    /// Bytes walked so far.
+    pub fn walked_bytes(&self) -> u64 {
+        self.report.scanned_bytes
+    }
+
     /// Bytes still to be walked, about.
     pub fn remaining_bytes(&self) -> u64 {
         let sizes = self.log.segments.iter().skip(self.current).map(|segment| segment.size);

@@ -1,26 +1,25 @@
 //! A partition: its log, its leadership, and what clients are told of it.
 
 mod cleaning;
+mod opening;
 mod produce;
 mod read;
 
 pub use cleaning::NotCleaned;
+pub use opening::{Opening, dir, rename_for_deletion};
 
 use std::sync::Arc;
 
-use ottla_protocol::{ErrorCode, Uuid};
+use ottla_protocol::ErrorCode;
 
 use crate::broker::Message;
 use crate::broker::data::{ActiveProducer, Bounds};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::ReplayAt;
 use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
-use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
+use crate::log::log_dirs::{LogDirState, LogDirsEvent, PartitionOffsets};
 use crate::log::producer_state::Marker;
-use crate::log::{
-    FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, OpenLog, ReadHint, StoreError, file_names,
-    partition_metadata,
-};
+use crate::log::{FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, ReadHint, StoreError};
 use crate::machine::{Cx, SyncTarget};
 use crate::metadata::PartitionRegistration;
 use crate::record::{BatchRules, Compression, CompressionType, TimestampType};
@@ -59,57 +58,6 @@ pub struct Partition<S: LogStore> {
 }
 
 impl<S: LogStore> Partition<S> {
-    /// Opens the log, or creates it, in the `assigned` directory if that is one of this node's. The error is a sentence for the log.
-    pub fn open(
-        cx: &mut Cx<'_, S>,
-        id: TopicIdPartition,
-        name: TopicPartition,
-        broker: &BrokerConfig,
-        config: &TopicConfig,
-        checkpoints: &Checkpoints,
-        assigned: Option<Uuid>,
-    ) -> Result<Self, String> {
-        let log_config = log_config(broker, config, cx.traces.planted());
-        let sentence = |error: LogError| format!("{name}: {error}");
-        let start = checkpoints.of(&name, id.topic_id, assigned);
-        let start = start.ok_or("its directory is offline")?;
-        let parent = broker.log_dirs.get(usize::from(start.log_dir.0)).ok_or("there is no log directory")?;
-        let options = OpenLog {
-            dir: format!("{parent}/{}", file_names::partition_dir(&name.topic, name.partition)),
-            config: log_config,
-            log_start_offset: start.log_start_offset,
-            recovery_point: start.recovery_point,
-            high_watermark: start.high_watermark,
-            clean_shutdown: checkpoints.is_clean(start.log_dir),
-        };
-        let (mut log, report) = Log::open(cx.store, cx.now, options).map_err(sentence)?;
-        log.set_cleaned_up_to(start.cleaned_up_to);
-        match partition_metadata::read(cx.store, log.dir()).map_err(sentence)? {
-            None => partition_metadata::write(cx.store, log.dir(), id.topic_id).map_err(sentence)?,
-            Some(topic_id) if topic_id == id.topic_id => {}
-            Some(other) => return Err(format!("{name}: its directory belongs to a topic with id {other}")),
-        }
-        if let Some(truncation) = report.truncation {
-            let (partition, log_end_offset) = (name.clone(), log.log_end_offset());
-            let (truncated_bytes, reason) = (truncation.bytes, truncation.reason);
-            cx.traces.fault(TraceEvent::LogRecovered { partition, log_end_offset, truncated_bytes, reason });
-        }
-        Ok(Self {
-            id,
-            name: name.clone(),
-            log_dir: start.log_dir,
-            log,
-            rules: rules(config),
-            config: Arc::new(config.clone()),
-            leader_epoch: -1,
-            isr: 0,
-            hint: None,
-            syncs_first: broker.syncs_batches(),
-            has_room: true,
-            failure: None,
-        })
-    }
-
     /// Its topic's id and its index.
     pub fn id(&self) -> TopicIdPartition {
         self.id
@@ -181,9 +129,7 @@ impl<S: LogStore> Partition<S> {
         if registration.leader_epoch > self.leader_epoch {
             self.leader_epoch = registration.leader_epoch;
             let end = self.log.log_end_offset();
-            if let Err(error) = self.log.assign_epoch_start_offset(cx.store, self.leader_epoch, end) {
-                return self.failed(cx, &error);
-            }
+            self.log.assign_epoch_start_offset(self.leader_epoch, end);
             self.trace(cx);
         }
         // What was there before is synced before anybody is served.
@@ -360,7 +306,8 @@ impl<S: LogStore> Partition<S> {
 
     /// When [`Partition::tick`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        self.log.deadline().into_iter().chain(self.log.flush_deadline()).min()
+        let deadlines = self.log.deadline().into_iter().chain(self.log.flush_deadline());
+        deadlines.min().filter(|_| self.failure.is_none())
     }
 
     /// Removes files whose time has come.
@@ -442,15 +389,6 @@ impl<S: LogStore> Partition<S> {
             self.fail(error.to_string());
         }
         self.planned(cx, plan)
-    }
-
-    /// Renames the directory so that a new topic of this name has no trouble with it; answers its new path.
-    pub fn rename_for_deletion(&mut self, cx: &mut Cx<'_, S>, unique: Uuid) -> Result<String, String> {
-        let parent = self.log.dir().rsplit_once('/').map_or(".", |(parent, _)| parent);
-        let name = file_names::delete_dir(&self.name.topic, self.name.partition, unique);
-        let path = format!("{parent}/{name}");
-        self.log.rename_dir(cx.store, &path).map_err(|error| error.to_string())?;
-        Ok(path)
     }
 
     /// Replays records from `from` up to `end`, whole batches, at least one, about `bytes_max` in all; answers where to go on.

@@ -275,8 +275,7 @@ impl Checkers {
 
     /// Looks at a node that runs. `None` when none does.
     pub fn look(&mut self, host: &Host<SimDisk>) -> Option<Snapshot> {
-        let node = host.node()?;
-        let mut store = host.store.clone();
+        let (node, mut store) = host.all_open()?;
         let mut snapshot = Snapshot::default();
         for partition in node.shards.iter().flat_map(|shard| shard.partitions()) {
             let name = partition.name().clone();

@@ -26,6 +26,8 @@ pub struct Host<S: LogStore> {
     compressors: Compressors,
     /// Counts its processes: what was meant for an earlier one is lost.
     incarnation: u64,
+    /// When it was last driven.
+    now: Now,
     /// Syncs that its start asked for and that have not ended: nobody is let in before.
     opening: usize,
 }
@@ -41,6 +43,7 @@ impl<S: LogStore + Clone> Host<S> {
             traces: Traces::listening().with(planted),
             compressors: Compressors::default(),
             incarnation: 0,
+            now: Now::default(),
             opening: 0,
         }
     }
@@ -58,6 +61,7 @@ impl<S: LogStore + Clone> Host<S> {
     /// Starts the broker.
     pub fn start(&mut self, now: Now, seed: u64) -> Result<Vec<Effect<S>>, String> {
         self.incarnation += 1;
+        self.now = now;
         let mut cx = Cx {
             now,
             store: &mut self.store,
@@ -126,6 +130,21 @@ impl<S: LogStore + Clone> Host<S> {
         self.node.as_ref().and_then(Node::deadline)
     }
 
+    /// The broker and its disk as they would be had everything that waits to be opened been opened at once: what a checker looks at.
+    pub fn all_open(&self) -> Option<(Node<S>, S)> {
+        let (mut node, mut store) = (self.node.clone()?, self.store.clone());
+        let (mut effects, mut traces) = (Effects::default(), Traces::default().with(self.traces.planted()));
+        let mut cx = Cx {
+            now: self.now,
+            store: &mut store,
+            compressors: &self.compressors,
+            effects: &mut effects,
+            traces: &mut traces,
+        };
+        node.shards.iter_mut().for_each(|shard| shard.open_all(&mut cx));
+        Some((node, store))
+    }
+
     /// What was traced since the last call.
     pub fn take_traces(&mut self) -> Vec<TraceEvent> {
         self.traces.take()
@@ -137,6 +156,7 @@ impl<S: LogStore + Clone> Host<S> {
         act: impl FnOnce(&mut Node<S>, &mut Cx<'_, S>) -> Vec<Effect<S>>,
     ) -> Vec<Effect<S>> {
         let Some(node) = &mut self.node else { return Vec::new() };
+        self.now = now;
         let mut cx = Cx {
             now,
             store: &mut self.store,

@@ -447,7 +447,10 @@ impl Scenario {
         if fault == Fault::CrashStarting {
             let writes = self.rng.below(DYING_WRITES.0);
             self.with_disk(|disk| disk.die_at(writes));
-            _ = self.world.start_host(BROKER);
+            // Logs are opened when the broker runs already, and before clients are let in.
+            if self.world.start_host(BROKER).is_ok() {
+                _ = self.run_until_dead(0);
+            }
             self.with_disk(SimDisk::live_on);
             self.world.crash_host(BROKER);
         }

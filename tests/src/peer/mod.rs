@@ -133,7 +133,12 @@ impl Peer {
 
     /// SIGTERM, then its end; true when it ended by itself within ten seconds.
     pub fn stop(&mut self) -> bool {
-        self.process.take().is_none_or(Supervised::terminate)
+        self.stop_within(process::TERMINATE_MAX)
+    }
+
+    /// [`Peer::stop`] with another patience.
+    pub fn stop_within(&mut self, patience: Duration) -> bool {
+        self.process.take().is_none_or(|process| process.terminate(patience))
     }
 
     /// Starts it again on its data directory and the same port.

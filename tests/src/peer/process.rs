@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a broker may take to end after SIGTERM.
-const TERMINATE_MAX: Duration = Duration::from_secs(10);
+pub const TERMINATE_MAX: Duration = Duration::from_secs(10);
 
 /// Starts its arguments, says their process id, and kills them when its input ends: which it does
 /// when the test's process is gone. Then, if it was told to, it removes the folder of their output.
@@ -73,11 +73,11 @@ impl Supervised {
     }
 
     /// SIGTERM; true when the process ended by itself in time.
-    pub fn terminate(self) -> bool {
+    pub fn terminate(self, patience: Duration) -> bool {
         signal("-TERM", self.pid);
         let asked = Instant::now();
         while self.runs() {
-            if asked.elapsed() > TERMINATE_MAX {
+            if asked.elapsed() > patience {
                 return false;
             }
             thread::sleep(Duration::from_millis(10));

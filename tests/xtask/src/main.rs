@@ -26,6 +26,8 @@ cargo xtask <command>
                         against its time budget and prints a table; --full takes longer and goes deeper
   bench [--rounds N] [--records N]
                         throughput, CPU and memory beside Apache Kafka, as a table for the README
+  bench --partitions N [--ottla-only]
+                        starts, stops and kills a node with so many partitions, beside Apache Kafka
   sim [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]
                         worlds of a broker and its clients under faults, each from one seed; --mutations
                         plants bugs, each of which must be caught; --hashes prints what each seed did

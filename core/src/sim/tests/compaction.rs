@@ -206,9 +206,8 @@ impl Killed {
     /// The same of the records below an offset.
     fn table_below(&self, end: impl Fn(&Log<SimDisk>) -> i64) -> BTreeMap<u64, usize> {
         let (_, host) = self.world.hosts().next().unwrap();
-        let Some(node) = host.node() else { return BTreeMap::new() };
+        let Some((node, mut store)) = host.all_open() else { return BTreeMap::new() };
         let mut table = BTreeMap::new();
-        let mut store = host.store.clone();
         for partition in node.shards.iter().flat_map(|shard| shard.partitions()) {
             if *partition.name().topic != *TOPIC {
                 continue;
