@@ -164,6 +164,9 @@ fn left_by_a_power_loss(sync: &str, seed: u64) -> i64 {
     }
     world.power_loss(1);
     world.start_host(1).unwrap();
+    // Partitions are opened in the background.
+    let later = Instant(world.now().monotonic.0 + 1_000_000);
+    world.run_until(later);
     let node = world.hosts().next().and_then(|(_, host)| host.node()).unwrap();
     let partitions = node.shards.iter().flat_map(|shard| shard.partitions());
     let logs = partitions.filter(|partition| &*partition.name().topic == "exam-topic");

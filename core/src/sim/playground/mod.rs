@@ -27,10 +27,17 @@ const TERMINALS_MAX: usize = 8;
 
 /// What differs from a broker's defaults: partitions of the offsets topic are few, so that they fit a picture, and groups do not
 /// wait three seconds for members that nobody has started.
-const SETTINGS: [(&str, &str); 3] = [
+/// Nobody watches for a week: segments close after seconds, and what retention and compaction do is seen soon after.
+const SETTINGS: [(&str, &str); 9] = [
     ("offsets.topic.num.partitions", "1"),
     ("group.initial.rebalance.delay.ms", "500"),
     ("listeners", "PLAINTEXT://localhost:9092"),
+    ("log.roll.ms", "5000"),
+    ("log.initial.task.delay.ms", "1000"),
+    ("log.retention.check.interval.ms", "1000"),
+    ("log.cleaner.backoff.ms", "1000"),
+    ("log.segment.delete.delay.ms", "1000"),
+    ("ottla.log.reserve.bytes", "0"),
 ];
 
 /// What a user does.
@@ -200,5 +207,50 @@ mod tests {
             (playground.trace_hash(), playground.view())
         };
         assert_eq!(run(), run());
+    }
+
+    /// Offsets and values of the records of a topic's only partition.
+    fn records(playground: &Playground) -> Vec<(i64, String)> {
+        let view = playground.view();
+        let topic = view.topics.iter().find(|topic| topic.name == "exam-topic").unwrap();
+        topic.partitions[0].cells.iter().map(|cell| (cell.offset, cell.value.clone())).collect()
+    }
+
+    const PRODUCE: &str = "kafka-console-producer.sh --topic exam-topic --bootstrap-server localhost:9092 \
+                           --property parse.key=true --property key.separator=:";
+
+    #[test]
+    fn compaction_takes_cells_away_and_leaves_offsets() {
+        let mut playground = Playground::new(4);
+        let create = "kafka-topics.sh --create --topic exam-topic --config cleanup.policy=compact \
+                      --bootstrap-server localhost:9092";
+        say(&mut playground, create, 5);
+        say(&mut playground, PRODUCE, 3);
+        for line in ["tea:1", "milk:1", "tea:2", "tea:3", "milk:2"] {
+            say(&mut playground, line, 0);
+        }
+        playground.advance(playground.now_us() + 2_000_000);
+        assert_eq!(records(&playground).len(), 5);
+        // The first record after a while closes the segment of those before.
+        playground.advance(playground.now_us() + 5_000_000);
+        say(&mut playground, "bread:1", 15);
+        let kept = [(3, "3"), (4, "2"), (5, "1")].map(|(offset, value)| (offset, value.to_owned()));
+        assert_eq!(records(&playground), kept, "{}", screen(&playground));
+    }
+
+    #[test]
+    fn retention_takes_cells_away_and_leaves_offsets() {
+        let mut playground = Playground::new(5);
+        let create = "kafka-topics.sh --create --topic exam-topic --config retention.ms=4000 \
+                      --bootstrap-server localhost:9092";
+        say(&mut playground, create, 5);
+        say(&mut playground, PRODUCE, 3);
+        say(&mut playground, "tea:1", 1);
+        say(&mut playground, "tea:2", 6);
+        say(&mut playground, "tea:3", 3);
+        assert_eq!(records(&playground), [(2, "3".to_owned())], "{}", screen(&playground));
+        let view = playground.view();
+        let topic = view.topics.iter().find(|topic| topic.name == "exam-topic").unwrap();
+        assert_eq!((topic.partitions[0].log_start_offset, topic.partitions[0].log_end_offset), (2, 3));
     }
 }
