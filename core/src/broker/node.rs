@@ -54,6 +54,9 @@ impl<S: LogStore> Node<S> {
                 replica.is_some_and(|replica| replica.replicas.contains(&config.node_id))
             })
             .map_err(|error| error.to_string())?;
+        if let Some(registered) = published.image.broker(config.node_id) {
+            log_dirs.set_broker_epoch(registered.epoch);
+        }
         let checkpoints = Arc::new(checkpoints);
         let count = super::shard_count(&config);
         let mut shards = Vec::with_capacity(usize::from(count));
