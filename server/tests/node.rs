@@ -6,11 +6,11 @@ mod kafka;
 use std::time::{Duration, Instant};
 
 use ottla_core::record::compression::Compressors;
-use ottla_protocol::Records;
 use ottla_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use ottla_protocol::messages::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
+use ottla_protocol::{ErrorCode, Records};
 use ottla_server::store::FileStore;
 
 fn fetch_request(offset: i64, max_wait_ms: i32) -> FetchRequest {
@@ -38,11 +38,19 @@ async fn fetch(client: &mut kafka::Client, offset: i64) -> Vec<Vec<u8>> {
     kafka::values(records, &Compressors::default())
 }
 
+/// Where the partition ends; asked again, as clients do, while it is not open yet.
 async fn end_offset(client: &mut kafka::Client) -> i64 {
     let partitions = vec![ListOffsetsPartition { partition_index: 0, timestamp: -1, ..Default::default() }];
     let topics = vec![ListOffsetsTopic { name: "t".into(), partitions }];
-    let response = client.call(7, &ListOffsetsRequest { topics, replica_id: -1, ..Default::default() }).await;
-    response.topics[0].partitions[0].offset
+    let request = ListOffsetsRequest { topics, replica_id: -1, ..Default::default() };
+    loop {
+        let response = client.call(7, &request).await;
+        let partition = &response.topics[0].partitions[0];
+        if partition.error_code != ErrorCode::NotLeaderOrFollower.code() {
+            return partition.offset;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -244,3 +244,6 @@ pub(super) fn topic_config(config: &BrokerConfig, image: &MetadataImage, topic: 
     let own = image.topic_configs(topic);
     TopicConfig::new(config, own.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
+
+#[cfg(test)]
+mod tests;
