@@ -101,6 +101,29 @@ async function writeReadAndLag(page, lang) {
   await backAtPrompt();
 }
 
+/** Old values of a key vanish from a compacted topic, the others keep their offsets. */
+async function compacts(page) {
+  const topic = page.locator(".topic:not(.internal)").filter({ hasText: "newest" });
+  const offsets = () => topic.locator(".cell .offset").allTextContents();
+  await type(page, `kafka-topics.sh --create --bootstrap-server ${BROKER} --topic newest --config cleanup.policy=compact`);
+  await says(page, "Created topic newest.");
+  await type(page, `kafka-console-producer.sh --broker-list ${BROKER} --topic newest --property parse.key=true --property key.separator=:`);
+  await page.locator(".terminal.active .running").filter({ hasText: "kafka-console-producer" }).waitFor();
+  for (const line of ["tea:1", "milk:1", "tea:2", "tea:3", "milk:2"]) await type(page, line);
+  await topic.locator(".cell").nth(4).waitFor({ state: "attached" });
+  assert.deepEqual(await offsets(), ["0", "1", "2", "3", "4"]);
+  // A segment closes when a record comes five seconds after its first.
+  await page.waitForTimeout(6_000);
+  await type(page, "bread:1");
+  await page.waitForFunction((expected) => {
+    const topic = [...document.querySelectorAll(".topic:not(.internal)")].find((one) => one.textContent.includes("newest"));
+    return [...topic.querySelectorAll(".cell .offset")].map((one) => one.textContent).join() === expected;
+  }, "3,4,5", { timeout: 20_000 });
+  await topic.scrollIntoViewIfNeeded();
+  await page.screenshot({ path: join(SHOTS, "compacted.png") });
+  await input(page).press("Control+c");
+}
+
 async function fits(page, viewport) {
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
   assert.ok(width <= viewport.width, `the page is ${width} wide on ${viewport.width}`);
@@ -111,6 +134,7 @@ async function laptop(browser, url, lang) {
   assert.equal(await page.locator("html").getAttribute("lang"), lang);
   await page.screenshot({ path: join(SHOTS, `empty-${lang}.png`) });
   await writeReadAndLag(page, lang);
+  if (lang === "en") await compacts(page);
   await page.locator(".topic:not(.internal) .cell").first().click();
   await page.locator(".side .record dl").waitFor();
   await page.waitForTimeout(400);

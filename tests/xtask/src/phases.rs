@@ -130,9 +130,9 @@ const PHASES: &[Phase] = &[
     Phase {
         name: "kill9",
         budget_s: 60,
-        about: "kill -9 in the middle of acks=all load, twenty times",
+        about: "kill -9 in the middle of a mixed load, full disks, directories that fail",
         advice: "run `cargo test -p ottla-tests --test kill9 -- --nocapture`; OTTLA_TEST_KEEP=1 keeps the data",
-        run: |given| suites(&["kill9"], given),
+        run: |given| suites(&["kill9", "disks"], given),
     },
     Phase {
         name: "page",
@@ -174,7 +174,7 @@ fn suites(names: &[&str], given: &Given) -> Outcome {
     });
     test.env("OTTLA_BIN", target().join("debug/ottla"));
     if given.full {
-        test.env("OTTLA_TEST_PEERS", "kafka,ottla");
+        test.env("OTTLA_TEST_PEERS", "kafka,ottla").env("OTTLA_KILL9_ROUNDS", "100");
     }
     run(test, given.limit)
 }
