@@ -109,11 +109,11 @@ impl Lane {
     ) -> Self {
         let fits = |room: f64| ((width - room - END_ROOM) / PITCH).floor().max(1.0) as usize;
         let all = &partition.cells;
-        let oldest = all.first().map_or(partition.log_end_offset, |cell| cell.offset);
-        let whole = oldest <= partition.log_start_offset && all.len() <= fits(NO_STRIP_ROOM);
+        // What compaction took is not older: it is gone.
+        let whole = partition.cells_from <= partition.log_start_offset && all.len() <= fits(NO_STRIP_ROOM);
         let shown = if whole { &all[..] } else { &all[all.len().saturating_sub(fits(STRIP_ROOM))..] };
         let first = shown.first().map_or(partition.log_end_offset, |cell| cell.offset);
-        let has_strip = first > partition.log_start_offset;
+        let has_strip = !whole && first > partition.log_start_offset;
         let origin = if has_strip { STRIP_ROOM } else { NO_STRIP_ROOM };
         let index = |offset: i64| shown.partition_point(|cell| cell.offset < offset);
         let boundary = |offset: i64| {
@@ -207,6 +207,7 @@ mod tests {
             high_watermark: end - behind,
             log_end_offset: end,
             last_stable_offset: end - behind,
+            cells_from: start.max(end - 24),
             cells: (start.max(end - 24)..end).map(cell).collect(),
         }
     }
@@ -221,6 +222,16 @@ mod tests {
         assert_eq!(lane.strip, None);
         assert_eq!(lane.cells.len(), 5);
         assert_eq!(lane.log_end_x - lane.high_watermark_x, 2.0 * PITCH);
+    }
+
+    #[test]
+    fn what_was_compacted_away_leaves_a_gap_and_no_strip() {
+        let mut partition = partition(0, 6, 0);
+        partition.cells.retain(|cell| ![0, 1, 4].contains(&cell.offset));
+        let lane = lane(&partition, &[], 300.0);
+        assert_eq!(lane.strip, None);
+        assert_eq!(lane.cells.iter().map(|(_, cell)| cell.offset).collect::<Vec<_>>(), [2, 3, 5]);
+        assert_eq!(lane.log_end_x - lane.cells[0].0, 3.0 * PITCH - 1.5);
     }
 
     #[test]

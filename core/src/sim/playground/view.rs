@@ -11,7 +11,7 @@ use crate::record::{Compressors, batches};
 use crate::sim::{Host, World};
 
 /// Cells of a partition that are shown at most.
-const CELLS_MAX: usize = 24;
+const CELLS_MAX: i64 = 24;
 /// Letters of a value that are shown at most.
 const VALUE_MAX: usize = 80;
 /// Bytes of a partition's end that are read to find its last cells.
@@ -77,8 +77,10 @@ pub struct PartitionView {
     pub log_end_offset: i64,
     /// First offset that `read_committed` consumers do not see.
     pub last_stable_offset: i64,
-    /// The newest records, oldest first.
+    /// The newest records, oldest first: all that there are from `cells_from` on. Compaction leaves gaps.
     pub cells: Vec<CellView>,
+    /// An offset.
+    pub cells_from: i64,
 }
 
 /// A record.
@@ -279,6 +281,7 @@ fn view_partition(partition: &Partition<MemoryStore>, store: &MemoryStore) -> Pa
         high_watermark: log.high_watermark(),
         log_end_offset: log.log_end_offset(),
         last_stable_offset: log.last_stable_offset(),
+        cells_from: cells_from(partition),
         cells: cells(partition, store).unwrap_or_default(),
         ..PartitionView::default()
     }
@@ -289,7 +292,7 @@ fn cells(partition: &Partition<MemoryStore>, store: &MemoryStore) -> Option<Vec<
     let log = partition.log();
     // Reading remembers where it stands: do it on copies, which share all that is large.
     let (mut log, mut store) = (log.clone(), store.clone());
-    let from = (log.log_end_offset() - i64::try_from(CELLS_MAX).ok()?).max(log.log_start_offset());
+    let from = cells_from(partition);
     let mut next = from;
     let mut cells = Vec::new();
     while next < log.log_end_offset() {
@@ -319,9 +322,12 @@ fn cells(partition: &Partition<MemoryStore>, store: &MemoryStore) -> Option<Vec<
             break;
         }
     }
-    let surplus = cells.len().saturating_sub(CELLS_MAX);
-    cells.drain(..surplus);
     Some(cells)
+}
+
+fn cells_from(partition: &Partition<MemoryStore>) -> i64 {
+    let log = partition.log();
+    (log.log_end_offset() - CELLS_MAX).max(log.log_start_offset())
 }
 
 fn text(bytes: &[u8]) -> String {
