@@ -83,7 +83,7 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
     let dispatcher = Dispatcher::start(runtime.clone()).map_err(|error| format!("no threads: {error}"))?;
     let driver = {
         let (config, dispatcher) = (Arc::clone(&config), dispatcher.clone());
-        // Opening may read every log.
+        // Opening reads the metadata log, and a file of each partition.
         let opened = tokio::task::spawn_blocking(move || open(config, dispatcher, runtime));
         opened.await.map_err(|error| error.to_string())??
     };

@@ -128,7 +128,7 @@ fn all_tell_their_end(peer: &Peer, topics: i32) -> io::Result<bool> {
             ..Default::default()
         };
         let partitions = (0..PER_TOPIC).map(end).collect();
-        let topic = ListOffsetsTopic { name: name(topic).into(), partitions, ..Default::default() };
+        let topic = ListOffsetsTopic { name: name(topic).into(), partitions };
         let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
         let answer = ask(&mut wire, &request, 5)?;
         if answer.topics.iter().flat_map(|topic| &topic.partitions).any(|partition| partition.error_code != 0)

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::ids::{TopicIdPartition, TopicPartition};
@@ -58,10 +59,12 @@ pub(super) enum Opened<S: LogStore> {
 /// What partitions are opened with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OpenWith<'a> {
+    /// Its name.
+    pub name: &'a TopicPartition,
     /// The broker's configuration.
     pub broker: &'a BrokerConfig,
-    /// The newest metadata.
-    pub image: &'a MetadataImage,
+    /// The topic's.
+    pub config: &'a Arc<TopicConfig>,
     /// What the log directories said.
     pub checkpoints: &'a Checkpoints,
 }
@@ -226,10 +229,8 @@ fn start<S: LogStore>(
     id: TopicIdPartition,
     with: OpenWith<'_>,
 ) -> Result<Box<Opening<S>>, String> {
-    let name = name_of(with.image, id).ok_or("its topic is gone")?;
-    let place = with.checkpoints.of(&name, id.topic_id, None).ok_or("its directory is offline")?;
-    let (config, is_clean) =
-        (topic_config(with.broker, with.image, &name.topic), with.checkpoints.is_clean(place.log_dir));
+    let place = with.checkpoints.of(with.name, id.topic_id, None).ok_or("its directory is offline")?;
+    let (config, is_clean) = (with.config.clone(), with.checkpoints.is_clean(place.log_dir));
     Opening::start(cx, id, with.broker, config, place, is_clean).map(Box::new)
 }
 
@@ -237,12 +238,6 @@ fn start<S: LogStore>(
 pub(super) fn name_of(image: &MetadataImage, id: TopicIdPartition) -> Option<TopicPartition> {
     let topic = image.topic_by_id(id.topic_id)?;
     Some(TopicPartition { topic: topic.name.clone(), partition: id.partition })
-}
-
-/// A topic's settings over the broker's.
-pub(super) fn topic_config(config: &BrokerConfig, image: &MetadataImage, topic: &str) -> TopicConfig {
-    let own = image.topic_configs(topic);
-    TopicConfig::new(config, own.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ottla_protocol::ErrorCode;
+use ottla_protocol::{ErrorCode, Str};
 
 use super::acknowledgements::{Acknowledgements, Unsynced};
 use super::cleaner::Cleaner;
@@ -11,10 +11,10 @@ use super::cluster_view::OFFSETS_TOPIC;
 use super::coordinators::GroupCoordinators;
 use super::data::{DataRequest, DataResponse, DescribedLog, MarkerPart, WatchPart};
 use super::due::Due;
-use super::openings::{OpenWith, Opened, Openings, STEP_BYTES, STEP_PARTITIONS, name_of, topic_config};
+use super::openings::{OpenWith, Opened, Openings, STEP_BYTES, STEP_PARTITIONS, name_of};
 use super::watches::{Watch, Watches};
 use super::{ConnectionEvent, Message, ShardEvent};
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::Token;
 use crate::ids::{LogDirId, ShardId, TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
@@ -45,6 +45,8 @@ pub struct Shard<S: LogStore> {
     checkpoints: Arc<Checkpoints>,
     partitions: BTreeMap<TopicIdPartition, Partition<S>>,
     openings: Openings<S>,
+    /// The last topic that was asked for: its partitions come together, and share it.
+    topic_config: Option<(Str, Arc<TopicConfig>)>,
     /// The deadlines of those partitions that have one.
     due: Due,
     /// The partitions that something has happened to since the checkpoints heard of them.
@@ -110,6 +112,7 @@ impl<S: LogStore> Shard<S> {
             checkpoints,
             partitions: BTreeMap::new(),
             openings: Openings::new(),
+            topic_config: None,
             due: Due::default(),
             touched: BTreeSet::new(),
             watches: Watches::default(),
@@ -453,6 +456,7 @@ impl<S: LogStore> Shard<S> {
     fn metadata(&mut self, cx: &mut Cx<'_, S>, published: Arc<Published>) {
         let image = &published.image;
         let delta = &published.delta;
+        self.topic_config = None;
         for topic_id in delta.topics_deleted.keys() {
             let first = TopicIdPartition { topic_id: *topic_id, partition: i32::MIN };
             let last = TopicIdPartition { topic_id: *topic_id, partition: i32::MAX };
@@ -485,8 +489,8 @@ impl<S: LogStore> Shard<S> {
             for (id, partition) in &mut self.partitions {
                 let name = &partition.name().topic.clone();
                 if delta.topic_configs_changed(name) || brokers_reconfigured {
-                    let config = topic_config(&self.in_force, image, name);
-                    partition.reconfigure(&self.in_force, &config);
+                    let config = topic_config(&mut self.topic_config, &self.in_force, image, name);
+                    partition.reconfigure(&self.in_force, config);
                     self.cleaner.configured(cx, partition);
                     self.due.set(*id, partition.deadline());
                 }
@@ -523,7 +527,7 @@ impl<S: LogStore> Shard<S> {
             let assigned = registration.directory_of(self.config.node_id);
             let place = self.checkpoints.of(&name, id.topic_id, assigned);
             let log_dir = place.as_ref().map(|place| place.log_dir);
-            let config = topic_config(&self.in_force, image, &name.topic);
+            let config = topic_config(&mut self.topic_config, &self.in_force, image, &name.topic);
             let created = place.ok_or_else(|| format!("{name}: its directory is offline"));
             let created = created.and_then(|place| {
                 Opening::start(cx, id, &self.in_force, config, place, false)?.finish_now(cx)
@@ -589,9 +593,13 @@ impl<S: LogStore> Shard<S> {
     }
 
     fn open_step(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, budget: &mut u64) {
-        let published = self.published.clone();
-        let with =
-            OpenWith { broker: &self.in_force, image: &published.image, checkpoints: &self.checkpoints };
+        let image = &self.published.image;
+        let Some(name) = name_of(image, id) else {
+            self.openings.remove(id);
+            return;
+        };
+        let config = &topic_config(&mut self.topic_config, &self.in_force, image, &name.topic);
+        let with = OpenWith { name: &name, broker: &self.in_force, config, checkpoints: &self.checkpoints };
         match self.openings.step(cx, id, budget, with) {
             Opened::Ready(partition) => {
                 self.partitions.insert(id, *partition);
@@ -600,11 +608,10 @@ impl<S: LogStore> Shard<S> {
             Opened::Sync(targets, reached) => self.sync(cx, id, targets, Purpose::Opening(reached)),
             Opened::More => {}
             Opened::Failed(reason) => {
-                let name = name_of(&published.image, id);
-                if let Some(name) = name.as_ref().filter(|name| *name.topic == *OFFSETS_TOPIC) {
+                if *name.topic == *OFFSETS_TOPIC {
                     self.coordinators.unload(name.partition);
                 }
-                let path = name.map_or_else(String::new, |name| name.to_string());
+                let path = name.to_string();
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason });
             }
         }
@@ -617,8 +624,9 @@ impl<S: LogStore> Shard<S> {
         if let Some(state) = self.log_dirs.get(&partition.log_dir()) {
             partition.log_dir_changed(*state);
         }
-        let config = topic_config(&self.in_force, &published.image, &partition.name().topic);
-        partition.reconfigure(&self.in_force, &config);
+        let topic = &partition.name().topic;
+        let config = topic_config(&mut self.topic_config, &self.in_force, &published.image, topic);
+        partition.reconfigure(&self.in_force, config);
         self.cleaner.configured(cx, partition);
         let topic = published.image.topic_by_id(id.topic_id);
         if let Some(registration) = topic.and_then(|topic| topic.partitions.get(&id.partition)) {
@@ -648,7 +656,8 @@ impl<S: LogStore> Shard<S> {
                 Some((partition.name().clone(), dir, delay))
             }
             None if self.openings.remove(id) => self.found(id).and_then(|(name, log_dir)| {
-                let config = topic_config(&self.in_force, &self.published.image, &name.topic);
+                let image = &self.published.image;
+                let config = topic_config(&mut None, &self.in_force, image, &name.topic);
                 Some((
                     name.clone(),
                     partition::dir(&self.config, log_dir, &name)?,
@@ -744,6 +753,25 @@ impl<S: LogStore> Shard<S> {
             self.grew(cx, id);
         }
     }
+}
+
+/// A topic's settings over the broker's; `last` is the one that was asked for before.
+fn topic_config(
+    last: &mut Option<(Str, Arc<TopicConfig>)>,
+    broker: &BrokerConfig,
+    image: &MetadataImage,
+    topic: &Str,
+) -> Arc<TopicConfig> {
+    if let Some((name, config)) = last
+        && name == topic
+    {
+        return config.clone();
+    }
+    let own = image.topic_configs(topic);
+    let config = TopicConfig::new(broker, own.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let config = Arc::new(config);
+    *last = Some((topic.clone(), config.clone()));
+    config
 }
 
 impl<S: LogStore> Machine<S> for Shard<S> {

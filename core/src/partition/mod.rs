@@ -166,10 +166,10 @@ impl<S: LogStore> Partition<S> {
     }
 
     /// Acts on another configuration from now on.
-    pub fn reconfigure(&mut self, broker: &BrokerConfig, config: &TopicConfig) {
-        self.log.set_config(log_config(broker, config, self.log.config().planted));
-        self.rules = rules(config);
-        self.config = Arc::new(config.clone());
+    pub fn reconfigure(&mut self, broker: &BrokerConfig, config: Arc<TopicConfig>) {
+        self.log.set_config(log_config(broker, &config, self.log.config().planted));
+        self.rules = rules(&config);
+        self.config = config;
     }
 
     /// Storage failed, or the log cannot be understood: it answers `KAFKA_STORAGE_ERROR` from now on.

@@ -81,7 +81,7 @@ pub struct Surroundings<S> {
 }
 
 impl<S: Durable> Driver<S> {
-    /// Opens a node's files, which may read every log, and wakes every machine once. The error is a sentence for the user.
+    /// Opens a node's files, which may take a while, and wakes every machine once. The error is a sentence for the user.
     pub fn open(config: Arc<BrokerConfig>, around: Surroundings<S>) -> Result<Arc<Self>, String> {
         let Surroundings { mut store, compressors, clock, dispatcher, runtime, halt, seed } = around;
         let (mut asked, mut traces) = (Effects::default(), Traces::default());

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::IoSlice;
-use std::sync::Arc;
 
 use ottla_protocol::records::metadata::{PartitionRecord, TopicRecord};
 use ottla_protocol::{ErrorCode, Uuid};
