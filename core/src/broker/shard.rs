@@ -17,9 +17,9 @@ use super::{ConnectionEvent, Message, ShardEvent};
 use crate::config::BrokerConfig;
 use crate::coordinator::Token;
 use crate::ids::{LogDirId, ShardId, TopicIdPartition, TopicPartition};
-use crate::log::LogStore;
 use crate::log::file_names::LOG_SUFFIX;
 use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
+use crate::log::{LogStore, StoreError};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
 use crate::metadata::{MetadataImage, PartitionRegistration, Published};
 use crate::partition::{self, Opening, Partition};
@@ -58,7 +58,7 @@ pub struct Shard<S: LogStore> {
     /// What the log directories can take, where that has changed.
     log_dirs: BTreeMap<LogDirId, LogDirState>,
     /// When the directories of deleted partitions go.
-    doomed: Vec<(Instant, String)>,
+    doomed: Vec<(Instant, LogDirId, String)>,
     /// Syncs under way.
     syncs: BTreeMap<u64, (TopicIdPartition, Purpose)>,
     next_sync: u64,
@@ -431,8 +431,10 @@ impl<S: LogStore> Shard<S> {
 
     fn log_dir_changed(&mut self, cx: &mut Cx<'_, S>, log_dir: LogDirId, state: LogDirState) {
         self.log_dirs.insert(log_dir, state);
-        if state == LogDirState::Online {
-            self.openings.retry();
+        match state {
+            LogDirState::Online => self.openings.retry(),
+            LogDirState::Offline => Arc::make_mut(&mut self.checkpoints).went_offline(log_dir),
+            LogDirState::Full => {}
         }
         let mut failed = Vec::new();
         for (id, partition) in self.partitions.iter_mut().filter(|(_, it)| it.log_dir() == log_dir) {
@@ -645,19 +647,20 @@ impl<S: LogStore> Shard<S> {
         let known = match self.partitions.remove(&id) {
             Some(partition) => {
                 let (dir, delay) = (partition.log().dir().to_owned(), partition.file_delete_delay_ms());
-                Some((partition.name().clone(), dir, delay))
+                Some((partition.name().clone(), partition.log_dir(), dir, delay))
             }
             None if self.openings.remove(id) => self.found(id).and_then(|(name, log_dir)| {
                 let config = topic_config(&self.in_force, &self.published.image, &name.topic);
                 Some((
                     name.clone(),
+                    log_dir,
                     partition::dir(&self.config, log_dir, &name)?,
                     config.file_delete_delay_ms,
                 ))
             }),
             None => None,
         };
-        let Some((name, dir, delay)) = known else { return };
+        let Some((name, log_dir, dir, delay)) = known else { return };
         self.due.set(id, None);
         self.cleaner.removed(cx.now.monotonic, id);
         self.refuse_unsynced(cx, id, ErrorCode::UnknownTopicOrPartition);
@@ -671,8 +674,9 @@ impl<S: LogStore> Shard<S> {
         cx.traces.emit(|| TraceEvent::PartitionRemoved { partition: name.clone() });
         cx.effects.tell(Message::LogDirs(LogDirsEvent::Removed(name.clone())));
         match partition::rename_for_deletion(cx, &dir, &name, self.rng.uuid()) {
-            Ok(path) => self.doomed.push((cx.now.monotonic.plus_ms(delay), path)),
+            Ok(path) => self.doomed.push((cx.now.monotonic.plus_ms(delay), log_dir, path)),
             Err(error) => {
+                refused(cx, log_dir, &error);
                 let (path, reason) = (name.to_string(), error.to_string());
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason });
             }
@@ -687,11 +691,12 @@ impl<S: LogStore> Shard<S> {
 
     fn tick(&mut self, cx: &mut Cx<'_, S>) {
         let now = cx.now.monotonic;
-        let (due, later) = std::mem::take(&mut self.doomed).into_iter().partition(|(at, _)| *at <= now);
+        let (due, later) = std::mem::take(&mut self.doomed).into_iter().partition(|(at, ..)| *at <= now);
         self.doomed = later;
-        let due: Vec<(Instant, String)> = due;
-        for (_, path) in due {
+        let due: Vec<(Instant, LogDirId, String)> = due;
+        for (_, log_dir, path) in due {
             if let Err(error) = cx.store.remove(&path) {
+                refused(cx, log_dir, &error);
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason: error.to_string() });
             }
         }
@@ -746,6 +751,13 @@ impl<S: LogStore> Shard<S> {
     }
 }
 
+/// Tells the keeper of the directories what storage has refused in one of them.
+fn refused<S: LogStore>(cx: &mut Cx<'_, S>, log_dir: LogDirId, error: &StoreError) {
+    if let StoreError::NoSpace | StoreError::Io(_) = error {
+        cx.effects.tell(Message::LogDirs(LogDirsEvent::Refused { log_dir, error: error.clone() }));
+    }
+}
+
 impl<S: LogStore> Machine<S> for Shard<S> {
     type Event = ShardEvent;
 
@@ -776,7 +788,7 @@ impl<S: LogStore> Machine<S> for Shard<S> {
         if self.stopping {
             return None;
         }
-        let doomed = self.doomed.iter().map(|(at, _)| *at).min();
+        let doomed = self.doomed.iter().map(|(at, ..)| *at).min();
         [
             self.openings.has_work().then_some(Instant(0)),
             Some(self.chores.retention),
