@@ -24,6 +24,7 @@ use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarge
 use crate::metadata::{MetadataImage, PartitionRegistration, Published};
 use crate::partition::{self, Opening, Partition};
 use crate::rng::Rng;
+use crate::sim::mutation::Mutation;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
@@ -404,6 +405,7 @@ impl<S: LogStore> Shard<S> {
                 }
             }
             (SyncOutcome::Done, Purpose::Cleaning) => {}
+            (SyncOutcome::Failed(_), _) if cx.traces.planted().is(Mutation::FailedSyncRetried) => {}
             (SyncOutcome::Failed(reason), _) => {
                 let path = partition.name().to_string();
                 partition.sync_failed(cx, reason);

@@ -12,12 +12,18 @@ use super::workload::{
 };
 use super::{Host, SimDisk};
 use crate::ids::TopicPartition;
-use crate::log::{FetchIsolation, LogStore};
+use crate::log::{FetchIsolation, Log, LogStore};
 use crate::record::{Compressors, batches};
 use crate::time::Timestamp;
 
 /// What is read of a log at once: little, so that reads begin in the middle of segments.
 const READ_BYTES: u64 = 2_000;
+
+/// Records of a log whose time is looked up, about.
+const TIMES_MAX: usize = 3;
+
+/// How the names of files end that are there only until a log is opened the next time.
+const LEFTOVERS: [&str; 4] = [".deleted", ".cleaned", ".swap", ".tmp"];
 
 /// A promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +78,10 @@ pub enum Checker {
     AcknowledgedTopics,
     /// The quorum's epoch and producer ids never go back; every start raises the epoch.
     EpochRises,
+    /// The first record from a point in time on is found.
+    TimesAreFound,
+    /// A log that was opened has no files of what was deleted or not finished.
+    NothingLeftOver,
     /// A log directory that fails goes offline alone.
     DirectoryGoesAlone,
     /// A record of which a bit has turned over is cut or refused, and never served.
@@ -82,7 +92,7 @@ pub enum Checker {
 
 impl Checker {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::CrashKeepsLogs,
         Self::PowerLossKeepsPrefix,
         Self::PowerLossKeepsSynced,
@@ -108,6 +118,8 @@ impl Checker {
         Self::MetadataKept,
         Self::AcknowledgedTopics,
         Self::EpochRises,
+        Self::TimesAreFound,
+        Self::NothingLeftOver,
         Self::DirectoryGoesAlone,
         Self::CorruptionRefused,
         Self::Recovers,
@@ -373,8 +385,18 @@ impl Checkers {
                 retention_ms: config.retention_ms,
                 retention_bytes: config.retention_bytes,
                 delete_retention_ms: config.delete_retention_ms,
+                leftovers: leftovers(&mut store, log.dir()),
                 records: Vec::new(),
             };
+            self.check(Checker::LogsAreSound, recovery_point <= end, || {
+                format!("{name}: {recovery_point} is the recovery point, {end} the end")
+            });
+            let newest = log.leader_epochs().latest();
+            self.check(
+                Checker::LeaderEpochsRise,
+                newest.is_none_or(|entry| entry.start_offset <= end),
+                || format!("{name}: {newest:?}, it ends at {end}"),
+            );
             let mut next = log.log_start_offset();
             while next < end {
                 let before = next;
@@ -435,6 +457,9 @@ impl Checkers {
                     self.check(Checker::LogsAreSound, false, || format!("{name}: nothing to read at {next}"));
                     break;
                 }
+            }
+            if !self.is_damaged(&name.topic, name.partition) {
+                self.check_times(&name, &log, &mut store, &stored.records);
             }
             if self.is_damaged(&name.topic, name.partition) {
                 // What can be read is right; nothing else is asked of it.
@@ -546,6 +571,25 @@ impl Checkers {
         }
     }
 
+    /// Looks up the times of some of its records.
+    fn check_times(
+        &mut self,
+        name: &TopicPartition,
+        log: &Log<SimDisk>,
+        store: &mut SimDisk,
+        records: &[Stored],
+    ) {
+        for record in records.iter().step_by((records.len() / TIMES_MAX).max(1)) {
+            let first = records.iter().find(|other| other.timestamp >= record.timestamp);
+            let expected = first.map(|first| first.offset);
+            let found = log.fetch_offset_by_timestamp(store, &Compressors::default(), record.timestamp);
+            let holds = found.as_ref().is_ok_and(|found| found.map(|found| found.offset) == expected);
+            self.check(Checker::TimesAreFound, holds, || {
+                format!("{name}: {} is first at {expected:?}, found {found:?}", record.timestamp)
+            });
+        }
+    }
+
     /// A batch that is still in a damaged log, and wrong: it was synced, or the log was not opened since.
     fn check_refusal(&mut self, name: &TopicPartition, offset: i64) {
         let Some(damage) = self.damage.clone() else { return };
@@ -648,6 +692,11 @@ impl Checkers {
 
     /// A node that was killed is back.
     pub fn restarted(&mut self, before: &Snapshot, after: &Snapshot, death: Kept, weak: Option<usize>) {
+        for (name, log) in &after.logs {
+            self.check(Checker::NothingLeftOver, log.leftovers.is_empty(), || {
+                format!("{name} was opened, and there is {:?}", log.leftovers)
+            });
+        }
         for (name, log) in &before.logs {
             if self.is_damaged(&name.topic, name.partition) {
                 continue;
@@ -766,6 +815,12 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// Files in a log's directory that are there only until it is opened the next time.
+fn leftovers(store: &mut SimDisk, dir: &str) -> Vec<String> {
+    let names = store.list(dir).unwrap_or_default().into_iter().map(|entry| entry.name);
+    names.filter(|name| LEFTOVERS.iter().any(|suffix| name.ends_with(suffix))).collect()
 }
 
 fn digest(parts: &[&[u8]]) -> u64 {

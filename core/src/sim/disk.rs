@@ -9,6 +9,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::device::{Device, Losses, PendingSync};
+use super::mutation::{Mutation, Planted};
 use crate::log::memory::{Inode, MemorySlice, MemoryStore};
 use crate::log::store::Entry;
 use crate::log::{LogStore, StoreError};
@@ -105,6 +106,7 @@ pub enum Trouble {
 pub struct SimDisk {
     devices: Vec<Slot>,
     fuse: Fuse,
+    planted: Planted,
 }
 
 #[derive(Clone, Debug)]
@@ -149,7 +151,12 @@ impl SimDisk {
             trouble: None,
             refusals: 0,
         };
-        Self { devices: paths.iter().map(slot).collect(), fuse: Fuse::None }
+        Self { devices: paths.iter().map(slot).collect(), fuse: Fuse::None, planted: Planted::default() }
+    }
+
+    /// It has this bug.
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
     }
 
     /// How many devices there are.
@@ -405,7 +412,15 @@ impl LogStore for SimDisk {
                 .and_then(|device| device.append(&file.inode, &[IoSlice::new(half)]));
         });
         let slot = self.devices.get_mut(file.device).ok_or(StoreError::NotFound)?;
-        slot.write(parts.iter().map(|part| part.len() as u64).sum())?;
+        let written = slot.write(parts.iter().map(|part| part.len() as u64).sum());
+        if written == Err(StoreError::NoSpace)
+            && self.planted.is(Mutation::ShortWriteKept)
+            && let Some(part) = parts.first()
+        {
+            slot.device
+                .append(&file.inode, &[IoSlice::new(part.get(..part.len() / 2).unwrap_or_default())])?;
+        }
+        written?;
         slot.device.append(&file.inode, parts)
     }
 

@@ -50,6 +50,8 @@ pub struct StoredLog {
     pub retention_bytes: i64,
     /// `delete.retention.ms`
     pub delete_retention_ms: i64,
+    /// Files that an opening should have removed.
+    pub leftovers: Vec<String>,
     /// What can be read of it.
     pub records: Vec<Stored>,
 }

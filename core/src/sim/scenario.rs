@@ -213,7 +213,8 @@ impl Scenario {
         let mut checkers = Checkers::default();
         world.plant(Planted::new(mutation));
         let directories = &LOG_DIRS[..rng.below(3) as usize + 1];
-        let disk = SimDisk::with_directories(directories);
+        let mut disk = SimDisk::with_directories(directories);
+        disk.plant(Planted::new(mutation));
         if let Err(reason) = world.add_host(broker(&mut rng, directories), disk) {
             checkers.check(Checker::Recovers, false, || format!("the first start: {reason}"));
         }
