@@ -18,6 +18,8 @@ use ottla_core::sim::scenario::{Fault, Report, run};
 
 /// Runs this short need not exercise every checker.
 const SEEDS_FOR_ALL_CHECKERS: u64 = 20;
+/// Runs this short need not inject every kind of fault.
+const SEEDS_FOR_ALL_FAULTS: u64 = 100;
 /// Seeds that a planted bug has to show itself in.
 const SEEDS_PER_MUTATION: u64 = 60;
 /// Seconds between two lines of progress.
@@ -116,15 +118,17 @@ impl Sum {
 
     fn print(&self) {
         println!("what was done to {} worlds:", self.done);
-        for (fault, count) in &self.faults {
+        for fault in Fault::all() {
+            let count = self.faults.get(&fault).copied().unwrap_or(0);
             println!("  {:<28} {count:>12}", format!("{fault:?}"));
         }
-        let Tally { events, frames, frames_delayed, frames_lost, losses } = self.tally;
+        let Tally { events, frames, frames_delayed, frames_lost, halts, losses } = self.tally;
         for (what, count) in [
             ("events", events),
             ("frames sent", frames),
             ("frames delayed", frames_delayed),
             ("frames lost", frames_lost),
+            ("brokers that gave up", halts),
             ("files a power loss changed", losses.files),
             ("names a power loss undid", losses.entries),
         ] {
@@ -162,6 +166,12 @@ fn seeds(options: &Options) -> bool {
     );
     let idle: Vec<Checker> =
         Checker::ALL.into_iter().filter(|checker| !sum.exercised.contains_key(checker)).collect();
+    let missing: Vec<Fault> =
+        Fault::all().into_iter().filter(|fault| !sum.faults.contains_key(fault)).collect();
+    if options.seeds >= SEEDS_FOR_ALL_FAULTS && !missing.is_empty() {
+        println!("never injected: {missing:?}");
+        return false;
+    }
     if options.seeds >= SEEDS_FOR_ALL_CHECKERS && !idle.is_empty() {
         println!("never had anything to check: {idle:?}");
         return false;

@@ -63,6 +63,7 @@ fn view() -> View {
         high_watermark: 5,
         log_end_offset: 6,
         last_stable_offset: 5,
+        cells_from: 0,
         cells: (0..6).map(cell).collect(),
     };
     let topic = TopicView {

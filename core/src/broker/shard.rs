@@ -17,13 +17,14 @@ use super::{ConnectionEvent, Message, ShardEvent};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::Token;
 use crate::ids::{LogDirId, ShardId, TopicIdPartition, TopicPartition};
-use crate::log::LogStore;
 use crate::log::file_names::LOG_SUFFIX;
 use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
+use crate::log::{LogStore, StoreError};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
 use crate::metadata::{MetadataImage, PartitionRegistration, Published};
 use crate::partition::{self, Opening, Partition};
 use crate::rng::Rng;
+use crate::sim::mutation::Mutation;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
@@ -60,7 +61,7 @@ pub struct Shard<S: LogStore> {
     /// What the log directories can take, where that has changed.
     log_dirs: BTreeMap<LogDirId, LogDirState>,
     /// When the directories of deleted partitions go.
-    doomed: Vec<(Instant, String)>,
+    doomed: Vec<(Instant, LogDirId, String)>,
     /// Syncs under way.
     syncs: BTreeMap<u64, (TopicIdPartition, Purpose)>,
     next_sync: u64,
@@ -407,6 +408,7 @@ impl<S: LogStore> Shard<S> {
                 }
             }
             (SyncOutcome::Done, Purpose::Cleaning) => {}
+            (SyncOutcome::Failed(_), _) if cx.traces.planted().is(Mutation::FailedSyncRetried) => {}
             (SyncOutcome::Failed(reason), _) => {
                 let path = partition.name().to_string();
                 partition.sync_failed(cx, reason);
@@ -434,8 +436,10 @@ impl<S: LogStore> Shard<S> {
 
     fn log_dir_changed(&mut self, cx: &mut Cx<'_, S>, log_dir: LogDirId, state: LogDirState) {
         self.log_dirs.insert(log_dir, state);
-        if state == LogDirState::Online {
-            self.openings.retry();
+        match state {
+            LogDirState::Online => self.openings.retry(),
+            LogDirState::Offline => Arc::make_mut(&mut self.checkpoints).went_offline(log_dir),
+            LogDirState::Full => {}
         }
         let mut failed = Vec::new();
         for (id, partition) in self.partitions.iter_mut().filter(|(_, it)| it.log_dir() == log_dir) {
@@ -653,20 +657,21 @@ impl<S: LogStore> Shard<S> {
         let known = match self.partitions.remove(&id) {
             Some(partition) => {
                 let (dir, delay) = (partition.log().dir().to_owned(), partition.file_delete_delay_ms());
-                Some((partition.name().clone(), dir, delay))
+                Some((partition.name().clone(), partition.log_dir(), dir, delay))
             }
             None if self.openings.remove(id) => self.found(id).and_then(|(name, log_dir)| {
                 let image = &self.published.image;
                 let config = topic_config(&mut None, &self.in_force, image, &name.topic);
                 Some((
                     name.clone(),
+                    log_dir,
                     partition::dir(&self.config, log_dir, &name)?,
                     config.file_delete_delay_ms,
                 ))
             }),
             None => None,
         };
-        let Some((name, dir, delay)) = known else { return };
+        let Some((name, log_dir, dir, delay)) = known else { return };
         self.due.set(id, None);
         self.cleaner.removed(cx.now.monotonic, id);
         self.refuse_unsynced(cx, id, ErrorCode::UnknownTopicOrPartition);
@@ -680,8 +685,9 @@ impl<S: LogStore> Shard<S> {
         cx.traces.emit(|| TraceEvent::PartitionRemoved { partition: name.clone() });
         cx.effects.tell(Message::LogDirs(LogDirsEvent::Removed(name.clone())));
         match partition::rename_for_deletion(cx, &dir, &name, self.rng.uuid()) {
-            Ok(path) => self.doomed.push((cx.now.monotonic.plus_ms(delay), path)),
+            Ok(path) => self.doomed.push((cx.now.monotonic.plus_ms(delay), log_dir, path)),
             Err(error) => {
+                refused(cx, log_dir, &error);
                 let (path, reason) = (name.to_string(), error.to_string());
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason });
             }
@@ -696,11 +702,12 @@ impl<S: LogStore> Shard<S> {
 
     fn tick(&mut self, cx: &mut Cx<'_, S>) {
         let now = cx.now.monotonic;
-        let (due, later) = std::mem::take(&mut self.doomed).into_iter().partition(|(at, _)| *at <= now);
+        let (due, later) = std::mem::take(&mut self.doomed).into_iter().partition(|(at, ..)| *at <= now);
         self.doomed = later;
-        let due: Vec<(Instant, String)> = due;
-        for (_, path) in due {
+        let due: Vec<(Instant, LogDirId, String)> = due;
+        for (_, log_dir, path) in due {
             if let Err(error) = cx.store.remove(&path) {
+                refused(cx, log_dir, &error);
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason: error.to_string() });
             }
         }
@@ -774,6 +781,13 @@ fn topic_config(
     config
 }
 
+/// Tells the keeper of the directories what storage has refused in one of them.
+fn refused<S: LogStore>(cx: &mut Cx<'_, S>, log_dir: LogDirId, error: &StoreError) {
+    if let StoreError::NoSpace | StoreError::Io(_) = error {
+        cx.effects.tell(Message::LogDirs(LogDirsEvent::Refused { log_dir, error: error.clone() }));
+    }
+}
+
 impl<S: LogStore> Machine<S> for Shard<S> {
     type Event = ShardEvent;
 
@@ -804,7 +818,7 @@ impl<S: LogStore> Machine<S> for Shard<S> {
         if self.stopping {
             return None;
         }
-        let doomed = self.doomed.iter().map(|(at, _)| *at).min();
+        let doomed = self.doomed.iter().map(|(at, ..)| *at).min();
         [
             self.openings.has_work().then_some(Instant(0)),
             Some(self.chores.retention),

@@ -132,6 +132,13 @@ impl Checkpoints {
         }
     }
 
+    /// A directory went offline: nothing is created in it.
+    pub fn went_offline(&mut self, log_dir: LogDirId) {
+        if let Some(directory) = self.directories.get_mut(usize::from(log_dir.0)) {
+            *directory = None;
+        }
+    }
+
     /// Whether a partition was found.
     pub fn has(&self, partition: &TopicPartition, topic_id: Uuid) -> bool {
         let found = self.partitions.get(partition);

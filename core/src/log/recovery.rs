@@ -10,7 +10,7 @@
 use super::LogConfig;
 use super::error::LogError;
 use super::file_names::{
-    self, CLEANED_SUFFIX, DELETED_SUFFIX, LEADER_EPOCH_CHECKPOINT, LOG_SUFFIX, SNAPSHOT_SUFFIX,
+    self, CLEANED_SUFFIX, DELETED_SUFFIX, LEADER_EPOCH_CHECKPOINT, LOG_SUFFIX, SNAPSHOT_SUFFIX, SWAP_SUFFIX,
 };
 use super::leader_epochs::LeaderEpochs;
 use super::log::Log;
@@ -23,7 +23,7 @@ use super::store::{Entry, LogStore, StoreError};
 use super::swap;
 use super::time_index::TIME_INDEX_ENTRY_SIZE;
 use super::txn_index::AbortedTxn;
-use crate::sim::mutation::Mutation;
+use crate::sim::mutation::{Mutation, Planted};
 use crate::time::Now;
 
 /// What a log is opened with.
@@ -102,7 +102,7 @@ impl<S: LogStore> Recovery<S> {
     pub fn start(store: &mut S, now: Now, mut options: OpenLog) -> Result<Self, LogError> {
         let dir = options.dir.clone();
         store.create_dir(&dir)?;
-        let (entries, had_leftovers) = remove_leftovers(store, &dir)?;
+        let (entries, had_leftovers) = remove_leftovers(store, &dir, options.config.planted)?;
         let (epochs, epochs_broken) = load_epochs(store, &dir, options.clean_shutdown)?;
         let mut segments = Vec::new();
         let mut whole = Vec::new();
@@ -196,9 +196,14 @@ impl<S: LogStore> Recovery<S> {
             log.truncate_fully_and_start_at(store, now, self.options.log_start_offset)?;
         }
         let log_end_offset = log.log_end_offset;
-        log.recovery_point =
-            if self.options.clean_shutdown { log_end_offset } else { log.recovery_point.min(log_end_offset) };
-        let from_end = log.epochs.truncate_from_end(log_end_offset);
+        let planted = self.options.config.planted;
+        if self.options.clean_shutdown {
+            log.recovery_point = log_end_offset;
+        } else if !planted.is(Mutation::RecoveryPointPastEnd) {
+            log.recovery_point = log.recovery_point.min(log_end_offset);
+        }
+        let from_end =
+            !planted.is(Mutation::LeaderEpochsNotTruncated) && log.epochs.truncate_from_end(log_end_offset);
         if log.epochs.truncate_from_start(log.log_start_offset)
             || from_end
             || !self.report.rebuilt_indexes.is_empty()
@@ -257,7 +262,9 @@ impl<S: LogStore> Recovery<S> {
         let mut position = 0;
         self.next_offset = base_offset;
         if *whole {
-            segment.reset_indexes(store)?;
+            if !self.options.config.planted.is(Mutation::IndexNotRebuilt) {
+                segment.reset_indexes(store)?;
+            }
             segment.truncate_txn_index(store, i64::MIN)?;
         } else {
             let done = self.producers.map_end_offset();
@@ -353,7 +360,13 @@ impl<S: LogStore> Recovery<S> {
         if whole {
             segment.offset_index.reserve(store)?;
             segment.time_index.reserve(store)?;
-            segment.index_batch(&scanned.batch, self.log.config.index_interval_bytes);
+            if !self.options.config.planted.is(Mutation::IndexNotRebuilt) {
+                segment.index_batch(&scanned.batch, self.log.config.index_interval_bytes);
+            }
+            if self.options.config.planted.is(Mutation::TimeIndexNotRebuilt) {
+                segment.time_index.clear(store)?;
+                segment.newest = segment.time_index.last();
+            }
             let epoch = header.partition_leader_epoch;
             if self.log.epochs.latest_epoch().is_none_or(|latest| epoch > latest)
                 && self.log.epochs.assign(epoch, header.base_offset)
@@ -441,6 +454,9 @@ fn load_producers<S: LogStore>(
     whole: &[bool],
 ) -> Result<ProducerState, LogError> {
     let start = log.log_start_offset;
+    if log.config.planted.is(Mutation::NewerSnapshotTrusted) {
+        return log.load_snapshot(store, now, i64::MAX);
+    }
     let end = match whole.iter().position(|whole| *whole).and_then(|index| log.segments.get(index)) {
         Some(segment) => segment.base_offset,
         None => match log.segments.last_mut() {
@@ -488,8 +504,13 @@ fn load_epochs<S: LogStore>(
 
 /// Removes what an interrupted deletion or cleaning left, and indexes without a log. Returns what stays, and whether
 /// anything went.
-fn remove_leftovers<S: LogStore>(store: &mut S, dir: &str) -> Result<(Vec<Entry>, bool), LogError> {
+fn remove_leftovers<S: LogStore>(
+    store: &mut S,
+    dir: &str,
+    planted: Planted,
+) -> Result<(Vec<Entry>, bool), LogError> {
     let mut kept = Vec::new();
+    misplace_swaps(store, dir, planted)?;
     let mut had_leftovers = swap::finish(store, dir)?;
     let entries = store.list(dir)?;
     let bases = offsets(&entries, LOG_SUFFIX);
@@ -499,7 +520,8 @@ fn remove_leftovers<S: LogStore>(store: &mut S, dir: &str) -> Result<(Vec<Entry>
             .find_map(|suffix| file_names::offset_of(&entry.name, suffix))
             .is_some_and(|offset| bases.binary_search(&offset).is_err());
         // Snapshots of the metadata log have a scheme of their own for deletion, and are not ours.
-        let leftover = (entry.name.ends_with(DELETED_SUFFIX) && !entry.name.contains(".checkpoint"))
+        let is_deleted = entry.name.ends_with(DELETED_SUFFIX) && !planted.is(Mutation::DeletedKept);
+        let leftover = (is_deleted && !entry.name.contains(".checkpoint"))
             || entry.name.ends_with(CLEANED_SUFFIX)
             || entry.name.ends_with(".tmp");
         if orphan || leftover {
@@ -510,6 +532,24 @@ fn remove_leftovers<S: LogStore>(store: &mut S, dir: &str) -> Result<(Vec<Entry>
         }
     }
     Ok((kept, had_leftovers))
+}
+
+/// The planted bugs of interrupted swaps.
+fn misplace_swaps<S: LogStore>(store: &mut S, dir: &str, planted: Planted) -> Result<(), LogError> {
+    let renames = [
+        (Mutation::CleanedTakenForWhole, CLEANED_SUFFIX, SWAP_SUFFIX),
+        (Mutation::SwapKeepsReplaced, SWAP_SUFFIX, ""),
+        (Mutation::SwapNotCompleted, SWAP_SUFFIX, CLEANED_SUFFIX),
+    ];
+    let Some((_, from, to)) = renames.into_iter().find(|(mutation, ..)| planted.is(*mutation)) else {
+        return Ok(());
+    };
+    for entry in store.list(dir)? {
+        if let Some(plain) = entry.name.strip_suffix(from) {
+            store.rename(&format!("{dir}/{}", entry.name), &format!("{dir}/{plain}{to}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The offsets in the names that end with `suffix`, rising.

@@ -78,7 +78,9 @@ impl<S: LogStore> Partition<S> {
 
     /// Removes what a cleaning has begun. What cannot be removed is when the log is opened.
     pub fn abandon_cleaning(&mut self, cx: &mut Cx<'_, S>, cleaning: &mut Cleaning<S>) {
-        _ = cleaning.abandon(cx.store, &self.log);
+        if let Err(error) = cleaning.abandon(cx.store, &self.log) {
+            self.failed(cx, &error);
+        }
     }
 
     /// Deletes segments of a compacted log that retention does not cover, or that lie below the log start offset.

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ottla_protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
-use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use ottla_protocol::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 use ottla_protocol::messages::offset_commit_request::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -17,7 +19,7 @@ use ottla_protocol::messages::{
 };
 use ottla_protocol::{ErrorCode, Str};
 
-use super::workload::{PARTITIONS, TOPICS};
+use super::workload::{PARTITIONS, TOPICS, settings};
 use crate::client::{Destination, Failure, LinkEffect, LinkEvent, Reply, RequestId, Session, SessionConfig};
 use crate::time::Instant;
 
@@ -111,6 +113,13 @@ impl Chore {
                     name: name.clone(),
                     num_partitions: *num_partitions,
                     replication_factor: 1,
+                    configs: settings(name)
+                        .into_iter()
+                        .map(|(name, value)| CreatableTopicConfig {
+                            name: name.into(),
+                            value: Some(value.into()),
+                        })
+                        .collect(),
                     ..CreatableTopic::default()
                 };
                 let request = CreateTopicsRequest { topics: vec![topic], ..CreateTopicsRequest::default() };

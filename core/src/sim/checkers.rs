@@ -1,18 +1,29 @@
 //! What is promised of one node, and whether it was kept. Every checker counts how often there was something to check.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use ottla_protocol::{ErrorCode, Str, Uuid};
 
 use super::admin::{ABSENT, Known, Subject};
-use super::workload::{Acknowledged, ProducerKind, Read, STATIC_GROUP, TOPICS, Tag};
+use super::history::{History, Stored, StoredLog};
+use super::workload::{
+    Acknowledged, ProducerKind, Read, STATIC_GROUP, TOPICS, Tag, is_compacted, is_shortened,
+};
 use super::{Host, SimDisk};
 use crate::ids::TopicPartition;
-use crate::log::{FetchIsolation, LogStore};
+use crate::log::{FetchIsolation, Log, LogStore};
 use crate::record::{Compressors, batches};
+use crate::time::Timestamp;
 
 /// What is read of a log at once: little, so that reads begin in the middle of segments.
 const READ_BYTES: u64 = 2_000;
+
+/// Records of a log whose time is looked up, about.
+const TIMES_MAX: usize = 3;
+
+/// How the names of files end that are there only until a log is opened the next time.
+const LEFTOVERS: [&str; 4] = [".deleted", ".cleaned", ".swap", ".tmp"];
 
 /// A promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +40,14 @@ pub enum Checker {
     HighWatermarkInLog,
     /// What was acknowledged is in the log, unless a power loss took it.
     AcknowledgedIsThere,
+    /// Compaction keeps the newest record of each key.
+    CompactionKeepsNewest,
+    /// A key whose deletion was forgotten has no records.
+    DeletedStaysDeleted,
+    /// Retention deletes what is old or too much, and nothing else.
+    RetentionKeepsRecent,
+    /// What a reader was led past is not there.
+    NothingSkipped,
     /// An idempotent producer's record is in the log once.
     NoDuplicate,
     /// Records of a producer are in the order of sending.
@@ -59,19 +78,31 @@ pub enum Checker {
     AcknowledgedTopics,
     /// The quorum's epoch and producer ids never go back; every start raises the epoch.
     EpochRises,
+    /// The first record from a point in time on is found.
+    TimesAreFound,
+    /// A log that was opened has no files of what was deleted or not finished.
+    NothingLeftOver,
+    /// A log directory that fails goes offline alone.
+    DirectoryGoesAlone,
+    /// A record of which a bit has turned over is cut or refused, and never served.
+    CorruptionRefused,
     /// After the faults everybody makes progress.
     Recovers,
 }
 
 impl Checker {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 30] = [
         Self::CrashKeepsLogs,
         Self::PowerLossKeepsPrefix,
         Self::PowerLossKeepsSynced,
         Self::LogsAreSound,
         Self::HighWatermarkInLog,
         Self::AcknowledgedIsThere,
+        Self::CompactionKeepsNewest,
+        Self::DeletedStaysDeleted,
+        Self::RetentionKeepsRecent,
+        Self::NothingSkipped,
         Self::NoDuplicate,
         Self::ProducerOrder,
         Self::ProducerIdsUnique,
@@ -87,6 +118,10 @@ impl Checker {
         Self::MetadataKept,
         Self::AcknowledgedTopics,
         Self::EpochRises,
+        Self::TimesAreFound,
+        Self::NothingLeftOver,
+        Self::DirectoryGoesAlone,
+        Self::CorruptionRefused,
         Self::Recovers,
     ];
 }
@@ -102,27 +137,11 @@ pub enum Kept {
     Prefix,
 }
 
-/// A record as a log holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stored {
-    offset: i64,
-    producer_id: i64,
-    tag: Option<Tag>,
-    digest: u64,
-}
-
-/// A log at one moment.
-#[derive(Clone, Debug, Default)]
-struct StoredLog {
-    recovery_point: i64,
-    end: i64,
-    leader_epoch: i32,
-    records: Vec<Stored>,
-}
-
 /// All that a node should remember, at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// The wall clock.
+    at: Timestamp,
     logs: BTreeMap<TopicPartition, StoredLog>,
     committed: BTreeMap<(Str, TopicPartition), i64>,
     generations: BTreeMap<Str, i32>,
@@ -133,18 +152,37 @@ pub struct Snapshot {
     next_producer_id: i64,
 }
 
+/// A log of which a bit has turned over.
+#[derive(Clone, Debug)]
+struct Damage {
+    partition: TopicPartition,
+    /// Of the batch.
+    offset: i64,
+    /// From here on there is what was written since.
+    fresh_from: i64,
+    /// It was synced, and may not be looked at when the log is opened.
+    is_cold: bool,
+    /// The broker has said so.
+    is_told: bool,
+}
+
 /// The checkers and what they have seen.
 #[derive(Clone, Debug, Default)]
 pub struct Checkers {
     exercised: BTreeMap<Checker, u64>,
     violations: Vec<(Checker, String)>,
     acknowledged: Vec<Acknowledged>,
+    /// How many of them the histories know.
+    acknowledged_known: usize,
+    histories: BTreeMap<TopicPartition, History>,
     /// What power losses took.
     lost: BTreeSet<(TopicPartition, i64, Tag)>,
     /// Every (place, record) that was ever seen in a log.
     ever: BTreeSet<(TopicPartition, i64, Tag)>,
     /// What was handed out and not yet compared with a log.
     to_compare: Vec<(TopicPartition, i64, Option<Tag>)>,
+    /// What readers of a log that grows shorter were led past, and not yet compared with it.
+    skipped: Vec<(TopicPartition, Range<i64>)>,
     producer_ids: BTreeMap<i64, u32>,
     /// By member and partition: how often it has gone back.
     went_back: BTreeMap<(usize, TopicPartition), u32>,
@@ -160,6 +198,7 @@ pub struct Checkers {
     /// Offsets below were there before a power loss: a group may stand past what has taken their place.
     forgiven: BTreeMap<TopicPartition, i64>,
     power_losses: u32,
+    damage: Option<Damage>,
     /// The highest epoch of the quorum in which clients were let in.
     epoch_seen: i32,
 }
@@ -173,6 +212,41 @@ impl Checkers {
     /// What was broken.
     pub fn violations(&self) -> &[(Checker, String)] {
         &self.violations
+    }
+
+    /// A bit of a record has turned over.
+    pub fn damaged(&mut self, topic: &str, partition: i32, offset: i64, is_cold: bool) {
+        let partition = TopicPartition { topic: topic.into(), partition };
+        self.damage = Some(Damage { partition, offset, fresh_from: offset, is_cold, is_told: false });
+    }
+
+    /// Whether there is a log of which a bit has turned over.
+    pub fn has_damage(&self) -> bool {
+        self.damage.is_some()
+    }
+
+    /// Whether it is this one.
+    pub fn is_damaged(&self, topic: &str, partition: i32) -> bool {
+        let is_it =
+            |damage: &Damage| *damage.partition.topic == *topic && damage.partition.partition == partition;
+        self.damage.as_ref().is_some_and(is_it)
+    }
+
+    /// The broker has cut or refused a log; whether that is one of which a bit has turned over.
+    pub fn refused(&mut self, name: &str) -> bool {
+        let Some(damage) = &mut self.damage else { return false };
+        let is_it = damage.partition.to_string() == name;
+        damage.is_told |= is_it;
+        is_it
+    }
+
+    /// Partitions of a device that have failed.
+    pub fn failed_in(&self, host: Option<&Host<SimDisk>>, device: usize) -> usize {
+        let shards = host.and_then(|host| host.node()).map(|node| node.shards.iter()).into_iter().flatten();
+        shards
+            .flat_map(|shard| shard.partitions())
+            .filter(|partition| usize::from(partition.log_dir().0) == device && partition.failure().is_some())
+            .count()
     }
 
     /// Counts, and notes what is broken.
@@ -195,7 +269,7 @@ impl Checkers {
 
     /// How often a producer whose every record arrived has needed a new id.
     pub fn renewed(&mut self, producer: u32, times: u64) {
-        let holds = times == 0 || self.power_losses > 0;
+        let holds = times == 0 || self.power_losses > 0 || self.damage.is_some();
         self.check(Checker::SequencesAccepted, holds, || {
             format!("producer {producer} had to begin {times} new sequences")
         });
@@ -205,7 +279,8 @@ impl Checkers {
     pub fn all_have_read(&self, tag: Tag, groups: &[(&'static str, usize)]) -> bool {
         let is_forgiven = |ack: &Acknowledged| {
             let below = self.forgiven.get(&ack.partition).copied().unwrap_or(0);
-            ack.tag == tag && (0..below).contains(&ack.offset)
+            let start = self.histories.get(&ack.partition).map_or(0, |history| history.log_start_offset);
+            ack.tag == tag && (0..below.max(start)).contains(&ack.offset)
         };
         if self.acknowledged.iter().rev().any(is_forgiven) {
             return true;
@@ -241,11 +316,21 @@ impl Checkers {
                 Read::Refused(error) => self.check(Checker::Recovers, false, || {
                     format!("{group} refuses its member {member} for good: {error:?}")
                 }),
-                Read::Corrupt(reason) => self.check(Checker::ReadInOrder, false, || reason),
+                Read::Corrupt(partition, reason) => {
+                    let is_damaged = self.is_damaged(&partition.topic, partition.partition);
+                    self.check(Checker::CorruptionRefused, is_damaged, || format!("{partition}: {reason}"));
+                }
                 Read::Record { partition, offset, tag } => {
                     let next = self.expected.insert((member, partition.clone()), offset + 1);
                     if let Some(next) = next {
-                        let holds = next == offset || self.may_go_back(member, &partition, offset, next);
+                        let grows_shorter = is_compacted(&partition.topic) || is_shortened(&partition.topic);
+                        if grows_shorter && next < offset {
+                            self.skipped.push((partition.clone(), next..offset));
+                        }
+                        let holds = next == offset
+                            || (grows_shorter && next < offset)
+                            || self.is_damaged(&partition.topic, partition.partition)
+                            || self.may_go_back(member, &partition, offset, next);
                         self.check(Checker::ReadInOrder, holds, || {
                             format!("{group} reads {offset} of {partition} where {next} follows")
                         });
@@ -267,15 +352,17 @@ impl Checkers {
     }
 
     /// Looks at a node that runs, and holds what clients were told against it. `None` when none runs.
-    pub fn snapshot(&mut self, host: &Host<SimDisk>) -> Option<Snapshot> {
-        let snapshot = self.look(host)?;
+    pub fn snapshot(&mut self, host: &Host<SimDisk>, now: Timestamp) -> Option<Snapshot> {
+        let snapshot = self.look(host, now)?;
         self.compare(&snapshot);
         Some(snapshot)
     }
 
     /// Looks at a node that runs. `None` when none does.
-    pub fn look(&mut self, host: &Host<SimDisk>) -> Option<Snapshot> {
-        let (node, mut store) = host.all_open()?;
+    pub fn look(&mut self, host: &Host<SimDisk>, now: Timestamp) -> Option<Snapshot> {
+        let mut sound = host.clone();
+        sound.store = host.store.untroubled();
+        let (node, mut store) = sound.all_open()?;
         let mut snapshot = Snapshot::default();
         for partition in node.shards.iter().flat_map(|shard| shard.partitions()) {
             let name = partition.name().clone();
@@ -284,21 +371,56 @@ impl Checkers {
             self.check(Checker::HighWatermarkInLog, high_watermark <= end, || {
                 format!("{name}: high watermark {high_watermark}, end {end}")
             });
-            if let Some(reason) = partition.failure() {
-                self.check(Checker::LogsAreSound, false, || format!("{name} has failed: {reason}"));
-            }
             let (recovery_point, leader_epoch) = (log.recovery_point(), partition.leader_epoch());
-            let mut stored = StoredLog { recovery_point, end, leader_epoch, records: Vec::new() };
+            let config = log.config();
+            let mut stored = StoredLog {
+                device: usize::from(partition.log_dir().0),
+                recovery_point,
+                start: log.log_start_offset(),
+                end,
+                leader_epoch,
+                size: log.size(),
+                is_compacted: config.compact,
+                is_shortened: config.delete,
+                retention_ms: config.retention_ms,
+                retention_bytes: config.retention_bytes,
+                delete_retention_ms: config.delete_retention_ms,
+                leftovers: leftovers(&mut store, log.dir()),
+                records: Vec::new(),
+            };
+            self.check(Checker::LogsAreSound, recovery_point <= end, || {
+                format!("{name}: {recovery_point} is the recovery point, {end} the end")
+            });
+            let newest = log.leader_epochs().latest();
+            self.check(
+                Checker::LeaderEpochsRise,
+                newest.is_none_or(|entry| entry.start_offset <= end),
+                || format!("{name}: {newest:?}, it ends at {end}"),
+            );
             let mut next = log.log_start_offset();
             while next < end {
                 let before = next;
                 let read = log.read(&mut store, next, READ_BYTES, FetchIsolation::LogEnd, true, None);
+                // Compaction may have left nothing up to the end.
+                if stored.is_compacted && read.as_ref().is_ok_and(|read| read.records.is_none()) {
+                    break;
+                }
                 let slice = read.ok().and_then(|read| read.records);
                 let bytes = slice.and_then(|slice| store.read_slice(&slice).ok()).unwrap_or_default();
                 for batch in batches(&bytes) {
                     let Ok(batch) = batch else { break };
                     let header = *batch.header();
-                    let sound = batch.check_crc().is_ok() && header.base_offset == next;
+                    let follows = match stored.is_compacted {
+                        true => header.base_offset >= next,
+                        false => header.base_offset == next,
+                    };
+                    let is_corrupt = batch.check_crc().is_err();
+                    if is_corrupt && self.is_damaged(&name.topic, name.partition) {
+                        self.check_refusal(&name, header.base_offset);
+                        next = header.next_offset();
+                        continue;
+                    }
+                    let sound = !is_corrupt && follows;
                     self.check(Checker::LogsAreSound, sound, || {
                         format!("{name}: a batch from {} where {next} follows", header.base_offset)
                     });
@@ -313,14 +435,20 @@ impl Checkers {
                     });
                     let Ok(records) = batch.records(&Compressors::default()) else { break };
                     for record in records.flatten() {
-                        let key = record.key.as_deref().unwrap_or_default();
-                        let value = record.value.as_deref().unwrap_or_default();
+                        if record.offset < next {
+                            continue;
+                        }
+                        let (key, value) = (record.key.as_deref(), record.value.as_deref());
                         let workload = !name.topic.starts_with("__");
+                        let first = record.headers.first().and_then(|header| header.value.as_deref());
                         stored.records.push(Stored {
                             offset: record.offset,
                             producer_id: header.producer_id,
-                            tag: if workload { Tag::read(value) } else { None },
-                            digest: digest(&[key, value]),
+                            tag: if workload { Tag::of(value, first) } else { None },
+                            key: key.map(|key| digest(&[key])),
+                            is_tombstone: value.is_none(),
+                            timestamp: record.timestamp,
+                            digest: digest(&[key.unwrap_or_default(), value.unwrap_or_default()]),
                         });
                     }
                     next = header.next_offset();
@@ -329,6 +457,21 @@ impl Checkers {
                     self.check(Checker::LogsAreSound, false, || format!("{name}: nothing to read at {next}"));
                     break;
                 }
+            }
+            if !self.is_damaged(&name.topic, name.partition) {
+                self.check_times(&name, &log, &mut store, &stored.records);
+            }
+            if self.is_damaged(&name.topic, name.partition) {
+                // What can be read is right; nothing else is asked of it.
+                for record in &stored.records {
+                    let Some(tag) = record.tag else { continue };
+                    let known = record.offset >= self.fresh_from(&name)
+                        || self.ever.contains(&(name.clone(), record.offset, tag));
+                    self.check(Checker::CorruptionRefused, known, || {
+                        format!("{name}: {tag:?} is read at {}, where it never was", record.offset)
+                    });
+                }
+                continue;
             }
             snapshot.logs.insert(name, stored);
         }
@@ -344,6 +487,7 @@ impl Checkers {
                 snapshot.generations.extend(value.map(|value| (group.clone(), value.generation)));
             }
         }
+        snapshot.at = now;
         snapshot.was_open = host.is_open();
         let image = &node.published.image;
         snapshot.topics = image
@@ -372,7 +516,8 @@ impl Checkers {
                         format!("{} is the id of producers {owner} and {}", record.producer_id, tag.producer)
                     });
                 }
-                if is_first {
+                // Of a record that is there twice, compaction may have left the second.
+                if is_first && (is_idempotent || !log.is_compacted) {
                     let before = newest.insert(tag.producer, tag.number);
                     self.check(
                         Checker::ProducerOrder,
@@ -382,23 +527,17 @@ impl Checkers {
                 }
             }
         }
-        for ack in std::mem::take(&mut self.acknowledged) {
-            if ack.offset < 0 {
+        self.compare_with_histories(snapshot);
+        for (partition, offset, tag) in std::mem::take(&mut self.to_compare) {
+            if self.is_damaged(&partition.topic, partition.partition) {
                 continue;
             }
-            let log = snapshot.logs.get(&ack.partition);
-            let place = log.and_then(|log| {
-                let index = log.records.binary_search_by_key(&ack.offset, |record| record.offset);
-                log.records.get(index.ok()?)?.tag
-            });
-            let lost = self.lost.contains(&(ack.partition.clone(), ack.offset, ack.tag));
-            self.check(Checker::AcknowledgedIsThere, lost || place == Some(ack.tag), || {
-                format!("{ack:?} was acknowledged, there is {place:?}")
-            });
-            self.acknowledged.push(ack);
-        }
-        for (partition, offset, tag) in std::mem::take(&mut self.to_compare) {
-            let known = tag.is_some_and(|tag| self.ever.contains(&(partition.clone(), offset, tag)));
+            let grows_shorter = is_compacted(&partition.topic) || is_shortened(&partition.topic);
+            let log = snapshot.logs.get(&partition);
+            // It may have come, been read and gone between two looks.
+            let is_gone = grows_shorter && log.is_none_or(|log| log.at(offset).is_none());
+            let known =
+                tag.is_some_and(|tag| is_gone || self.ever.contains(&(partition.clone(), offset, tag)));
             self.check(Checker::ReadInOrder, known, || {
                 format!("{tag:?} was read at {offset} of {partition}, where it never was")
             });
@@ -410,7 +549,14 @@ impl Checkers {
                 continue;
             };
             let read = self.read_up_to.get(&(group, partition.clone())).copied().unwrap_or(0);
-            self.check(Checker::CommitsBehindReads, *committed <= read, || {
+            // What was compacted or deleted is passed by, not read.
+            let is_passed = |log: &StoredLog| {
+                let grows_shorter = is_compacted(&partition.topic) || is_shortened(&partition.topic);
+                grows_shorter && log.between(read, *committed).is_empty()
+            };
+            let holds = *committed <= read || snapshot.logs.get(partition).is_some_and(is_passed);
+            let holds = holds || self.is_damaged(&partition.topic, partition.partition);
+            self.check(Checker::CommitsBehindReads, holds, || {
                 format!("{group} has committed {committed} of {partition} and read up to {read}")
             });
         }
@@ -425,34 +571,159 @@ impl Checkers {
         }
     }
 
+    /// Looks up the times of some of its records.
+    fn check_times(
+        &mut self,
+        name: &TopicPartition,
+        log: &Log<SimDisk>,
+        store: &mut SimDisk,
+        records: &[Stored],
+    ) {
+        for record in records.iter().step_by((records.len() / TIMES_MAX).max(1)) {
+            let first = records.iter().find(|other| other.timestamp >= record.timestamp);
+            let expected = first.map(|first| first.offset);
+            let found = log.fetch_offset_by_timestamp(store, &Compressors::default(), record.timestamp);
+            let holds = found.as_ref().is_ok_and(|found| found.map(|found| found.offset) == expected);
+            self.check(Checker::TimesAreFound, holds, || {
+                format!("{name}: {} is first at {expected:?}, found {found:?}", record.timestamp)
+            });
+        }
+    }
+
+    /// A batch that is still in a damaged log, and wrong: it was synced, or the log was not opened since.
+    fn check_refusal(&mut self, name: &TopicPartition, offset: i64) {
+        let Some(damage) = self.damage.clone() else { return };
+        let holds = damage.is_cold && damage.offset == offset;
+        self.check(Checker::CorruptionRefused, holds, || format!("{name}: {damage:?} is still there"));
+    }
+
+    /// From where on a damaged log may hold what was written since.
+    fn fresh_from(&self, name: &TopicPartition) -> i64 {
+        let is_it = |damage: &&Damage| damage.partition == *name;
+        self.damage.as_ref().filter(is_it).map_or(0, |damage| damage.fresh_from)
+    }
+
+    /// Holds every log against everything that was ever known of it.
+    fn compare_with_histories(&mut self, snapshot: &Snapshot) {
+        let fresh = self.acknowledged.split_off(self.acknowledged_known);
+        for ack in fresh {
+            let key = (ack.partition.clone(), ack.offset, ack.tag);
+            let is_damaged = self.is_damaged(&ack.partition.topic, ack.partition.partition);
+            if ack.offset >= 0 && !is_damaged && !self.lost.contains(&key) {
+                let history = self.histories.entry(ack.partition.clone()).or_default();
+                let known = history.acknowledged(&ack, ack.key.as_deref().map(|key| digest(&[key])));
+                self.check(Checker::AcknowledgedIsThere, known.is_ok(), || {
+                    format!("{}: {known:?}", ack.partition)
+                });
+            }
+            self.acknowledged.push(ack);
+        }
+        self.acknowledged_known = self.acknowledged.len();
+        for (name, log) in &snapshot.logs {
+            let findings = self.histories.entry(name.clone()).or_default().look(log, snapshot.at);
+            let keeps = match log.is_compacted {
+                true => Checker::CompactionKeepsNewest,
+                false => Checker::AcknowledgedIsThere,
+            };
+            let exercised = [
+                (keeps, if log.is_compacted { findings.compacted } else { findings.kept }),
+                (Checker::DeletedStaysDeleted, findings.forgotten),
+                (Checker::RetentionKeepsRecent, findings.expired),
+            ];
+            for (checker, times) in exercised.into_iter().filter(|(_, times)| *times > 0) {
+                *self.exercised.entry(checker).or_default() += times;
+            }
+            let broken = [
+                (keeps, findings.missing),
+                (Checker::DeletedStaysDeleted, findings.undead),
+                (Checker::RetentionKeepsRecent, findings.hasty),
+            ];
+            for (checker, sentences) in broken {
+                self.violations
+                    .extend(sentences.into_iter().map(|what| (checker, format!("{name}: {what}"))));
+            }
+        }
+        for (partition, range) in std::mem::take(&mut self.skipped) {
+            let there =
+                snapshot.logs.get(&partition).map_or(&[][..], |log| log.between(range.start, range.end));
+            self.check(Checker::NothingSkipped, there.is_empty(), || {
+                format!("a reader of {partition} was led past {range:?}, where there is {there:?}")
+            });
+        }
+    }
+
+    /// Whether a log is what it was, as far as both reach.
+    fn agrees(
+        &self,
+        name: &TopicPartition,
+        before: &StoredLog,
+        after: &StoredLog,
+        kept: Kept,
+    ) -> Result<(), String> {
+        let range = (before.start.max(after.start), before.end.min(after.end));
+        let (was, is) = (before.between(range.0, range.1), after.between(range.0, range.1));
+        if before.start > after.start && kept != Kept::Prefix {
+            return Err(format!("{name} began at {}, begins at {}", before.start, after.start));
+        }
+        if before.start < after.start && !before.is_shortened {
+            return Err(format!("{name} began at {}, begins at {}", before.start, after.start));
+        }
+        if !before.is_compacted {
+            let differs = was.iter().zip(is).position(|(a, b)| a != b);
+            let agrees = differs.is_none() && was.len() == is.len();
+            let lens = (was.len(), is.len());
+            return if agrees {
+                Ok(())
+            } else {
+                Err(format!("{name}: {range:?} differs at {differs:?}, {lens:?}"))
+            };
+        }
+        // Less may be there; after a power loss also what was there before the last compaction.
+        let history = self.histories.get(name);
+        let is_known = |record: &Stored| {
+            before.at(record.offset) == Some(record)
+                || (kept == Kept::Prefix && history.is_some_and(|history| history.has_held(record)))
+        };
+        match is.iter().find(|record| !is_known(record)) {
+            Some(record) => Err(format!("{name}: {record:?} was not there")),
+            None => Ok(()),
+        }
+    }
+
     /// A node that was killed is back.
-    pub fn restarted(&mut self, before: &Snapshot, after: &Snapshot, kept: Kept) {
+    pub fn restarted(&mut self, before: &Snapshot, after: &Snapshot, death: Kept, weak: Option<usize>) {
+        for (name, log) in &after.logs {
+            self.check(Checker::NothingLeftOver, log.leftovers.is_empty(), || {
+                format!("{name} was opened, and there is {:?}", log.leftovers)
+            });
+        }
         for (name, log) in &before.logs {
+            if self.is_damaged(&name.topic, name.partition) {
+                continue;
+            }
+            // Of a device that failed is left what a power loss would leave.
+            let kept = if weak == Some(log.device) { Kept::Prefix } else { death };
             let none = StoredLog::default();
             let now = after.logs.get(name).unwrap_or(&none);
-            let common = log.records.len().min(now.records.len());
-            let agrees = log.records.get(..common) == now.records.get(..common);
+            let agrees = self.agrees(name, log, now, kept);
             match kept {
                 Kept::Prefix => {
-                    self.check(Checker::PowerLossKeepsPrefix, agrees, || {
-                        let differs = log.records.iter().zip(&now.records).position(|(a, b)| a != b);
-                        format!("{name}: was up to {}, is up to {}, differs at {differs:?}", log.end, now.end)
+                    self.check(Checker::PowerLossKeepsPrefix, agrees.is_ok(), || {
+                        agrees.err().unwrap_or_default()
                     });
                     if log.recovery_point > 0 {
                         self.check(Checker::PowerLossKeepsSynced, now.end >= log.recovery_point, || {
                             format!("{name}: {} was synced, it ends at {}", log.recovery_point, now.end)
                         });
                     }
-                    for record in log.records.get(common..).unwrap_or_default() {
-                        self.lost.extend(record.tag.map(|tag| (name.clone(), record.offset, tag)));
-                    }
+                    let lost = self.histories.entry(name.clone()).or_default().lost(log, now);
+                    self.lost.extend(lost.into_iter().map(|(offset, tag)| (name.clone(), offset, tag)));
                 }
                 Kept::Everything | Kept::AtLeastEverything => {
-                    let holds = agrees
-                        && common == log.records.len()
-                        && (kept == Kept::AtLeastEverything || common == now.records.len());
+                    let ends = log.end == now.end || (kept == Kept::AtLeastEverything && log.end < now.end);
+                    let holds = ends && agrees.is_ok();
                     self.check(Checker::CrashKeepsLogs, holds, || {
-                        format!("{name}: was up to {}, is up to {}", log.end, now.end)
+                        format!("{name}: was up to {}, is up to {}: {agrees:?}", log.end, now.end)
                     });
                 }
             }
@@ -464,8 +735,11 @@ impl Checkers {
                 });
             }
         }
-        match kept {
+        match if weak.is_some() { Kept::Prefix } else { death } {
             Kept::Prefix => {
+                if let Some(damage) = &mut self.damage {
+                    damage.fresh_from = 0;
+                }
                 self.power_losses += 1;
                 self.expected.clear();
                 for (name, log) in &before.logs {
@@ -485,7 +759,7 @@ impl Checkers {
         }
         for (name, topic) in &before.topics {
             // The administrator's come and go, and are held against its ledger.
-            if self.ledger.contains_key(&Subject::Topic(name.clone())) {
+            if self.ledger.contains_key(&Subject::Topic(name.clone())) && !TOPICS.contains(&&**name) {
                 continue;
             }
             self.check(Checker::MetadataKept, after.topics.get(name) == Some(topic), || {
@@ -521,6 +795,12 @@ impl Checkers {
 }
 
 impl Snapshot {
+    /// The device of a partition, and its recovery point.
+    pub fn place(&self, topic: &str, partition: i32) -> Option<(usize, i64)> {
+        let log = self.logs.get(&TopicPartition { topic: topic.into(), partition })?;
+        Some((log.device, log.recovery_point))
+    }
+
     /// What is so of a subject of the ledger, and who checks it.
     fn at(&self, subject: &Subject) -> (Checker, i64) {
         match subject {
@@ -535,6 +815,12 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// Files in a log's directory that are there only until it is opened the next time.
+fn leftovers(store: &mut SimDisk, dir: &str) -> Vec<String> {
+    let names = store.list(dir).unwrap_or_default().into_iter().map(|entry| entry.name);
+    names.filter(|name| LEFTOVERS.iter().any(|suffix| name.ends_with(suffix))).collect()
 }
 
 fn digest(parts: &[&[u8]]) -> u64 {

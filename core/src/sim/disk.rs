@@ -1,20 +1,19 @@
-//! Disks: what a store keeps when the power goes.
+//! Disks: a machine's devices, and what may befall them.
 //!
-//! [`SimDisk`] is a page cache over a disk. Everything is readable from the cache at once, and a killed process loses
-//! nothing of it. After a power loss there is what was synced, and of the rest whatever the disk happened to have written: pages of
-//! 4 KiB in any order (a size without its pages reads as zeros), the last one torn, and of what was created, renamed and
-//! removed in a directory the first few operations since its last sync.
+//! A [`SimDisk`] has a [`Device`] for each log directory. A process can die in the middle of an operation; a device can be full,
+//! refuse a single operation, fail a sync, or die.
 
-use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::log::memory::{Content, Inode, MemorySlice, MemoryStore, Node, PAGE_SIZE};
+use super::device::{Device, Losses, PendingSync};
+use super::mutation::{Mutation, Planted};
+use crate::log::memory::{Inode, MemorySlice, MemoryStore};
 use crate::log::store::Entry;
 use crate::log::{LogStore, StoreError};
-use crate::machine::SyncTarget;
+use crate::machine::{SyncOutcome, SyncTarget};
 use crate::rng::Rng;
 
 /// A store that knows what of it is durable.
@@ -23,10 +22,10 @@ pub trait Disk: LogStore + Clone {
     type Pending: Clone + std::fmt::Debug;
 
     /// A sync begins: it covers what is there now.
-    fn begin_sync(&self, targets: &[SyncTarget<Self>]) -> Self::Pending;
+    fn begin_sync(&mut self, targets: &[SyncTarget<Self>]) -> Self::Pending;
 
-    /// It has ended: what it covered is durable.
-    fn synced(&mut self, pending: Self::Pending);
+    /// It has ended: what it covered is durable, or it failed.
+    fn synced(&mut self, pending: Self::Pending) -> SyncOutcome;
 
     /// The power was lost while no process was running any more.
     fn power_loss(&mut self, rng: &mut Rng) -> Losses;
@@ -37,303 +36,329 @@ pub trait Disk: LogStore + Clone {
     }
 }
 
-/// What a power loss did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// Files that ended up with other bytes than were written last.
-    pub files: u64,
-    /// Creations, renames and removals that were undone.
-    pub entries: u64,
-}
-
-impl std::ops::AddAssign for Losses {
-    fn add_assign(&mut self, other: Self) {
-        self.files += other.files;
-        self.entries += other.entries;
-    }
-}
-
 /// Memory that never forgets.
 impl Disk for MemoryStore {
     type Pending = ();
 
-    fn begin_sync(&self, _: &[SyncTarget<Self>]) {}
+    fn begin_sync(&mut self, _: &[SyncTarget<Self>]) {}
 
-    fn synced(&mut self, (): ()) {}
+    fn synced(&mut self, (): ()) -> SyncOutcome {
+        SyncOutcome::Done
+    }
 
     fn power_loss(&mut self, _: &mut Rng) -> Losses {
         Losses::default()
     }
 }
 
-/// A directory by identity: it stays the same directory through renames. 0 is the root.
-type DirectoryId = u64;
+/// What a process asks of a disk that changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DiskOp {
+    /// A file is created.
+    Create,
+    /// A directory is created.
+    CreateDirectory,
+    /// Bytes are appended.
+    Write,
+    /// A file or directory is renamed.
+    Rename,
+    /// A file is cut.
+    Truncate,
+    /// A file or directory is removed.
+    Remove,
+    /// A file is synced: when that begins, and when it ends.
+    Sync,
+    /// A directory is synced.
+    SyncDirectory,
+}
 
-/// What a name in a directory stands for.
+impl DiskOp {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Create,
+        Self::CreateDirectory,
+        Self::Write,
+        Self::Rename,
+        Self::Truncate,
+        Self::Remove,
+        Self::Sync,
+        Self::SyncDirectory,
+    ];
+}
+
+/// What befalls a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Child {
-    File(Inode),
-    Directory(DirectoryId),
+pub enum Trouble {
+    /// It has room for so many bytes more.
+    Full(u64),
+    /// It fails to read once, after so many more reads.
+    ReadFails(u64),
+    /// It fails to write once, after so many more writes.
+    WriteFails(u64),
+    /// It fails to sync once: what was to be synced is lost.
+    SyncFails,
+    /// It fails whatever it is asked for.
+    Dead,
 }
 
-/// A change to a directory.
+/// A machine's devices.
 #[derive(Clone, Debug)]
-enum Change {
-    Link(String, Child),
-    Unlink(String),
-    Rename(String, String),
-}
-
-/// A disk and the page cache before it.
-#[derive(Clone, Default)]
 pub struct SimDisk {
-    cache: MemoryStore,
-    /// The directories in the cache, by path.
-    directories: BTreeMap<String, DirectoryId>,
-    next_directory: DirectoryId,
-    /// Changes that are not known to be durable, in order.
-    journal: Vec<(u64, DirectoryId, Change)>,
-    next_number: u64,
-    durable_directories: BTreeMap<DirectoryId, BTreeMap<String, Child>>,
-    /// What is durable of each file, and the number of the sync that made it so.
-    durable_files: BTreeMap<u64, (u64, Content)>,
+    devices: Vec<Slot>,
     fuse: Fuse,
+    planted: Planted,
 }
 
-/// When the process dies in the middle of writing.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug)]
+struct Slot {
+    /// Where it is mounted.
+    path: String,
+    device: Device,
+    trouble: Option<Trouble>,
+    /// How often it has refused something.
+    refusals: u64,
+}
+
+/// When the process dies in the middle of an operation.
+#[derive(Clone, Debug, Default)]
 enum Fuse {
     #[default]
     None,
-    /// After so many more writes.
-    Writes(u64),
+    /// At the one after so many more of this kind.
+    Lit(DiskOp, u64),
     /// It has: the disk as it was then.
     Blown(Box<SimDisk>),
 }
 
-/// A sync under way on a [`SimDisk`].
-#[derive(Clone, Debug)]
-pub struct PendingSync {
-    number: u64,
-    files: Vec<(Inode, Content)>,
-    directories: Vec<DirectoryId>,
+/// A file on one of the devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskFile {
+    device: usize,
+    inode: Inode,
 }
 
 impl SimDisk {
-    /// An empty disk.
-    pub fn new() -> Self {
-        Self { next_directory: 1, ..Self::default() }
+    /// A device on which a directory was made long ago.
+    pub fn with_directory(path: &str) -> Self {
+        Self::with_directories(&[path])
     }
 
-    /// An empty disk on which a directory was made long ago.
-    pub fn with_directory(path: &str) -> Self {
-        let mut disk = Self::new();
-        // The path names no file: there are none.
-        _ = disk.create_dir(path);
-        disk.settle(|_, _| true);
+    /// A device for each directory, all made long ago.
+    pub fn with_directories(paths: &[&str]) -> Self {
+        let slot = |path: &&str| Slot {
+            path: (*path).to_owned(),
+            device: Device::with_directory(path),
+            trouble: None,
+            refusals: 0,
+        };
+        Self { devices: paths.iter().map(slot).collect(), fuse: Fuse::None, planted: Planted::default() }
+    }
+
+    /// It has this bug.
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
+    }
+
+    /// How many devices there are.
+    pub fn devices(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// The same with nothing that befalls it.
+    pub fn untroubled(&self) -> Self {
+        let mut disk = self.clone();
+        disk.fuse = Fuse::None;
+        for slot in &mut disk.devices {
+            slot.trouble = None;
+        }
         disk
     }
 
-    /// The process dies in the middle of its `writes`-th write from now on.
-    pub fn die_at(&mut self, writes: u64) {
-        self.fuse = Fuse::Writes(writes);
+    /// Something befalls a device, or is over.
+    pub fn trouble(&mut self, device: usize, trouble: Option<Trouble>) {
+        if let Some(slot) = self.devices.get_mut(device) {
+            slot.trouble = trouble;
+            slot.refusals = 0;
+        }
     }
 
-    /// No death is planned any more.
-    pub fn live_on(&mut self) {
-        self.fuse = Fuse::None;
+    /// How often a device has refused something since its trouble began.
+    pub fn refusals(&self, device: usize) -> u64 {
+        self.devices.get(device).map_or(0, |slot| slot.refusals)
     }
 
-    /// Counts a write that is about to happen. When it is the process's last, `partly` does what is done of it.
-    fn burn(&mut self, partly: impl FnOnce(&mut Self)) {
+    /// A device comes back after its failure: what was not synced is gone, or torn.
+    pub fn remount(&mut self, device: usize, rng: &mut Rng) -> Losses {
+        self.trouble(device, None);
+        self.devices.get_mut(device).map(|slot| slot.device.power_loss(rng)).unwrap_or_default()
+    }
+
+    /// Turns a bit of a file over.
+    pub fn flip(&mut self, file: &DiskFile, position: u64, bit: u8) {
+        if let Some(slot) = self.devices.get_mut(file.device) {
+            slot.device.flip(file.inode, position, bit);
+        }
+    }
+
+    /// The process dies in the middle of an operation of this kind, after so many more of them.
+    pub fn die_at(&mut self, op: DiskOp, after: u64) {
+        self.fuse = Fuse::Lit(op, after);
+    }
+
+    /// No death is planned any more. True if one was, and has not happened.
+    pub fn live_on(&mut self) -> bool {
+        matches!(std::mem::take(&mut self.fuse), Fuse::Lit(..))
+    }
+
+    /// Counts an operation that is about to happen. When it is the process's last, `partly` does what is done of it.
+    fn burn(&mut self, op: DiskOp, partly: impl FnOnce(&mut Self)) {
         match &mut self.fuse {
-            Fuse::Writes(0) => {
+            Fuse::Lit(lit, 0) if *lit == op => {
                 self.fuse = Fuse::None;
                 let mut remains = self.clone();
                 partly(&mut remains);
                 self.fuse = Fuse::Blown(Box::new(remains));
             }
-            Fuse::Writes(left) => *left -= 1,
-            Fuse::None | Fuse::Blown(_) => {}
+            Fuse::Lit(lit, left) if *lit == op => *left -= 1,
+            Fuse::None | Fuse::Lit(..) | Fuse::Blown(_) => {}
         }
     }
 
-    fn parent_and_name<'a>(&self, path: &'a str) -> (DirectoryId, &'a str) {
-        match path.rsplit_once('/') {
-            Some((parent, name)) if !parent.is_empty() => {
-                (self.directories.get(parent).copied().unwrap_or(0), name)
-            }
-            _ => (0, path),
+    fn index(&self, path: &str) -> usize {
+        let is_in = |slot: &Slot| {
+            path.strip_prefix(slot.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.devices.iter().position(is_in).unwrap_or(0)
+    }
+
+    /// The device, for something that changes it or looks at its directories.
+    fn device(&mut self, index: usize) -> Result<&mut Device, StoreError> {
+        let slot = self.devices.get_mut(index).ok_or(StoreError::NotFound)?;
+        if slot.trouble == Some(Trouble::Dead) {
+            return Err(slot.refuse());
+        }
+        Ok(&mut slot.device)
+    }
+
+    fn at(&mut self, path: &str) -> Result<&mut Device, StoreError> {
+        let index = self.index(path);
+        self.device(index)
+    }
+
+    /// Gives room back.
+    fn freed(&mut self, index: usize, bytes: u64) {
+        if let Some(Slot { trouble: Some(Trouble::Full(room)), .. }) = self.devices.get_mut(index) {
+            *room = room.saturating_add(bytes);
         }
     }
 
-    fn note(&mut self, directory: DirectoryId, change: Change) {
-        self.journal.push((self.next_number, directory, change));
-        self.next_number += 1;
-    }
-
-    fn link(&mut self, path: &str, child: Child) {
-        let (parent, name) = self.parent_and_name(path);
-        let name = name.to_owned();
-        self.note(parent, Change::Link(name, child));
-    }
-
-    fn apply(&mut self, directory: DirectoryId, change: Change) {
-        let entries = self.durable_directories.entry(directory).or_default();
-        match change {
-            Change::Link(name, child) => _ = entries.insert(name, child),
-            Change::Unlink(name) => _ = entries.remove(&name),
-            Change::Rename(from, to) => {
-                if let Some(child) = entries.remove(&from) {
-                    entries.insert(to, child);
+    fn split(&self, targets: &[SyncTarget<Self>]) -> Vec<PendingSync> {
+        let of = |index: usize| {
+            let its = targets.iter().filter_map(|target| match target {
+                SyncTarget::File(file) => (file.device == index).then_some(SyncTarget::File(file.inode)),
+                SyncTarget::Directory(path) => {
+                    (self.index(path) == index).then(|| SyncTarget::Directory(path.clone()))
                 }
-            }
-        }
+            });
+            its.collect::<Vec<_>>()
+        };
+        self.devices.iter().enumerate().map(|(index, slot)| slot.device.pending(&of(index))).collect()
     }
 
-    /// Applies the changes that `keep` lets through, in order, and forgets the others that `drop` names.
-    fn settle(&mut self, mut durable: impl FnMut(u64, DirectoryId) -> bool) {
-        let journal = std::mem::take(&mut self.journal);
-        for (number, directory, change) in journal {
-            if durable(number, directory) {
-                self.apply(directory, change);
-            } else {
-                self.journal.push((number, directory, change));
-            }
+    fn make_durable(&mut self, pending: Vec<PendingSync>) {
+        for (slot, pending) in self.devices.iter_mut().zip(pending) {
+            slot.device.make_durable(pending);
         }
-    }
-
-    /// What a file holds after the power has come back.
-    fn survives(&self, inode: Inode, rng: &mut Rng) -> Content {
-        let durable =
-            self.durable_files.get(&inode.0).map(|(_, content)| content.clone()).unwrap_or_default();
-        match self.cache.content(inode) {
-            Some(cached) => torn(&durable, cached, rng),
-            None => durable,
-        }
-    }
-
-    fn differs(&self, inode: Inode, content: &Content) -> bool {
-        let cached = self.cache.content(inode);
-        cached.is_some_and(|cached| {
-            cached.len() != content.len()
-                || (0..cached.pages()).any(|index| cached.page(index) != content.page(index))
-        })
-    }
-
-    fn rebuild(&mut self, path: &str, directory: DirectoryId, rng: &mut Rng, into: &mut Rebuilt) {
-        let entries = self.durable_directories.get(&directory).cloned().unwrap_or_default();
-        for (name, child) in &entries {
-            let path = if directory == 0 { name.clone() } else { format!("{path}/{name}") };
-            match child {
-                Child::File(inode) => {
-                    let content = self.survives(*inode, rng);
-                    into.damaged += u64::from(self.differs(*inode, &content));
-                    into.store.set_content(*inode, content.clone());
-                    into.store.set_node(&path, Some(Node::File(*inode)));
-                    into.files.insert(inode.0, (0, content));
-                }
-                Child::Directory(id) => {
-                    into.store.set_node(&path, Some(Node::Directory));
-                    into.paths.insert(path.clone(), *id);
-                    self.rebuild(&path, *id, rng, into);
-                }
-            }
-        }
-        into.directories.insert(directory, entries);
     }
 }
 
-#[derive(Default)]
-struct Rebuilt {
-    store: MemoryStore,
-    paths: BTreeMap<String, DirectoryId>,
-    files: BTreeMap<u64, (u64, Content)>,
-    directories: BTreeMap<DirectoryId, BTreeMap<String, Child>>,
-    damaged: u64,
-}
-
-/// A file of which `old` was durable and `new` was in the cache.
-fn torn(old: &Content, new: &Content, rng: &mut Rng) -> Content {
-    if new.len() <= old.len() {
-        return if rng.chance(1, 2) { new.clone() } else { old.clone() };
+impl Slot {
+    fn refuse(&mut self) -> StoreError {
+        self.refusals += 1;
+        StoreError::Io("input/output error".to_owned())
     }
-    let is_one_write = old.is_empty() && new.len() <= PAGE_SIZE as u64;
-    let len = match rng.below(4) {
-        0 => old.len(),
-        _ if is_one_write => new.len(),
-        1 => new.len(),
-        _ => old.len() + rng.below(new.len() - old.len() + 1),
-    };
-    let wanted = new.bytes(0..len);
-    let mut bytes = old.bytes(0..old.len()).to_vec();
-    let durable = bytes.len();
-    bytes.resize(wanted.len(), 0);
-    let all = rng.chance(1, 3);
-    for (index, (page, wanted)) in bytes.chunks_mut(PAGE_SIZE).zip(wanted.chunks(PAGE_SIZE)).enumerate() {
-        let is_durable = (index + 1) * PAGE_SIZE <= durable;
-        if all || (!is_durable && rng.chance(2, 3)) {
-            page.copy_from_slice(wanted);
+
+    /// Whether a single failure is due; `left` counts down to it.
+    fn fails(&mut self, left: u64, next: impl FnOnce(u64) -> Trouble) -> Result<(), StoreError> {
+        match left.checked_sub(1) {
+            Some(left) => {
+                self.trouble = Some(next(left));
+                Ok(())
+            }
+            None => {
+                self.trouble = None;
+                Err(self.refuse())
+            }
         }
     }
-    Content::from_bytes(&bytes)
+
+    fn write(&mut self, bytes: u64) -> Result<(), StoreError> {
+        match self.trouble {
+            Some(Trouble::Dead) => Err(self.refuse()),
+            Some(Trouble::WriteFails(left)) => self.fails(left, Trouble::WriteFails),
+            Some(Trouble::Full(room)) => match room.checked_sub(bytes) {
+                Some(room) => {
+                    self.trouble = Some(Trouble::Full(room));
+                    Ok(())
+                }
+                None => {
+                    self.refusals += 1;
+                    Err(StoreError::NoSpace)
+                }
+            },
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Disk for SimDisk {
-    type Pending = PendingSync;
+    type Pending = Vec<PendingSync>;
 
-    fn begin_sync(&self, targets: &[SyncTarget<Self>]) -> PendingSync {
-        let mut pending =
-            PendingSync { number: self.next_number, files: Vec::new(), directories: Vec::new() };
-        for target in targets {
-            match target {
-                SyncTarget::File(inode) => {
-                    pending.files.extend(self.cache.content(*inode).map(|content| (*inode, content.clone())));
-                }
-                SyncTarget::Directory(path) => {
-                    pending.directories.extend(self.directories.get(path.trim_end_matches('/')));
-                }
-            }
+    fn begin_sync(&mut self, targets: &[SyncTarget<Self>]) -> Vec<PendingSync> {
+        for (index, target) in targets.iter().enumerate() {
+            let op = match target {
+                SyncTarget::File(_) => DiskOp::Sync,
+                SyncTarget::Directory(_) => DiskOp::SyncDirectory,
+            };
+            // A process that dies here leaves durable what came before.
+            self.burn(op, |remains| {
+                let done = remains.split(targets.get(..index).unwrap_or_default());
+                remains.make_durable(done);
+            });
         }
-        pending
+        self.split(targets)
     }
 
-    fn synced(&mut self, pending: PendingSync) {
-        let PendingSync { number, files, directories } = pending;
-        for (inode, content) in files {
-            let entry = self.durable_files.entry(inode.0).or_default();
-            if number >= entry.0 {
-                *entry = (number, content);
+    fn synced(&mut self, pending: Vec<PendingSync>) -> SyncOutcome {
+        for (op, is_meant) in [
+            (DiskOp::Sync, pending.iter().any(PendingSync::has_files)),
+            (DiskOp::SyncDirectory, pending.iter().any(PendingSync::has_directories)),
+        ] {
+            if is_meant {
+                self.burn(op, |remains| remains.make_durable(pending.clone()));
             }
         }
-        self.settle(|changed, directory| changed < number && directories.contains(&directory));
+        let mut outcome = SyncOutcome::Done;
+        for (slot, pending) in self.devices.iter_mut().zip(pending) {
+            let is_meant = pending.has_files() || pending.has_directories();
+            let fails = matches!(slot.trouble, Some(Trouble::Dead | Trouble::SyncFails));
+            if !is_meant || !fails {
+                slot.device.make_durable(pending);
+                continue;
+            }
+            slot.trouble.take_if(|trouble| *trouble == Trouble::SyncFails);
+            outcome = SyncOutcome::Failed(slot.refuse().to_string());
+            slot.device.forsake(pending);
+        }
+        outcome
     }
 
     fn power_loss(&mut self, rng: &mut Rng) -> Losses {
-        // Of each directory's changes the first few have reached the disk.
-        let mut waiting: BTreeMap<DirectoryId, u64> = BTreeMap::new();
-        for (_, directory, _) in &self.journal {
-            *waiting.entry(*directory).or_default() += 1;
+        let mut losses = Losses::default();
+        for slot in &mut self.devices {
+            losses += slot.device.power_loss(rng);
         }
-        for left in waiting.values_mut() {
-            *left = rng.below(*left + 1);
-        }
-        self.settle(|_, directory| match waiting.get_mut(&directory) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                true
-            }
-            _ => false,
-        });
-        let entries = self.journal.len() as u64;
-        self.journal.clear();
-        let mut rebuilt = Rebuilt::default();
-        self.rebuild("", 0, rng, &mut rebuilt);
-        // Inodes that are gone are not used again: what was sliced from them is not what comes next.
-        let Rebuilt { store, paths, files, directories, damaged } = rebuilt;
-        self.cache = store;
-        (self.directories, self.durable_files, self.durable_directories) = (paths, files, directories);
-        Losses { files: damaged, entries }
+        losses
     }
 
     fn take_remains(&mut self) -> Option<Self> {
@@ -348,193 +373,102 @@ impl Disk for SimDisk {
 }
 
 impl LogStore for SimDisk {
-    type File = Inode;
+    type File = DiskFile;
     type Slice = MemorySlice;
 
     fn create_dir(&mut self, path: &str) -> Result<(), StoreError> {
-        self.burn(|_| {});
-        self.cache.create_dir(path)?;
-        let path = path.trim_end_matches('/');
-        let parents: Vec<usize> = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).collect();
-        for end in parents.into_iter().chain([path.len()]) {
-            let directory = path.get(..end).unwrap_or_default();
-            if !self.directories.contains_key(directory) {
-                let id = self.next_directory;
-                self.next_directory += 1;
-                self.link(directory, Child::Directory(id));
-                self.directories.insert(directory.to_owned(), id);
-            }
-        }
-        Ok(())
+        self.burn(DiskOp::CreateDirectory, |_| {});
+        self.at(path)?.create_dir(path)
     }
 
     fn list(&mut self, path: &str) -> Result<Vec<Entry>, StoreError> {
-        self.cache.list(path)
+        self.at(path)?.list(path)
     }
 
-    fn create(&mut self, path: &str) -> Result<Inode, StoreError> {
-        self.burn(|_| {});
-        let inode = self.cache.create(path)?;
-        self.link(path, Child::File(inode));
-        Ok(inode)
+    fn create(&mut self, path: &str) -> Result<DiskFile, StoreError> {
+        self.burn(DiskOp::Create, |_| {});
+        let device = self.index(path);
+        let inode = self.device(device)?.create(path)?;
+        Ok(DiskFile { device, inode })
     }
 
-    fn open(&mut self, path: &str) -> Result<Inode, StoreError> {
-        self.cache.open(path)
+    fn open(&mut self, path: &str) -> Result<DiskFile, StoreError> {
+        let device = self.index(path);
+        let inode = self.device(device)?.open(path)?;
+        Ok(DiskFile { device, inode })
     }
 
-    fn len(&mut self, file: &Inode) -> Result<u64, StoreError> {
-        self.cache.len(file)
+    fn len(&mut self, file: &DiskFile) -> Result<u64, StoreError> {
+        self.device(file.device)?.len(&file.inode)
     }
 
-    fn append(&mut self, file: &Inode, parts: &[IoSlice<'_>]) -> Result<(), StoreError> {
+    fn append(&mut self, file: &DiskFile, parts: &[IoSlice<'_>]) -> Result<(), StoreError> {
         // A process that is killed in the middle of a write leaves the beginning of it.
-        self.burn(|remains| {
+        self.burn(DiskOp::Write, |remains| {
             let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
             let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
-            _ = remains.cache.append(file, &[IoSlice::new(half)]);
+            _ = remains
+                .device(file.device)
+                .and_then(|device| device.append(&file.inode, &[IoSlice::new(half)]));
         });
-        self.cache.append(file, parts)
+        let slot = self.devices.get_mut(file.device).ok_or(StoreError::NotFound)?;
+        let written = slot.write(parts.iter().map(|part| part.len() as u64).sum());
+        if written == Err(StoreError::NoSpace)
+            && self.planted.is(Mutation::ShortWriteKept)
+            && let Some(part) = parts.first()
+        {
+            slot.device
+                .append(&file.inode, &[IoSlice::new(part.get(..part.len() / 2).unwrap_or_default())])?;
+        }
+        written?;
+        slot.device.append(&file.inode, parts)
     }
 
-    fn read_at(&mut self, file: &Inode, at: u64, into: &mut [u8]) -> Result<usize, StoreError> {
-        self.cache.read_at(file, at, into)
+    fn read_at(&mut self, file: &DiskFile, at: u64, into: &mut [u8]) -> Result<usize, StoreError> {
+        let slot = self.devices.get_mut(file.device).ok_or(StoreError::NotFound)?;
+        if let Some(Trouble::ReadFails(left)) = slot.trouble {
+            slot.fails(left, Trouble::ReadFails)?;
+        }
+        self.device(file.device)?.read_at(&file.inode, at, into)
     }
 
-    fn slice(&mut self, file: &Inode, range: Range<u64>) -> Result<MemorySlice, StoreError> {
-        self.cache.slice(file, range)
+    fn slice(&mut self, file: &DiskFile, range: Range<u64>) -> Result<MemorySlice, StoreError> {
+        self.device(file.device)?.slice(&file.inode, range)
     }
 
     fn read_slice(&mut self, slice: &MemorySlice) -> Result<Bytes, StoreError> {
-        self.cache.read_slice(slice)
+        Ok(slice.bytes())
     }
 
-    fn truncate(&mut self, file: &Inode, len: u64) -> Result<(), StoreError> {
-        self.burn(|_| {});
-        self.cache.truncate(file, len)
+    fn truncate(&mut self, file: &DiskFile, len: u64) -> Result<(), StoreError> {
+        self.burn(DiskOp::Truncate, |_| {});
+        let device = self.device(file.device)?;
+        let before = device.len_of(file.inode);
+        device.truncate(&file.inode, len)?;
+        self.freed(file.device, before.saturating_sub(len));
+        Ok(())
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), StoreError> {
-        self.burn(|_| {});
-        self.cache.rename(from, to)?;
-        let (from, to) = (from.trim_end_matches('/'), to.trim_end_matches('/'));
-        if from == to {
-            return Ok(());
+        self.burn(DiskOp::Rename, |_| {});
+        if self.index(from) != self.index(to) {
+            return Err(StoreError::Io("invalid cross-device link".to_owned()));
         }
-        let (from_parent, from_name) = self.parent_and_name(from);
-        let (to_parent, to_name) = self.parent_and_name(to);
-        if from_parent == to_parent {
-            let change = Change::Rename(from_name.to_owned(), to_name.to_owned());
-            self.note(from_parent, change);
-        } else {
-            let child = match self.cache.node(to) {
-                Some(Node::File(inode)) => Child::File(inode),
-                _ => Child::Directory(self.directories.get(from).copied().unwrap_or(0)),
-            };
-            let (unlink, link) =
-                (Change::Unlink(from_name.to_owned()), Change::Link(to_name.to_owned(), child));
-            self.note(to_parent, link);
-            self.note(from_parent, unlink);
-        }
-        let prefix = format!("{from}/");
-        let moved: Vec<(String, DirectoryId)> = self
-            .directories
-            .iter()
-            .filter(|(path, _)| *path == from || path.starts_with(&prefix))
-            .map(|(path, id)| (path.clone(), *id))
-            .collect();
-        for (path, id) in moved {
-            self.directories.remove(&path);
-            self.directories.insert(format!("{to}{}", path.get(from.len()..).unwrap_or_default()), id);
-        }
+        let index = self.index(to);
+        let device = self.device(index)?;
+        let replaced = if from == to { 0 } else { device.len_at(to) };
+        device.rename(from, to)?;
+        self.freed(index, replaced);
         Ok(())
     }
 
     fn remove(&mut self, path: &str) -> Result<(), StoreError> {
-        self.burn(|_| {});
-        self.cache.remove(path)?;
-        let path = path.trim_end_matches('/');
-        let (parent, name) = self.parent_and_name(path);
-        let change = Change::Unlink(name.to_owned());
-        self.note(parent, change);
-        let prefix = format!("{path}/");
-        self.directories.retain(|directory, _| directory != path && !directory.starts_with(&prefix));
+        self.burn(DiskOp::Remove, |_| {});
+        let index = self.index(path);
+        let device = self.device(index)?;
+        let bytes = device.len_at(path);
+        device.remove(path)?;
+        self.freed(index, bytes);
         Ok(())
-    }
-}
-
-impl std::fmt::Debug for SimDisk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SimDisk").field("cache", &self.cache).field("journal", &self.journal).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sync(disk: &mut SimDisk, targets: &[SyncTarget<SimDisk>]) {
-        let pending = disk.begin_sync(targets);
-        disk.synced(pending);
-    }
-
-    #[test]
-    fn what_was_synced_stays_and_the_rest_may_go() {
-        let (mut lost, mut kept, mut zeros) = (0, 0, 0);
-        for seed in 0..200 {
-            let mut rng = Rng::from_seed(seed);
-            let mut disk = SimDisk::new();
-            disk.create_dir("d").unwrap();
-            let file = disk.create("d/f").unwrap();
-            disk.append(&file, &[IoSlice::new(&[7; 5_000])]).unwrap();
-            sync(&mut disk, &[SyncTarget::File(file), SyncTarget::Directory("d".into())]);
-            disk.settle(|_, directory| directory == 0);
-            disk.append(&file, &[IoSlice::new(&[8; 20_000])]).unwrap();
-            let other = disk.create("d/g").unwrap();
-            disk.append(&other, &[IoSlice::new(b"new")]).unwrap();
-            disk.power_loss(&mut rng);
-            let bytes = disk.read("d/f").unwrap();
-            assert!(bytes.get(..5_000).unwrap().iter().all(|byte| *byte == 7));
-            zeros += usize::from(bytes.contains(&0));
-            match disk.read("d/g") {
-                Ok(_) => kept += 1,
-                Err(_) => lost += 1,
-            }
-        }
-        assert!(lost > 20 && kept > 20 && zeros > 20, "{lost} {kept} {zeros}");
-    }
-
-    #[test]
-    fn a_rename_is_undone_without_a_sync_of_its_directory_and_stays_with_one() {
-        for seed in 0..50 {
-            let mut rng = Rng::from_seed(seed);
-            let mut disk = SimDisk::new();
-            disk.create_dir("d/e").unwrap();
-            disk.write_replacing("d/e/f", b"one").unwrap();
-            let file = disk.open("d/e/f").unwrap();
-            let all = ["d", "d/e"].map(|path| SyncTarget::Directory(path.into()));
-            sync(&mut disk, &all);
-            sync(&mut disk, &[SyncTarget::File(file)]);
-            disk.settle(|_, directory| directory == 0);
-            disk.write_replacing("d/e/f", b"two").unwrap();
-            let file = disk.open("d/e/f").unwrap();
-            sync(&mut disk, &[SyncTarget::File(file)]);
-            let mut synced = disk.clone();
-            sync(&mut synced, &all);
-            disk.power_loss(&mut rng);
-            synced.power_loss(&mut rng);
-            assert!(matches!(&*disk.read("d/e/f").unwrap(), b"one" | b"two"));
-            assert_eq!(synced.read("d/e/f").unwrap(), b"two");
-            disk.rename("d/e", "d/x").unwrap();
-            sync(&mut disk, &[SyncTarget::Directory("d".into())]);
-            disk.power_loss(&mut rng);
-            assert_eq!(disk.read("d/x/f").is_ok(), disk.node_count() > 2);
-        }
-    }
-
-    impl SimDisk {
-        fn node_count(&self) -> usize {
-            self.cache.nodes().count()
-        }
     }
 }

@@ -6,7 +6,9 @@
 
 mod admin;
 pub mod checkers;
+mod device;
 pub mod disk;
+mod history;
 mod host;
 pub mod mutation;
 mod network;
@@ -14,10 +16,12 @@ pub mod playground;
 pub mod scenario;
 #[cfg(test)]
 mod tests;
+mod trouble;
 pub mod workload;
 pub mod world;
 
-pub use disk::{Disk, Losses, SimDisk};
+pub use device::Losses;
+pub use disk::{Disk, DiskOp, SimDisk, Trouble};
 pub use host::Host;
 pub use network::Network;
 pub use world::{ProcessId, Program, ProgramEvent, Tally, World, WorldConfig};

@@ -64,11 +64,33 @@ pub enum Mutation {
     ProducerIdsNotPersisted,
     /// A topic is deleted in words only.
     TopicDeletionNotWritten,
+    /// Recovery leaves the indexes as it has found them.
+    IndexNotRebuilt,
+    /// Recovery does not rebuild the time index.
+    TimeIndexNotRebuilt,
+    /// A producer snapshot is believed that is newer than the log.
+    NewerSnapshotTrusted,
+    /// Recovery keeps leader epochs that begin past the end of the log.
+    LeaderEpochsNotTruncated,
+    /// What the cleaner has not finished is taken for whole.
+    CleanedTakenForWhole,
+    /// A swap that was begun is not completed.
+    SwapNotCompleted,
+    /// A swap is completed, and what it replaces stays.
+    SwapKeepsReplaced,
+    /// Deleted files are left where they are.
+    DeletedKept,
+    /// The recovery point stays where it was when the log has become shorter.
+    RecoveryPointPastEnd,
+    /// A full disk keeps the beginning of what it could not write.
+    ShortWriteKept,
+    /// A failed sync is left to the next one.
+    FailedSyncRetried,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 41] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
         Self::RecoveryDropsLastBatch,
@@ -99,6 +121,17 @@ impl Mutation {
         Self::MetadataSnapshotIncomplete,
         Self::ProducerIdsNotPersisted,
         Self::TopicDeletionNotWritten,
+        Self::IndexNotRebuilt,
+        Self::TimeIndexNotRebuilt,
+        Self::NewerSnapshotTrusted,
+        Self::LeaderEpochsNotTruncated,
+        Self::CleanedTakenForWhole,
+        Self::SwapNotCompleted,
+        Self::SwapKeepsReplaced,
+        Self::DeletedKept,
+        Self::RecoveryPointPastEnd,
+        Self::ShortWriteKept,
+        Self::FailedSyncRetried,
     ];
 
     /// Whether this build has them.

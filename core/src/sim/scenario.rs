@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use super::admin::Chore;
 use super::checkers::{Checker, Checkers, Kept, Snapshot};
 use super::mutation::{Mutation, Planted};
-use super::workload::{Client, GROUPS, Order, PARTITIONS, PRODUCERS, TOPICS, Tag, Task, broker};
-use super::{Host, Network, ProcessId, SimDisk, Tally, World, WorldConfig};
+use super::workload::{
+    Client, GROUPS, KEYS, Order, PARTITIONS, PRODUCERS, TOPICS, Tag, Task, broker, is_compacted,
+};
+use super::{DiskOp, Host, Network, ProcessId, SimDisk, Tally, World, WorldConfig, trouble::Injected};
+use crate::broker::cluster_view::OFFSETS_TOPIC;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
@@ -19,14 +22,22 @@ const STEP_MAX_US: u64 = 900_000;
 const DOWN_MAX_US: u64 = 2_000_000;
 /// How long everybody has to find back after the last fault, s.
 const RECOVERY_MAX_S: u64 = 90;
+/// How long the creation of the topics may take, µs.
+const CREATION_US: u64 = 3_000_000;
 /// How long a broker may take to stop, µs.
 const STOP_MAX_US: u64 = 5_000_000;
-/// Writes until a process dies in the middle of one, at most; while it starts, and while it serves.
-const DYING_WRITES: (u64, u64) = (60, 12);
-/// How long a process that is to die in the middle of a write may take to write so much, µs.
-const DYING_MAX_US: u64 = 500_000;
+/// Writes until a process dies in the middle of one, at most.
+const DYING_WRITES: u64 = 40;
+/// Other operations until it dies in the middle of one, at most.
+const DYING_OTHERS: u64 = 8;
+/// How long a process that is to die in the middle of an operation may take to come so far, µs.
+const DYING_MAX_US: u64 = 1_500_000;
+/// The same while it starts, µs.
+const STARTING_MAX_US: u64 = 20_000;
+/// Its log directories, at most.
+const LOG_DIRS: [&str; 3] = ["./data", "./data-2", "./data-3"];
 /// The only broker.
-const BROKER: i32 = 1;
+pub(super) const BROKER: i32 = 1;
 /// Topics that the administrator creates and deletes.
 const SCRATCH_TOPICS: usize = 3;
 /// Partitions of such a topic at most.
@@ -47,31 +58,84 @@ pub enum Fault {
     Stop,
     /// The broker's process is killed and started again.
     Crash,
-    /// The broker's process dies in the middle of a write.
-    CrashWriting,
-    /// The broker's process dies in the middle of a write while it starts.
-    CrashStarting,
     /// The machine loses its power.
     PowerLoss,
-    /// The machine loses its power in the middle of a write.
-    PowerLossWriting,
     /// The machine loses its power once the broker has stopped.
     PowerLossStopped,
+    /// The broker's process dies in the middle of an operation of its disk ...
+    CrashAt(DiskOp),
+    /// ... while it starts,
+    CrashStarting,
+    /// ... while it stops.
+    CrashStopping,
+    /// The machine loses its power in the middle of an operation of its disk ...
+    PowerLossAt(DiskOp),
+    /// ... while the broker starts,
+    PowerLossStarting,
+    /// ... while it stops.
+    PowerLossStopping,
+    /// A log directory is full for a while.
+    DiskFull,
+    /// It fails to read once.
+    ReadFailed,
+    /// It fails to write once.
+    WriteFailed,
+    /// It fails to sync once.
+    SyncFailed,
+    /// It fails whatever it is asked for, until the broker is started again.
+    DirectoryDied,
+    /// A bit turns over in what was not synced.
+    BitFlippedUnsynced,
+    /// A bit turns over in what was.
+    BitFlippedCold,
 }
 
 impl Fault {
-    /// What it leaves of what the broker held.
-    fn keeps(self) -> Kept {
-        match self {
-            Self::CrashWriting => Kept::AtLeastEverything,
-            Self::PowerLoss | Self::PowerLossWriting => Kept::Prefix,
-            _ => Kept::Everything,
-        }
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let ops = DiskOp::ALL.into_iter().flat_map(|op| [Self::CrashAt(op), Self::PowerLossAt(op)]);
+        let others = [
+            Self::Cut,
+            Self::Slow,
+            Self::ClientKilled,
+            Self::Stop,
+            Self::Crash,
+            Self::PowerLoss,
+            Self::PowerLossStopped,
+            Self::CrashStarting,
+            Self::CrashStopping,
+            Self::PowerLossStarting,
+            Self::PowerLossStopping,
+            Self::DiskFull,
+            Self::ReadFailed,
+            Self::WriteFailed,
+            Self::SyncFailed,
+            Self::DirectoryDied,
+            Self::BitFlippedUnsynced,
+            Self::BitFlippedCold,
+        ];
+        others.into_iter().chain(ops).collect()
     }
+}
 
-    fn is_power_loss(self) -> bool {
-        matches!(self, Self::PowerLoss | Self::PowerLossWriting | Self::PowerLossStopped)
-    }
+/// How the broker's process ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Death {
+    /// The machine loses its power, too.
+    pub is_power_loss: bool,
+    pub when: When,
+}
+
+/// When the broker's process ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum When {
+    Now,
+    /// In the middle of an operation.
+    Serving(DiskOp),
+    Stopping(DiskOp),
+    Starting(DiskOp),
+    /// After it has stopped as it should.
+    Stopped,
 }
 
 /// What a run has shown.
@@ -95,9 +159,9 @@ pub struct Report {
 #[derive(Clone, Debug)]
 pub struct Scenario {
     seed: u64,
-    world: World<SimDisk, Client>,
-    rng: Rng,
-    checkers: Checkers,
+    pub(super) world: World<SimDisk, Client>,
+    pub(super) rng: Rng,
+    pub(super) checkers: Checkers,
     producers: Vec<(ProcessId, u32)>,
     consumers: Vec<Member>,
     next_member: usize,
@@ -105,6 +169,8 @@ pub struct Scenario {
     /// Partitions of the administrator's topics, once it has done what it was told.
     scratch: [i32; SCRATCH_TOPICS],
     faults: BTreeMap<Fault, u64>,
+    /// What is the matter with a device.
+    pub(super) trouble: Option<Injected>,
     phase: Phase,
 }
 
@@ -117,13 +183,14 @@ struct Member {
 }
 
 #[derive(Clone, Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// Load and faults, for so many steps more.
     Load(u64),
     /// The broker does not run.
     Down {
         left: u64,
-        fault: Fault,
+        death: Death,
+        kept: Kept,
         before: Option<Box<Snapshot>>,
     },
     /// No more faults.
@@ -145,9 +212,19 @@ impl Scenario {
         let mut world = World::new(WorldConfig { seed: rng.next_u64(), ..WorldConfig::default() });
         let mut checkers = Checkers::default();
         world.plant(Planted::new(mutation));
-        if let Err(reason) = world.add_host(broker(&mut rng), SimDisk::with_directory("./data")) {
+        let directories = &LOG_DIRS[..rng.below(3) as usize + 1];
+        let mut disk = SimDisk::with_directories(directories);
+        disk.plant(Planted::new(mutation));
+        if let Err(reason) = world.add_host(broker(&mut rng, directories), disk) {
             checkers.check(Checker::Recovers, false, || format!("the first start: {reason}"));
         }
+        let admin = world.spawn(Client::admin());
+        for topic in TOPICS.into_iter().chain([OFFSETS_TOPIC]) {
+            world.tell(admin, Task::Do(Chore::CreateTopic(topic.into(), PARTITIONS)));
+        }
+        world.run_until(Instant(CREATION_US));
+        let created = world.program(admin).is_some_and(Client::is_idle);
+        checkers.check(Checker::Recovers, created, || "the topics were not created".to_owned());
         let producers =
             (0..).zip(PRODUCERS).map(|(id, _)| (world.spawn(Client::producer(id, rng.fork())), id)).collect();
         let consumers: Vec<Member> = GROUPS
@@ -160,7 +237,6 @@ impl Scenario {
                 number,
             })
             .collect();
-        let admin = world.spawn(Client::admin());
         Self {
             seed,
             world,
@@ -172,6 +248,7 @@ impl Scenario {
             admin,
             scratch: [0; SCRATCH_TOPICS],
             faults: BTreeMap::new(),
+            trouble: None,
             phase: Phase::Load(STEPS),
         }
     }
@@ -181,10 +258,14 @@ impl Scenario {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Done => return false,
             _ if !self.checkers.violations().is_empty() => Phase::Done,
+            Phase::Load(0) if self.trouble.is_some() => {
+                let is_power_loss = self.rng.chance(1, 2);
+                self.die(0, Death { is_power_loss, when: When::Now })
+            }
             Phase::Load(0) => Phase::Healing,
             Phase::Load(left) => self.load(left - 1),
-            Phase::Down { left, fault, before } => {
-                self.start_again(fault, before.as_deref());
+            Phase::Down { left, death, kept, before } => {
+                self.start_again(death, kept, before.as_deref());
                 Phase::Load(left)
             }
             Phase::Healing => {
@@ -216,8 +297,10 @@ impl Scenario {
         self.produce();
         self.administer();
         let wait = self.rng.below(STEP_MAX_US);
-        self.pass(wait);
-        let fault = match self.rng.below(16) {
+        if let Some(down) = self.pass_in_trouble(left, wait) {
+            return down;
+        }
+        let death = match self.rng.below(22) {
             0..3 => {
                 if self.world.cut_connection() {
                     self.count(Fault::Cut);
@@ -237,25 +320,36 @@ impl Scenario {
                 self.kill_client();
                 return Phase::Load(left);
             }
-            6 => Fault::Crash,
-            7 => Fault::CrashWriting,
-            8 => Fault::CrashStarting,
-            9 => Fault::Stop,
-            10 => Fault::PowerLossStopped,
-            11 => Fault::PowerLossWriting,
-            12 => Fault::PowerLoss,
+            6 => Death { is_power_loss: false, when: When::Now },
+            7 => Death { is_power_loss: true, when: When::Now },
+            8 => Death { is_power_loss: self.rng.chance(1, 2), when: When::Stopped },
+            9 | 10 => Death { is_power_loss: self.rng.chance(1, 2), when: When::Serving(self.operation()) },
+            11 | 12 => Death { is_power_loss: self.rng.chance(1, 2), when: When::Starting(self.operation()) },
+            13 => Death { is_power_loss: self.rng.chance(1, 2), when: When::Stopping(self.operation()) },
+            14..18 => {
+                self.begin_trouble();
+                return Phase::Load(left);
+            }
             _ => return Phase::Load(left),
         };
-        let before = self.kill(fault).map(Box::new);
-        Phase::Down { left, fault, before }
+        self.die(left, death)
     }
 
-    fn count(&mut self, fault: Fault) {
+    fn die(&mut self, left: u64, death: Death) -> Phase {
+        let (before, kept) = self.kill(death);
+        Phase::Down { left, death, kept, before: before.map(Box::new) }
+    }
+
+    fn operation(&mut self) -> DiskOp {
+        DiskOp::ALL[self.below(DiskOp::ALL.len())]
+    }
+
+    pub(super) fn count(&mut self, fault: Fault) {
         *self.faults.entry(fault).or_default() += 1;
     }
 
     fn produce(&mut self) {
-        for _ in 0..self.rng.below(6) {
+        for _ in 0..self.rng.below(9) {
             let index = self.below(self.producers.len());
             let Some((producer, _)) = self.producers.get(index).copied() else { return };
             for _ in 0..=self.rng.below(4) {
@@ -265,13 +359,16 @@ impl Scenario {
         }
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.rng.below(bound as u64)).unwrap_or(0)
     }
 
     fn order(&mut self) -> Order {
-        let topic = TOPICS[usize::from(self.rng.chance(1, 3))];
-        Order { topic, partition: self.partition(), padding: self.below(1_200) }
+        let topic = TOPICS[self.below(TOPICS.len())];
+        let key = is_compacted(topic).then(|| self.rng.below(KEYS));
+        let is_tombstone = key.is_some() && self.rng.chance(1, 5);
+        let padding = self.below(1_200);
+        Order { topic, partition: self.partition(), key, padding: (!is_tombstone).then_some(padding) }
     }
 
     fn partition(&mut self) -> i32 {
@@ -319,13 +416,13 @@ impl Scenario {
     }
 
     /// Lets time pass, and looks at what clients and the broker have to say.
-    fn pass(&mut self, microseconds: u64) {
+    pub(super) fn pass(&mut self, microseconds: u64) {
         let until = Instant(self.world.now().monotonic.0 + microseconds);
         self.world.run_until(until);
         self.listen();
     }
 
-    fn listen(&mut self) {
+    pub(super) fn listen(&mut self) {
         for (process, _) in &self.producers {
             if let Some(Client::Producer(client)) = self.world.program_mut(*process) {
                 self.checkers.acknowledged(client.take_acknowledged());
@@ -352,20 +449,34 @@ impl Scenario {
             self.checkers.told(client.ledger());
         }
         for (at, _, event) in self.world.take_traces() {
-            if let TraceEvent::StorageFailed { path, reason } = event {
-                self.checkers.check(Checker::Recovers, false, || format!("{at:?} {path}: {reason}"));
+            match event {
+                TraceEvent::StorageFailed { path, reason } => {
+                    let excused = self.trouble.is_some() || self.checkers.refused(&path);
+                    self.checkers.check(Checker::Recovers, excused, || format!("{at:?} {path}: {reason}"));
+                }
+                TraceEvent::LogRecovered { partition, .. } => {
+                    self.checkers.refused(&partition.to_string());
+                }
+                TraceEvent::PartitionUncleanable { partition, reason } => {
+                    let excused = self.checkers.refused(&partition.to_string());
+                    self.checkers.check(Checker::Recovers, excused, || {
+                        format!("{at:?} {partition} cannot be cleaned: {reason}")
+                    });
+                }
+                _ => {}
             }
         }
     }
 
-    fn host(&self) -> Option<&Host<SimDisk>> {
+    pub(super) fn host(&self) -> Option<&Host<SimDisk>> {
         self.world.hosts().next().map(|(_, host)| host)
     }
 
     fn snapshot(&mut self) -> Option<Snapshot> {
         self.listen();
+        let now = self.world.now().wall;
         let (_, host) = self.world.hosts().next()?;
-        self.checkers.snapshot(host)
+        self.checkers.snapshot(host, now)
     }
 
     /// A client dies without a word, and another takes its place.
@@ -390,84 +501,152 @@ impl Scenario {
         member.process = self.world.spawn(Client::consumer(member.group, member.number));
     }
 
-    /// Ends the broker's process; answers what it held just before.
-    fn kill(&mut self, fault: Fault) -> Option<Snapshot> {
-        self.count(fault);
-        let before = match fault {
-            Fault::Stop | Fault::PowerLossStopped => {
-                self.world.stop_host(BROKER);
-                let before = self.run_until_dead(STOP_MAX_US);
-                let stopped = self.host().is_some_and(|host| host.node().is_none());
-                self.checkers
-                    .check(Checker::Recovers, stopped, || "a broker that is to stop runs on".to_owned());
-                before
-            }
-            Fault::CrashWriting | Fault::PowerLossWriting => {
-                let writes = self.rng.below(DYING_WRITES.1);
-                self.with_disk(|disk| disk.die_at(writes));
+    /// Ends the broker's process; answers what it held just before, and what it leaves of that.
+    fn kill(&mut self, death: Death) -> (Option<Snapshot>, Kept) {
+        let now = self.host().cloned();
+        let halts = self.world.tally().halts;
+        let (before, at) = match death.when {
+            When::Now | When::Starting(_) => (now, None),
+            When::Stopped => (self.stop(), None),
+            When::Serving(op) => {
+                self.plan_death(op);
                 let before = self.run_until_dead(DYING_MAX_US);
-                self.with_disk(SimDisk::live_on);
-                before
+                (before.or(now), Some(op))
             }
-            _ => self.host().cloned(),
+            When::Stopping(op) => {
+                self.plan_death(op);
+                let before = self.stop();
+                (before.or(now), Some(op))
+            }
         };
+        let at = at.filter(|_| !self.live_on());
+        let is_stopped = matches!(death.when, When::Stopped | When::Stopping(_))
+            && at.is_none()
+            && self.world.tally().halts == halts;
+        self.count(match (death.is_power_loss, at) {
+            (true, Some(op)) => Fault::PowerLossAt(op),
+            (false, Some(op)) => Fault::CrashAt(op),
+            (true, None) if is_stopped => Fault::PowerLossStopped,
+            (false, None) if is_stopped => Fault::Stop,
+            (true, None) => Fault::PowerLoss,
+            (false, None) => Fault::Crash,
+        });
+        if matches!(death.when, When::Stopping(_)) && at.is_some() {
+            self.count(if death.is_power_loss { Fault::PowerLossStopping } else { Fault::CrashStopping });
+        }
+        self.note_trouble();
         let before = before.and_then(|host| {
             self.listen();
-            self.checkers.snapshot(&host)
+            self.checkers.snapshot(&host, self.world.now().wall)
         });
-        if fault.is_power_loss() {
+        self.end(death);
+        let kept = match (death.is_power_loss, at) {
+            _ if is_stopped && self.trouble.is_none() => Kept::Everything,
+            _ if is_stopped => Kept::AtLeastEverything,
+            (true, _) => Kept::Prefix,
+            (false, Some(_)) => Kept::AtLeastEverything,
+            // It may have ended of itself, in the middle of something.
+            (false, None) if self.trouble.is_some() => Kept::AtLeastEverything,
+            (false, None) => Kept::Everything,
+        };
+        (before, kept)
+    }
+
+    /// Stops the broker; answers the machine as it was before the last thing that it did.
+    fn stop(&mut self) -> Option<Host<SimDisk>> {
+        self.world.stop_host(BROKER);
+        let before = self.run_until_dead(STOP_MAX_US);
+        let stopped = self.host().is_some_and(|host| host.node().is_none());
+        self.checkers.check(Checker::Recovers, stopped, || "a broker that is to stop runs on".to_owned());
+        before
+    }
+
+    fn end(&mut self, death: Death) {
+        if death.is_power_loss {
             self.world.power_loss(BROKER);
         } else {
             self.world.crash_host(BROKER);
         }
-        before
     }
 
-    fn with_disk(&mut self, act: impl FnOnce(&mut SimDisk)) {
+    fn plan_death(&mut self, op: DiskOp) {
+        let most = if op == DiskOp::Write { DYING_WRITES } else { DYING_OTHERS };
+        let after = self.rng.below(most);
+        self.with_disk(|disk| disk.die_at(op, after));
+    }
+
+    /// No death is planned any more; true if one was, and has not happened.
+    fn live_on(&mut self) -> bool {
+        self.world.host_mut(BROKER).is_some_and(|host| host.store.live_on())
+    }
+
+    pub(super) fn with_disk(&mut self, act: impl FnOnce(&mut SimDisk)) {
         if let Some(host) = self.world.host_mut(BROKER) {
             act(&mut host.store);
         }
     }
 
     /// Goes on until the broker's process is gone, for so long at most; answers the machine as it was just before that.
-    fn run_until_dead(&mut self, microseconds: u64) -> Option<Host<SimDisk>> {
+    pub(super) fn run_until_dead(&mut self, microseconds: u64) -> Option<Host<SimDisk>> {
         let until = Instant(self.world.now().monotonic.0 + microseconds);
-        loop {
-            let before = self.host().filter(|host| host.node().is_some())?.clone();
-            let went_on = self.world.step(until);
-            if !went_on || self.host()?.node().is_none() {
-                return Some(before);
+        self.host().filter(|host| host.node().is_some())?;
+        // The same happens to a twin, but for the last thing.
+        let mut twin = self.world.clone();
+        let mut steps = 0_u64;
+        while self.world.step(until) {
+            if self.host()?.node().is_none() {
+                for _ in 0..steps {
+                    twin.step(until);
+                }
+                return twin.hosts().next().map(|(_, host)| host.clone());
             }
+            steps += 1;
         }
+        self.host().cloned()
     }
 
-    fn start_again(&mut self, fault: Fault, before: Option<&Snapshot>) {
+    fn start_again(&mut self, death: Death, mut kept: Kept, before: Option<&Snapshot>) {
         let down = self.rng.below(DOWN_MAX_US);
         self.pass(down);
-        if fault == Fault::CrashStarting {
-            let writes = self.rng.below(DYING_WRITES.0);
-            self.with_disk(|disk| disk.die_at(writes));
-            // Logs are opened when the broker runs already, and before clients are let in.
-            if self.world.start_host(BROKER).is_ok() {
-                _ = self.run_until_dead(0);
+        let weak = self.repair(death);
+        if kept != Kept::Prefix && weak.is_none() {
+            self.flip_a_bit(before);
+        }
+        if let When::Starting(op) = death.when {
+            self.plan_death(op);
+            _ = self.world.start_host(BROKER);
+            let last = self.run_until_dead(STARTING_MAX_US);
+            let has_served = last.is_some_and(|host| host.is_open());
+            if self.live_on() {
+                self.count(if death.is_power_loss { Fault::PowerLoss } else { Fault::Crash });
+            } else if death.is_power_loss {
+                self.count(Fault::PowerLossAt(op));
+                self.count(Fault::PowerLossStarting);
+            } else {
+                self.count(Fault::CrashAt(op));
+                self.count(Fault::CrashStarting);
             }
-            self.with_disk(SimDisk::live_on);
-            self.world.crash_host(BROKER);
+            self.listen();
+            self.end(death);
+            if has_served && kept == Kept::Everything {
+                kept = Kept::AtLeastEverything;
+            }
         }
         let started = self.world.start_host(BROKER);
         self.checkers
-            .check(Checker::Recovers, started.is_ok(), || format!("a start after {fault:?}: {started:?}"));
+            .check(Checker::Recovers, started.is_ok(), || format!("a start after {death:?}: {started:?}"));
         self.listen();
-        if fault.keeps() == Kept::Prefix
+        if (kept == Kept::Prefix || weak.is_some())
             && let Some(Client::Admin(client)) = self.world.program_mut(self.admin)
         {
             client.power_lost();
             self.checkers.told(client.ledger());
         }
         // What clients were told before the fault is held against what was there before it.
+        let now = self.world.now().wall;
         let (Some(before), Some((_, host))) = (before, self.world.hosts().next()) else { return };
-        if let Some(after) = self.checkers.look(host) {
-            self.checkers.restarted(before, &after, fault.keeps());
+        if let Some(after) = self.checkers.look(host, now) {
+            self.checkers.restarted(before, &after, kept, weak);
             self.checkers.compare(&after);
         }
     }
@@ -479,18 +658,27 @@ impl Scenario {
         let mut last = Vec::new();
         for topic in TOPICS {
             for partition in 0..PARTITIONS {
-                for (producer, _) in self.producers.clone() {
+                if self.checkers.is_damaged(topic, partition) {
+                    continue;
+                }
+                for (producer, id) in self.producers.clone() {
                     last.extend(self.world.program(producer).and_then(Client::next_tag));
-                    self.world.tell(producer, Task::Send(Order { topic, partition, padding: 10 }));
+                    // A key of its own: nothing takes its place.
+                    let key = is_compacted(topic).then_some(KEYS + u64::from(id));
+                    let order = Order { topic, partition, key, padding: Some(10) };
+                    self.world.tell(producer, Task::Send(order));
                 }
             }
         }
         let mut waiting = Vec::new();
-        for _ in 0..RECOVERY_MAX_S {
+        for second in 0..RECOVERY_MAX_S {
             self.pass(1_000_000);
             waiting = self.waiting(&last);
             if waiting.is_empty() {
                 break;
+            }
+            if second % 10 == 9 {
+                self.snapshot();
             }
         }
         self.checkers.check(Checker::Recovers, waiting.is_empty(), || {

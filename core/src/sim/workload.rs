@@ -8,6 +8,7 @@ use ottla_protocol::{ErrorCode, Str};
 
 use super::admin::{AdminClient, Chore};
 use super::{Program, ProgramEvent};
+use crate::broker::cluster_view::OFFSETS_TOPIC;
 use crate::client::{
     AutoOffsetReset, Consumer, ConsumerConfig, ConsumerEvent, LinkEffect, MembershipConfig, Producer,
     ProducerConfig, ProducerRecord, RecordId, SessionConfig, Target,
@@ -16,14 +17,58 @@ use crate::config::{BrokerConfig, Origin, Setting};
 use crate::ids::TopicPartition;
 use crate::record::Compressors;
 use crate::rng::Rng;
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, Timestamp};
 
-/// The topics that the workload writes to.
-pub const TOPICS: [&str; 2] = ["exam-topic", "other-topic"];
+/// The topics that the workload writes to: one that keeps everything, one that retention shortens, one that is compacted, one that is both.
+pub const TOPICS: [&str; 4] = ["exam-topic", "other-topic", "latest-topic", "ledger-topic"];
 /// Partitions of each.
 pub const PARTITIONS: i32 = 3;
 /// The groups that read all topics, and how many members each has.
 pub const GROUPS: [(&str, usize); 2] = [("readers", 2), ("auditors", 1)];
+
+/// `retention.ms` of the topics that retention shortens.
+pub const RETENTION_MS: i64 = 9_000;
+/// `retention.bytes` of them.
+pub const RETENTION_BYTES: u64 = 12_000;
+/// `delete.retention.ms` of the compacted topics.
+pub const DELETE_RETENTION_MS: i64 = 1_500;
+/// Keys of a compacted partition.
+pub const KEYS: u64 = 9;
+
+/// Whether only the newest record of each key is kept.
+pub fn is_compacted(topic: &str) -> bool {
+    matches!(topic, "latest-topic" | "ledger-topic" | OFFSETS_TOPIC)
+}
+
+/// Whether old records are deleted.
+pub fn is_shortened(topic: &str) -> bool {
+    matches!(topic, "other-topic" | "ledger-topic")
+}
+
+/// What a topic is created with.
+pub fn settings(topic: &str) -> Vec<(&'static str, String)> {
+    let policy = match (is_compacted(topic), is_shortened(topic)) {
+        (true, true) => "compact,delete",
+        (true, false) => "compact",
+        _ => "delete",
+    };
+    let mut settings = vec![("cleanup.policy", policy.to_owned())];
+    if is_shortened(topic) {
+        settings.push(("retention.ms", RETENTION_MS.to_string()));
+        settings.push(("retention.bytes", RETENTION_BYTES.to_string()));
+    }
+    if topic == OFFSETS_TOPIC {
+        settings.push(("internal.segment.bytes", "3000".to_owned()));
+    }
+    if is_compacted(topic) && topic != OFFSETS_TOPIC {
+        settings.push(("delete.retention.ms", DELETE_RETENTION_MS.to_string()));
+    }
+    if is_compacted(topic) {
+        settings.push(("min.cleanable.dirty.ratio", "0.1".to_owned()));
+        settings.push(("max.compaction.lag.ms", "3000".to_owned()));
+    }
+    settings
+}
 
 /// A record of the workload: which producer, and which of its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +85,11 @@ impl Tag {
         let (producer, rest) = value.split_first_chunk::<4>()?;
         let (number, _) = rest.split_first_chunk::<4>()?;
         Some(Self { producer: u32::from_be_bytes(*producer), number: u32::from_be_bytes(*number) })
+    }
+
+    /// The tag of a record: in its value, or in the first header of a tombstone.
+    pub fn of<'a>(value: Option<&'a [u8]>, header: Option<&'a [u8]>) -> Option<Self> {
+        Self::read(value.or(header)?)
     }
 
     fn value(self, padding: usize) -> Bytes {
@@ -72,7 +122,7 @@ pub const PRODUCERS: [ProducerKind; 4] =
     [ProducerKind::Idempotent, ProducerKind::Plain, ProducerKind::LeaderOnly, ProducerKind::Wrapping];
 
 /// Records in a partition until the sequences of [`ProducerKind::Wrapping`] begin anew.
-const SEQUENCES_LEFT: i32 = 8;
+const SEQUENCES_LEFT: i32 = 4;
 
 impl ProducerKind {
     /// Of the producer with this number.
@@ -95,6 +145,12 @@ pub struct Acknowledged {
     pub offset: i64,
     /// Which.
     pub tag: Tag,
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Whether it deletes that key.
+    pub is_tombstone: bool,
+    /// Its timestamp, or an earlier one.
+    pub timestamp: Timestamp,
 }
 
 /// What happened to a member of a group, in order.
@@ -107,7 +163,7 @@ pub enum Read {
     /// A record was handed out.
     Record { partition: TopicPartition, offset: i64, tag: Option<Tag> },
     /// A batch could not be read.
-    Corrupt(String),
+    Corrupt(TopicPartition, String),
     /// The group refused it for good: somebody has to start it anew.
     Refused(ErrorCode),
 }
@@ -118,12 +174,21 @@ pub struct ProducerClient {
     id: u32,
     producer: Producer,
     next: u32,
-    under_way: BTreeMap<RecordId, Tag>,
+    under_way: BTreeMap<RecordId, Sent>,
     acknowledged: Vec<Acknowledged>,
     failed: u64,
     producer_id: Option<i64>,
     /// Producer ids after the first.
     renewed: u64,
+}
+
+/// What is remembered of a record until it is delivered.
+#[derive(Clone, Debug)]
+struct Sent {
+    tag: Tag,
+    key: Option<Bytes>,
+    is_tombstone: bool,
+    timestamp: Timestamp,
 }
 
 /// A group member with its memory.
@@ -163,8 +228,10 @@ pub struct Order {
     pub topic: &'static str,
     /// To which partition.
     pub partition: i32,
-    /// Bytes beyond the tag.
-    pub padding: usize,
+    /// With which key.
+    pub key: Option<u64>,
+    /// Bytes of the value beyond the tag; without any the record is a tombstone.
+    pub padding: Option<usize>,
 }
 
 fn session(client_id: String) -> SessionConfig {
@@ -270,6 +337,29 @@ impl ProducerClient {
         self.renewed
     }
 
+    fn send(&mut self, now: Now, compressors: &Compressors, order: Order) {
+        let tag = Tag { producer: self.id, number: self.next };
+        self.next += 1;
+        let key = order.key.map(|key| Bytes::from(format!("key {key}")));
+        let value = order.padding.map(|padding| tag.value(padding));
+        let headers = match value {
+            Some(_) => Vec::new(),
+            None => vec![(Bytes::from_static(b"tag"), Some(tag.value(0)))],
+        };
+        let sent = Sent { tag, key: key.clone(), is_tombstone: value.is_none(), timestamp: now.wall };
+        let record = ProducerRecord {
+            topic: order.topic.into(),
+            partition: Some(order.partition),
+            key,
+            value,
+            headers,
+            ..ProducerRecord::default()
+        };
+        let id = self.producer.send(now, record);
+        self.under_way.insert(id, sent);
+        self.producer.tick(now, compressors);
+    }
+
     fn note_deliveries(&mut self) {
         if let Some(producer_id) = self.producer.producer_id()
             && self.producer_id != Some(producer_id)
@@ -277,12 +367,15 @@ impl ProducerClient {
             self.renewed += u64::from(self.producer_id.replace(producer_id).is_some());
         }
         for delivery in self.producer.take_deliveries() {
-            let Some(tag) = self.under_way.remove(&delivery.id) else { continue };
+            let Some(sent) = self.under_way.remove(&delivery.id) else { continue };
             match delivery.outcome {
                 Ok(metadata) => self.acknowledged.push(Acknowledged {
                     partition: TopicPartition { topic: delivery.topic, partition: metadata.partition },
                     offset: metadata.offset,
-                    tag,
+                    tag: sent.tag,
+                    key: sent.key,
+                    is_tombstone: sent.is_tombstone,
+                    timestamp: sent.timestamp,
                 }),
                 Err(_) => self.failed += 1,
             }
@@ -311,8 +404,8 @@ impl ConsumerClient {
                     self.read.push(Read::Assigned { generation_id, partitions });
                 }
                 ConsumerEvent::Revoked => self.read.push(Read::Revoked),
-                ConsumerEvent::Corrupt(partition, reason) => {
-                    self.read.push(Read::Corrupt(format!("{partition:?}: {reason}")));
+                ConsumerEvent::Corrupt((topic, partition), reason) => {
+                    self.read.push(Read::Corrupt(TopicPartition { topic, partition }, reason));
                 }
                 ConsumerEvent::Fatal(error) => {
                     self.is_refused = true;
@@ -322,10 +415,11 @@ impl ConsumerClient {
             }
         }
         for record in self.consumer.poll(usize::MAX) {
+            let header = record.headers.first().and_then(|(_, value)| value.as_deref());
             self.read.push(Read::Record {
                 partition: TopicPartition { topic: record.topic, partition: record.partition },
                 offset: record.offset,
-                tag: record.value.as_deref().and_then(Tag::read),
+                tag: Tag::of(record.value.as_deref(), header),
             });
         }
     }
@@ -340,19 +434,7 @@ impl Program for Client {
                 match event {
                     ProgramEvent::Link(event) => client.producer.handle(now, compressors, event),
                     ProgramEvent::Input(Task::Do(_)) => {}
-                    ProgramEvent::Input(Task::Send(order)) => {
-                        let tag = Tag { producer: client.id, number: client.next };
-                        client.next += 1;
-                        let record = ProducerRecord {
-                            topic: order.topic.into(),
-                            partition: Some(order.partition),
-                            value: Some(tag.value(order.padding)),
-                            ..ProducerRecord::default()
-                        };
-                        let id = client.producer.send(now, record);
-                        client.under_way.insert(id, tag);
-                        client.producer.tick(now, compressors);
-                    }
+                    ProgramEvent::Input(Task::Send(order)) => client.send(now, compressors, order),
                     ProgramEvent::Tick => client.producer.tick(now, compressors),
                 }
                 client.note_deliveries();
@@ -390,27 +472,36 @@ impl Program for Client {
 }
 
 /// A broker with small segments, short waits, and a flush policy that the seed chooses.
-pub fn broker(rng: &mut Rng) -> Arc<BrokerConfig> {
-    const SETTINGS: [(&str, &str); 8] = [
+pub fn broker(rng: &mut Rng, directories: &[&str]) -> Arc<BrokerConfig> {
+    const SETTINGS: [(&str, &str); 12] = [
+        ("offsets.topic.num.partitions", "3"),
         ("num.partitions", "3"),
-        ("offsets.topic.num.partitions", "4"),
         ("group.initial.rebalance.delay.ms", "300"),
         ("log.flush.offset.checkpoint.interval.ms", "2000"),
         ("replica.high.watermark.checkpoint.interval.ms", "1500"),
         ("metadata.log.max.record.bytes.between.snapshots", "2000"),
         ("log.retention.check.interval.ms", "3000"),
+        ("log.initial.task.delay.ms", "1000"),
+        ("log.cleaner.backoff.ms", "400"),
+        ("log.cleaner.io.buffer.size", "4096"),
+        ("ottla.log.reserve.bytes", "16000"),
         ("ottla.shards", "2"),
     ];
     let setting = |(name, value): (&str, &str)| {
         (name.to_owned(), Setting { value: value.to_owned(), origin: Origin::SingleNode })
     };
-    let mut config = match BrokerConfig::resolve(SETTINGS.map(setting), true) {
+    let log_dirs = directories.join(",");
+    let settings = SETTINGS.into_iter().chain([("log.dirs", log_dirs.as_str())]).map(setting);
+    let mut config = match BrokerConfig::resolve(settings, true) {
         Ok(resolved) => resolved.config,
         Err(errors) => panic!("the workload's broker: {errors:?}"),
     };
     let defaults = &mut config.topic_defaults;
-    defaults.segment_bytes = 10_000;
+    defaults.segment_bytes = 6_000;
+    defaults.file_delete_delay_ms = 1_000;
     defaults.index_interval_bytes = 500;
     defaults.flush_messages = [i64::MAX, 4, 40][usize::try_from(rng.below(3)).unwrap_or(0)];
+    // Slow enough to be interrupted.
+    config.log_cleaner_io_max_bytes_per_second = [20_000.0, 200_000.0][usize::from(rng.chance(1, 2))];
     Arc::new(config)
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_protocol::Str;
 
-use super::disk::Losses;
+use super::Losses;
 use super::mutation::Planted;
 use super::{Disk, Host, Network};
 use crate::broker::Peer;
 use crate::client::{LinkEffect, LinkEvent, LinkId, Target};
 use crate::config::BrokerConfig;
 use crate::ids::ConnectionId;
-use crate::machine::{Chunk, Effect, Frame, SyncCompletion, SyncOutcome};
+use crate::machine::{Chunk, Effect, Frame, SyncCompletion};
 use crate::record::Compressors;
 use crate::rng::Rng;
 use crate::time::{Instant, Now, Timestamp};
@@ -113,6 +113,8 @@ pub struct Tally {
     pub frames_delayed: u64,
     /// Frames that were on their way when their connection broke.
     pub frames_lost: u64,
+    /// Brokers that ended because they could not go on.
+    pub halts: u64,
     /// What power losses did to disks.
     pub losses: Losses,
 }
@@ -123,6 +125,7 @@ impl std::ops::AddAssign for Tally {
         self.frames += other.frames;
         self.frames_delayed += other.frames_delayed;
         self.frames_lost += other.frames_lost;
+        self.halts += other.halts;
         self.losses += other.losses;
     }
 }
@@ -451,8 +454,8 @@ impl<S: Disk, P: Program> World<S, P> {
                 else {
                     return;
                 };
-                entry.store.synced(pending);
-                let effects = entry.synced(now, completion, SyncOutcome::Done);
+                let outcome = entry.store.synced(pending);
+                let effects = entry.synced(now, completion, outcome);
                 self.carry_out(host, effects);
             }
             // An alarm that was set again since is not the one.
@@ -528,8 +531,11 @@ impl<S: Disk, P: Program> World<S, P> {
                 Effect::Send { connection, frame } => self.send(host_id, connection, &frame),
                 Effect::Close { connection, reason } => self.closed_by_host(connection, &reason),
                 Effect::Sync { targets, then } => {
-                    let Some(host) = self.hosts.get(&host_id) else { continue };
+                    let Some(host) = self.hosts.get_mut(&host_id) else { continue };
                     let (incarnation, pending) = (host.incarnation(), host.store.begin_sync(&targets));
+                    if self.died_writing(host_id) {
+                        return;
+                    }
                     // A machine's syncs end in the order in which they were asked for.
                     let at = Instant(self.now.0 + SYNC_US.0 + self.rng.below(SYNC_US.1 - SYNC_US.0));
                     let last = self.last_sync.entry(host_id).or_insert(at);
@@ -540,6 +546,7 @@ impl<S: Disk, P: Program> World<S, P> {
                 }
                 Effect::Halt { reason } => {
                     self.digest(reason.as_bytes());
+                    self.tally.halts += 1;
                     self.crash_host(host_id);
                 }
                 Effect::Stopped => self.crash_host(host_id),

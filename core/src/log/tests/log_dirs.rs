@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::broker::{Message, ShardEvent};
 use crate::config::BrokerConfig;
 use crate::ids::{LogDirId, ShardId, TopicPartition};
-use crate::log::log_dirs::{LogDirState, LogDirs, LogDirsEvent, PartitionOffsets};
+use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirs, LogDirsEvent, PartitionOffsets};
 use crate::log::reserve::RESERVE_FILE;
 use crate::log::{LogStore as _, MemoryStore, StoreError};
 use crate::machine::{Cx, Effect, Effects, Machine as _, SyncOutcome};
@@ -213,4 +213,18 @@ fn without_a_directory_the_node_ends() {
     let error = StoreError::Io("device".to_owned());
     world.with(now(0), |cx| dirs.handle(cx, LogDirsEvent::Refused { log_dir: LogDirId(0), error }));
     assert!(world.effects.drain().any(|effect| matches!(effect, Effect::Halt { .. })));
+}
+
+#[test]
+fn nothing_is_created_in_a_directory_that_went_offline() {
+    let mut world = World::new(&["d", "e"]);
+    let config = world.config.clone();
+    let (_, mut found) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
+    let place = |found: &Checkpoints, n| {
+        let partition = TopicPartition { topic: "t".into(), partition: n };
+        found.of(&partition, Uuid::ZERO, None).map(|place| place.log_dir)
+    };
+    assert_ne!(place(&found, 0), place(&found, 1));
+    found.went_offline(LogDirId(1));
+    assert_eq!([place(&found, 0), place(&found, 1)], [Some(LogDirId(0)); 2]);
 }

@@ -1,6 +1,7 @@
 //! Segments that go: by time, by size, by DeleteRecords; and those that are rolled.
 
 use super::*;
+use crate::sim::{Disk as _, DiskOp, SimDisk};
 
 /// Segments of three batches of two records each.
 fn log_of(batches: i64) -> (MemoryStore, Log<MemoryStore>) {
@@ -137,4 +138,33 @@ fn offsets_are_found_by_time() {
     let (mut store, log) = fresh(small());
     assert_eq!(log.fetch_offset_by_timestamp(&mut store, &none, MAX_TIMESTAMP).unwrap(), None);
     assert_eq!(log.fetch_offset_by_timestamp(&mut store, &none, 0).unwrap(), None);
+}
+
+/// A crash in the middle of a deletion: every record that is still there has its leader epoch.
+#[test]
+fn a_deletion_that_is_interrupted_forgets_no_epoch_of_what_is_left() {
+    let config = LogConfig { retention_ms: 2_000, ..small() };
+    for renames in 0..20 {
+        let mut disk = SimDisk::with_directory("data");
+        let (mut log, _) = Log::open(&mut disk, now(0), options(config.clone())).unwrap();
+        for n in 0..10 {
+            let batch = batch(2, 100, n * 1_000);
+            let body = batch.body();
+            let batches = [AppendBatch { header: *batch.header(), body: &body }];
+            let epoch = i32::try_from(n / 2).unwrap();
+            log.append_as_leader(&mut disk, now(n), epoch, AppendOrigin::Client, &batches).unwrap();
+        }
+        log.set_high_watermark(log.log_end_offset());
+        disk.die_at(DiskOp::Rename, renames);
+        assert!(log.delete_old_segments(&mut disk, now(9_000)).unwrap() > 0);
+        let Some(mut remains) = disk.take_remains() else { return assert!(renames > 8) };
+        // What was flushed is believed, its epochs too.
+        let opened = OpenLog { recovery_point: log.log_end_offset(), ..options(config.clone()) };
+        let (log, _) = Log::open(&mut remains, now(9_000), opened).unwrap();
+        for offset in log.log_start_offset()..log.log_end_offset() {
+            let epoch = i32::try_from(offset / 4).unwrap();
+            assert_eq!(log.leader_epochs().epoch_for_offset(offset), Some(epoch), "{offset} after {renames}");
+        }
+    }
+    panic!("it never came to an end");
 }
