@@ -93,7 +93,7 @@ fn of(kind: Kind, topics: i32) -> Figures {
 
 fn start(peer: &mut Peer, topics: i32) -> Start {
     let begun = Instant::now();
-    peer.restart();
+    peer.restart_within(PATIENCE);
     wait(peer, topics, all_lead);
     let (answers, rss_mib) = (begun.elapsed(), resident_mib(peer.pid()));
     wait(peer, topics, all_tell_their_end);

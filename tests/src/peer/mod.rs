@@ -143,6 +143,11 @@ impl Peer {
 
     /// Starts it again on its data directory and the same port.
     pub fn restart(&mut self) {
+        self.restart_within(START_MAX);
+    }
+
+    /// [`Peer::restart`] with another patience.
+    pub fn restart_within(&mut self, patience: Duration) {
         self.kill();
         let command = match self.kind {
             Kind::Kafka => kafka::command(self),
@@ -152,7 +157,7 @@ impl Peer {
         self.process = Some(Supervised::start(&command, &self.output_path(), self.shared));
         while !crate::wire::answers_metadata(self.address()) {
             assert!(
-                started.elapsed() < START_MAX && self.runs(),
+                started.elapsed() < patience && self.runs(),
                 "{:?} did not answer after {:?}; its last words:\n{}",
                 self.kind,
                 started.elapsed(),
