@@ -5,12 +5,12 @@ use std::io::IoSlice;
 use std::ops::Range;
 
 use super::*;
-use crate::log::memory::{Inode, MemorySlice};
+use crate::log::memory::MemorySlice;
 use crate::log::store::Entry;
 use crate::log::{FlushScope, OpenLog, StoreError};
 use crate::machine::SyncTarget;
 use crate::rng::Rng;
-use crate::sim::disk::{Disk as _, SimDisk};
+use crate::sim::disk::{Disk as _, DiskFile, SimDisk};
 
 /// A disk that refuses everything after some operations, or that is full.
 #[derive(Clone, Debug)]
@@ -30,19 +30,19 @@ impl Faulty {
         act(&mut self.disk)
     }
 
-    fn sync(&mut self, files: Vec<Inode>, directory: String) -> Result<(), StoreError> {
+    fn sync(&mut self, files: Vec<DiskFile>, directory: String) -> Result<(), StoreError> {
         self.change(|disk| {
             let files = files.into_iter().map(SyncTarget::File);
             let targets: Vec<_> = files.chain([SyncTarget::Directory(directory)]).collect();
             let pending = disk.begin_sync(&targets);
-            disk.synced(pending);
+            _ = disk.synced(pending);
             Ok(())
         })
     }
 }
 
 impl LogStore for Faulty {
-    type File = Inode;
+    type File = DiskFile;
     type Slice = MemorySlice;
 
     fn create_dir(&mut self, path: &str) -> Result<(), StoreError> {
@@ -53,30 +53,30 @@ impl LogStore for Faulty {
         self.disk.list(path)
     }
 
-    fn create(&mut self, path: &str) -> Result<Inode, StoreError> {
+    fn create(&mut self, path: &str) -> Result<DiskFile, StoreError> {
         self.change(|disk| disk.create(path))
     }
 
-    fn open(&mut self, path: &str) -> Result<Inode, StoreError> {
+    fn open(&mut self, path: &str) -> Result<DiskFile, StoreError> {
         self.disk.open(path)
     }
 
-    fn len(&mut self, file: &Inode) -> Result<u64, StoreError> {
+    fn len(&mut self, file: &DiskFile) -> Result<u64, StoreError> {
         self.disk.len(file)
     }
 
-    fn append(&mut self, file: &Inode, parts: &[IoSlice<'_>]) -> Result<(), StoreError> {
+    fn append(&mut self, file: &DiskFile, parts: &[IoSlice<'_>]) -> Result<(), StoreError> {
         if self.is_full {
             return Err(StoreError::NoSpace);
         }
         self.change(|disk| disk.append(file, parts))
     }
 
-    fn read_at(&mut self, file: &Inode, at: u64, into: &mut [u8]) -> Result<usize, StoreError> {
+    fn read_at(&mut self, file: &DiskFile, at: u64, into: &mut [u8]) -> Result<usize, StoreError> {
         self.disk.read_at(file, at, into)
     }
 
-    fn slice(&mut self, file: &Inode, range: Range<u64>) -> Result<MemorySlice, StoreError> {
+    fn slice(&mut self, file: &DiskFile, range: Range<u64>) -> Result<MemorySlice, StoreError> {
         self.disk.slice(file, range)
     }
 
@@ -84,7 +84,7 @@ impl LogStore for Faulty {
         self.disk.read_slice(slice)
     }
 
-    fn truncate(&mut self, file: &Inode, len: u64) -> Result<(), StoreError> {
+    fn truncate(&mut self, file: &DiskFile, len: u64) -> Result<(), StoreError> {
         self.change(|disk| disk.truncate(file, len))
     }
 
