@@ -68,11 +68,13 @@ impl<S: LogStore> Log<S> {
         closing: bool,
     ) -> Result<FlushPlan<S::File>, LogError> {
         let active_base_offset = self.active().map_or(self.log_end_offset, |active| active.base_offset);
-        let up_to = match scope {
+        let mut up_to = match scope {
             FlushScope::Inactive => active_base_offset,
             FlushScope::All => self.log_end_offset,
         };
-        let first = self.segment_index(self.recovery_point).unwrap_or(0);
+        // The last entries of a completed segment's indexes are written when it is completed, though all its records may be synced.
+        let synced = self.recovery_point.saturating_sub(i64::from(self.rolled));
+        let first = self.segment_index(synced).unwrap_or(0);
         let has_news = self.recovery_point < self.log_end_offset;
         let mut files = Vec::new();
         for segment in self.segments.iter_mut().skip(first) {
@@ -87,6 +89,13 @@ impl<S: LogStore> Log<S> {
         let newest = self.epochs.latest().map_or(i64::MAX, |newest| newest.start_offset);
         if self.epochs_unwritten && newest < self.log_end_offset {
             self.write_epochs(store)?;
+            if self.epochs_unwritten {
+                // There is no room. Recovery reads the epochs from the batches, but not from those that it believes.
+                if closing {
+                    return Err(StoreError::NoSpace.into());
+                }
+                up_to = self.recovery_point;
+            }
         }
         if std::mem::take(&mut self.epochs_changed) {
             files.push(store.open(&self.path(LEADER_EPOCH_CHECKPOINT))?);

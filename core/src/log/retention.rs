@@ -90,8 +90,9 @@ impl<S: LogStore> Log<S> {
         let deleted: Vec<_> = self.segments.drain(..count).map(|segment| segment.base_offset).collect();
         let start = self.segments.first().map_or(self.log_end_offset, |first| first.base_offset);
         // In this order, so that a crash between the two leaves no records of epochs that are forgotten.
-        self.delete_segments(store, now, &deleted)?;
+        let removed = self.delete_segments(store, now, &deleted);
         self.increment_log_start_offset(store, start)?;
+        removed?;
         Ok(count)
     }
 

@@ -129,10 +129,10 @@ impl History {
         }
     }
 
-    /// Whether a record was there and is not lost.
+    /// Whether a record was there and is not lost, as far as anybody knows: it may have come and gone between two looks.
     pub fn has_held(&self, record: &Stored) -> bool {
         let is_it = |known: &Known| known.key == record.key && known.tag == record.tag;
-        record.offset < self.log_start_offset || self.known.get(&record.offset).is_some_and(is_it)
+        record.offset < self.log_start_offset || self.known.get(&record.offset).is_none_or(is_it)
     }
 
     /// A fault has taken what was not on the disk: answers the workload's records among it.
@@ -219,7 +219,11 @@ impl History {
                 let undead = log.records.iter().find(|record| record.key == Some(key));
                 findings.undead.extend(undead.map(|record| format!("{record:?} was deleted at {offset}")));
             } else {
-                findings.missing.push(format!("{offset}, the newest of its key: {known:?}"));
+                let there: Vec<_> = log.records.iter().map(|record| record.offset).collect();
+                let (start, end) = (log.start, log.end);
+                findings.missing.push(format!(
+                    "{offset}, the newest of its key: {known:?}; there are {there:?} from {start} up to {end}"
+                ));
             }
         }
     }

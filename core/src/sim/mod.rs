@@ -21,7 +21,7 @@ pub mod workload;
 pub mod world;
 
 pub use device::Losses;
-pub use disk::{Disk, DiskOp, SimDisk, Trouble};
+pub use disk::{Disk, DiskFile, DiskOp, SimDisk, Trouble};
 pub use host::Host;
 pub use network::Network;
 pub use world::{ProcessId, Program, ProgramEvent, Tally, World, WorldConfig};

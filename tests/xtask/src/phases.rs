@@ -89,9 +89,9 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "sim",
-        budget_s: 120,
+        budget_s: 300,
         about: "worlds under faults, another slice of seeds every day; every planted bug is caught",
-        advice: "run `cargo xtask sim --seed N` for the seed that failed; `--full` runs 2,000",
+        advice: "run `cargo xtask sim --seed N` for the seed that failed; `--full` runs 5,000",
         run: sim::phase,
     },
     Phase {

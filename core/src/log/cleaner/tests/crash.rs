@@ -35,7 +35,7 @@ impl Faulty {
             let files = files.into_iter().map(SyncTarget::File);
             let targets: Vec<_> = files.chain([SyncTarget::Directory(directory)]).collect();
             let pending = disk.begin_sync(&targets);
-            disk.synced(pending);
+            _ = disk.synced(pending);
             Ok(())
         })
     }
