@@ -202,8 +202,7 @@ impl<S: LogStore> Recovery<S> {
         } else if !planted.is(Mutation::RecoveryPointPastEnd) {
             log.recovery_point = log.recovery_point.min(log_end_offset);
         }
-        let from_end =
-            !planted.is(Mutation::LeaderEpochsNotTruncated) && log.epochs.truncate_from_end(log_end_offset);
+        let from_end = log.epochs.truncate_from_end(log_end_offset);
         if log.epochs.truncate_from_start(log.log_start_offset)
             || from_end
             || !self.report.rebuilt_indexes.is_empty()
@@ -538,7 +537,6 @@ fn remove_leftovers<S: LogStore>(
 fn misplace_swaps<S: LogStore>(store: &mut S, dir: &str, planted: Planted) -> Result<(), LogError> {
     let renames = [
         (Mutation::CleanedTakenForWhole, CLEANED_SUFFIX, SWAP_SUFFIX),
-        (Mutation::SwapKeepsReplaced, SWAP_SUFFIX, ""),
         (Mutation::SwapNotCompleted, SWAP_SUFFIX, CLEANED_SUFFIX),
     ];
     let Some((_, from, to)) = renames.into_iter().find(|(mutation, ..)| planted.is(*mutation)) else {

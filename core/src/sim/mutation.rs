@@ -70,14 +70,10 @@ pub enum Mutation {
     TimeIndexNotRebuilt,
     /// A producer snapshot is believed that is newer than the log.
     NewerSnapshotTrusted,
-    /// Recovery keeps leader epochs that begin past the end of the log.
-    LeaderEpochsNotTruncated,
     /// What the cleaner has not finished is taken for whole.
     CleanedTakenForWhole,
     /// A swap that was begun is not completed.
     SwapNotCompleted,
-    /// A swap is completed, and what it replaces stays.
-    SwapKeepsReplaced,
     /// Deleted files are left where they are.
     DeletedKept,
     /// The recovery point stays where it was when the log has become shorter.
@@ -90,7 +86,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 39] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
         Self::RecoveryDropsLastBatch,
@@ -124,10 +120,8 @@ impl Mutation {
         Self::IndexNotRebuilt,
         Self::TimeIndexNotRebuilt,
         Self::NewerSnapshotTrusted,
-        Self::LeaderEpochsNotTruncated,
         Self::CleanedTakenForWhole,
         Self::SwapNotCompleted,
-        Self::SwapKeepsReplaced,
         Self::DeletedKept,
         Self::RecoveryPointPastEnd,
         Self::ShortWriteKept,
