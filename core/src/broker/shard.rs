@@ -716,8 +716,8 @@ impl<S: LogStore> Shard<S> {
             for (id, partition) in &mut self.partitions {
                 let before = partition.log_start_offset();
                 partition.retain(cx);
+                self.due.set(*id, partition.deadline());
                 if partition.log_start_offset() != before {
-                    self.due.set(*id, partition.deadline());
                     self.touched.insert(*id);
                 }
             }
