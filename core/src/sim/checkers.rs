@@ -418,7 +418,7 @@ impl Checkers {
                     if is_corrupt && self.is_damaged(&name.topic, name.partition) {
                         self.check_refusal(&name, header.base_offset);
                         // Where it ends is not to be believed either.
-                        next = header.base_offset + 1;
+                        next = next.max(header.base_offset) + 1;
                         continue;
                     }
                     let follows = follows || self.is_damaged(&name.topic, name.partition);
@@ -456,7 +456,9 @@ impl Checkers {
                     next = header.next_offset();
                 }
                 if next == before {
-                    self.check(Checker::LogsAreSound, false, || format!("{name}: nothing to read at {next}"));
+                    let is_damaged = self.is_damaged(&name.topic, name.partition);
+                    let nothing = || format!("{name}: nothing to read at {next}");
+                    self.check(Checker::LogsAreSound, is_damaged, nothing);
                     break;
                 }
             }
