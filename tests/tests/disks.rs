@@ -165,8 +165,8 @@ fn a_full_disk_refuses_writes_serves_reads_and_heals() {
     println!("room comes from deletion");
     let until = writer.acknowledged[&0].last_key_value().map(|(offset, _)| *offset).expect("written");
     let partition = DeleteRecordsPartition { partition_index: 0, offset: until };
-    let topic = DeleteRecordsTopic { name: TOPIC.into(), partitions: vec![partition], ..Default::default() };
-    let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
+    let topic = DeleteRecordsTopic { name: TOPIC.into(), partitions: vec![partition] };
+    let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 10_000 };
     let answer = writer.client.ask(&request, 2).expect("DeleteRecords is answered");
     assert_eq!(answer.topics[0].partitions[0].error_code, 0);
     writer.write_at_last(0);
