@@ -227,11 +227,8 @@ impl<S: LogStore> Log<S> {
     /// Leader epochs, producers and aborted transactions of what was written.
     fn account(&mut self, store: &mut S, pending: &Pending<'_>) -> Result<(), LogError> {
         for (header, marker) in pending.headers.iter().zip(pending.markers) {
-            let noted = !self.config.planted.is(Mutation::LeaderEpochNotNoted);
-            if noted && self.epochs.latest_epoch().is_none_or(|latest| header.partition_leader_epoch > latest)
-            {
-                self.epochs_unwritten |=
-                    self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+            if self.epochs.latest_epoch().is_none_or(|latest| header.partition_leader_epoch > latest) {
+                self.assign_epoch_start_offset(header.partition_leader_epoch, header.base_offset);
             }
             let Some(completed) = self.producers.append(header, marker.as_ref()) else { continue };
             if completed.is_aborted
@@ -249,7 +246,7 @@ impl<S: LogStore> Log<S> {
             }
             self.producers.complete(&completed);
         }
-        if self.epochs_unwritten {
+        if self.epochs_unwritten.is_some() {
             self.write_epochs(store)?;
         }
         Ok(())

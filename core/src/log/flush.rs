@@ -86,10 +86,9 @@ impl<S: LogStore> Log<S> {
                 files.extend(segment.files());
             }
         }
-        let newest = self.epochs.latest().map_or(i64::MAX, |newest| newest.start_offset);
-        if self.epochs_unwritten && newest < self.log_end_offset {
+        if self.epochs_unwritten.is_some_and(|start_offset| start_offset < self.log_end_offset) {
             self.write_epochs(store)?;
-            if self.epochs_unwritten {
+            if self.epochs_unwritten.is_some() {
                 // There is no room. Recovery reads the epochs from the batches, but not from those that it believes.
                 if closing {
                     return Err(StoreError::NoSpace.into());

@@ -127,6 +127,28 @@ impl<F: Clone, const N: usize> IndexFile<F, N> {
         Ok(low.saturating_add(u32::try_from(found).unwrap_or(u32::MAX)))
     }
 
+    /// Whether each entry may follow the one before it.
+    pub fn rises<S: LogStore<File = F>>(
+        &self,
+        store: &mut S,
+        follows: impl Fn(&[u8; N], &[u8; N]) -> bool,
+    ) -> Result<bool, StoreError> {
+        let mut before = None;
+        let mut rises = |entry: &[u8; N]| before.replace(*entry).is_none_or(|before| follows(&before, entry));
+        let mut block = [0; BLOCK_BYTES];
+        let (mut next, whole) = (0, BLOCK_BYTES.saturating_sub(BLOCK_BYTES.checked_rem(N).unwrap_or(0)));
+        while next < self.written {
+            let read =
+                store.read_at(&self.file, position::<N>(next), block.get_mut(..whole).unwrap_or_default())?;
+            let (entries, _) = block.get(..read).unwrap_or_default().as_chunks::<N>();
+            if entries.is_empty() || !entries.iter().all(&mut rises) {
+                return Ok(false);
+            }
+            next = next.saturating_add(u32::try_from(entries.len()).unwrap_or(u32::MAX));
+        }
+        Ok(self.tail.iter().all(rises))
+    }
+
     /// Drops all entries, and a torn one.
     pub fn clear<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<(), StoreError> {
         store.truncate(&self.file, 0)?;

@@ -57,12 +57,12 @@ pub struct Log<S: LogStore> {
     pub(super) directory_changed: bool,
     /// Its directory may not be entered durably in the one above.
     pub(super) is_new: bool,
-    /// The leader epochs were written since they were last synced.
     /// What has been planned to be synced ends here; it may be on its way.
     pub(super) flushing_up_to: i64,
+    /// The leader epochs were written since they were last synced.
     pub(super) epochs_changed: bool,
-    /// The leader epochs were assigned to since they were last written: until there are records of the newest, or room.
-    pub(super) epochs_unwritten: bool,
+    /// Where the oldest leader epoch begins that the file does not have: until there are records of it, and room.
+    pub(super) epochs_unwritten: Option<i64>,
     /// A segment was completed that has not been synced.
     pub(super) rolled: bool,
 }
@@ -195,7 +195,10 @@ impl<S: LogStore> Log<S> {
     /// without records has nothing to say to anybody, and a start touches no file of an idle partition.
     pub fn assign_epoch_start_offset(&mut self, leader_epoch: i32, start_offset: i64) {
         let noted = !self.config.planted.is(Mutation::LeaderEpochNotNoted);
-        self.epochs_unwritten |= noted && self.epochs.assign(leader_epoch, start_offset);
+        if noted && self.epochs.assign(leader_epoch, start_offset) {
+            let oldest = self.epochs_unwritten.unwrap_or(start_offset);
+            self.epochs_unwritten = Some(oldest.min(start_offset));
+        }
     }
 
     /// Moves the high watermark up to `high_watermark`, never beyond the log's end and never down. Returns it if it moved.
@@ -266,10 +269,10 @@ impl<S: LogStore> Log<S> {
     pub(super) fn write_epochs(&mut self, store: &mut S) -> Result<(), LogError> {
         let text = self.epochs.to_text();
         match store.write_replacing(&self.path(LEADER_EPOCH_CHECKPOINT), text.as_bytes()) {
-            Ok(()) => self.epochs_unwritten = false,
+            Ok(()) => self.epochs_unwritten = None,
             // Every batch carries its epoch: the file can wait for room, and recovery does without it.
             Err(StoreError::NoSpace) => {
-                self.epochs_unwritten = true;
+                self.epochs_unwritten.get_or_insert(self.log_start_offset);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),

@@ -115,6 +115,14 @@ impl<F: Clone> OffsetIndex<F> {
         Ok((after.saturating_sub(1), self.before(store, after)?))
     }
 
+    /// Whether every entry is above the one before it.
+    pub fn rises<S: LogStore<File = F>>(&self, store: &mut S) -> Result<bool, StoreError> {
+        self.entries.rises(store, |before, after| {
+            let (before, after) = (self.parse(*before), self.parse(*after));
+            before.offset < after.offset && before.position < after.position
+        })
+    }
+
     /// Drops all entries, whatever the file holds.
     pub fn clear<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<(), StoreError> {
         self.entries.clear(store)?;

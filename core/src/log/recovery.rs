@@ -121,7 +121,12 @@ impl<S: LogStore> Recovery<S> {
         for (index, (segment, whole)) in segments.iter().zip(&mut whole).enumerate() {
             if !options.clean_shutdown && index >= first_unflushed.saturating_sub(1) {
                 *whole = true;
-            } else if *whole {
+                continue;
+            }
+            // All its records may have been synced before it was completed: then its indexes' last entries were not.
+            let is_last_believed = !options.clean_shutdown && index.saturating_add(2) == first_unflushed;
+            if *whole || (is_last_believed && !segment.has_whole_indexes(store)?) {
+                *whole = true;
                 report.rebuilt_indexes.push(segment.base_offset);
             }
         }
@@ -154,9 +159,9 @@ impl<S: LogStore> Recovery<S> {
             is_new: entries.is_empty() || !options.clean_shutdown,
             flushing_up_to: 0,
             epochs_changed: false,
-            epochs_unwritten: false,
+            epochs_unwritten: None,
             rolled: false,
-            unsettled: !options.clean_shutdown && !entries.is_empty(),
+            unsettled: (!options.clean_shutdown && !entries.is_empty()) || !report.rebuilt_indexes.is_empty(),
         };
         let next_offset = log.log_start_offset;
         let producers = load_producers(store, now, &mut log, &whole)?;
@@ -201,6 +206,10 @@ impl<S: LogStore> Recovery<S> {
             log.recovery_point = log_end_offset;
         } else if !planted.is(Mutation::RecoveryPointPastEnd) {
             log.recovery_point = log.recovery_point.min(log_end_offset);
+        }
+        if let Some(first) = self.report.rebuilt_indexes.first() {
+            // Until they are synced, a power loss can bring back what they were.
+            log.recovery_point = log.recovery_point.min(*first);
         }
         let from_end = log.epochs.truncate_from_end(log_end_offset);
         if log.epochs.truncate_from_start(log.log_start_offset)

@@ -365,6 +365,38 @@ impl<F: Clone> Segment<F> {
         Ok(next_offset)
     }
 
+    /// Whether the indexes are as the completion of the segment has left them: entries rise, and that of the newest timestamp is
+    /// the last. An offset index that ends early is as good.
+    pub(super) fn has_whole_indexes<S: LogStore<File = F>>(&self, store: &mut S) -> Result<bool, LogError> {
+        if !self.offset_index.rises(store)? || !self.time_index.rises(store)? {
+            return Ok(false);
+        }
+        let last = self.time_index.last();
+        let mut walk = || {
+            let mut next = match self.time_index.entries() {
+                0 => self.batch_at(store, 0)?,
+                _ => self.find(store, last.offset)?,
+            };
+            let is_named = |batch: BatchAt| {
+                (batch.header.max_timestamp, batch.header.last_offset()) == (last.timestamp, last.offset)
+            };
+            if self.time_index.entries() > 0 && !next.is_some_and(is_named) {
+                return Ok(false);
+            }
+            while let Some(batch) = next {
+                if batch.header.max_timestamp > last.timestamp {
+                    return Ok(false);
+                }
+                next = self.batch_at(store, batch.end())?;
+            }
+            Ok(true)
+        };
+        match walk() {
+            Err(LogError::Corrupt { .. }) => Ok(false),
+            walked => walked,
+        }
+    }
+
     /// Drops the batches that contain `offset` or later ones. Returns the offset after the last batch that stays.
     pub fn truncate_to<S: LogStore<File = F>>(
         &mut self,

@@ -107,6 +107,14 @@ impl<F: Clone> TimeIndex<F> {
         Ok(found.unwrap_or(TimestampOffset { timestamp: -1, offset: self.base_offset }))
     }
 
+    /// Whether every entry is newer than the one before it, and none goes back.
+    pub fn rises<S: LogStore<File = F>>(&self, store: &mut S) -> Result<bool, StoreError> {
+        self.entries.rises(store, |before, after| {
+            let (before, after) = (self.parse(*before), self.parse(*after));
+            before.timestamp < after.timestamp && before.offset <= after.offset
+        })
+    }
+
     /// Drops all entries, whatever the file holds.
     pub fn clear<S: LogStore<File = F>>(&mut self, store: &mut S) -> Result<(), StoreError> {
         self.entries.clear(store)?;

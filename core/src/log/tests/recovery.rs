@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::log::file_names::with_offset;
+use crate::log::time_index::TIME_INDEX_ENTRY_SIZE;
+use crate::sim::{SimDisk, Trouble};
 
 fn reopen(
     store: &mut MemoryStore,
@@ -117,6 +119,61 @@ fn indexes_are_rebuilt_as_they_were() {
     log.close(&mut store, now(0)).unwrap();
     let after: Vec<_> = bases.iter().map(|base| indexes(&mut store, *base)).collect();
     assert_eq!(after, before);
+}
+
+#[test]
+fn what_a_completed_segment_writes_last_is_not_believed_to_be_synced() {
+    let (mut store, mut log) = fresh(small());
+    for n in 0..3 {
+        append(&mut log, &mut store, &batch(2, 100, 1_000 + 10 * n), 0);
+    }
+    let plan = log.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+    log.flushed(&plan);
+    append(&mut log, &mut store, &batch(2, 100, 2_000), 0);
+    let second = log.segments()[1].base_offset;
+    assert_eq!(log.recovery_point(), second);
+    let whole = indexes(&mut store, 0);
+    let path = format!("{DIR}/{}", with_offset(0, ".timeindex"));
+    let damage: [fn(&mut Vec<u8>); 3] = [
+        |bytes| bytes.truncate(bytes.len() - TIME_INDEX_ENTRY_SIZE),
+        |bytes| bytes.iter_mut().rev().take(TIME_INDEX_ENTRY_SIZE).for_each(|byte| *byte = 0),
+        |bytes| bytes.fill(0),
+    ];
+    for damage in damage {
+        let mut store = store.clone();
+        overwrite(&mut store, &path, damage);
+        let (mut log, report) = reopen(&mut store, second, false).unwrap();
+        assert_eq!(report.rebuilt_indexes, [0]);
+        for (timestamp, offset) in [(1_000, 0), (1_010, 2), (1_021, 5), (1_022, 6)] {
+            let found = log.fetch_offset_by_timestamp(&mut store, &Compressors::default(), timestamp);
+            assert_eq!(found.unwrap().map(|found| found.offset), Some(offset));
+        }
+        assert_eq!(indexes(&mut store, 0), whole);
+        // What was rebuilt has to be synced, whatever the recovery point was.
+        assert_eq!(log.flush_due(now(0).monotonic), Some(FlushScope::All));
+        let plan = log.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+        assert!(plan.files.contains(log.segments()[0].time_index.file()));
+    }
+    // As it was left it is believed.
+    let (_, report) = reopen(&mut store, second, false).unwrap();
+    assert!(report.rebuilt_indexes.is_empty());
+}
+
+#[test]
+fn an_epoch_without_room_is_written_though_a_later_one_has_no_records() {
+    let mut disk = SimDisk::with_directory("data");
+    let (mut log, _) = Log::open(&mut disk, now(0), options(small())).unwrap();
+    let batch = batch(2, 100, 1_000);
+    let body = batch.body();
+    let batches = [AppendBatch { header: *batch.header(), body: &body }];
+    disk.trouble(0, Some(Trouble::Full(batch.size_in_bytes() as u64)));
+    log.append_as_leader(&mut disk, now(0), 1, AppendOrigin::Client, &batches).unwrap();
+    disk.trouble(0, None);
+    log.assign_epoch_start_offset(2, log.log_end_offset());
+    let plan = log.plan_flush(&mut disk, now(0), FlushScope::All).unwrap();
+    assert_eq!(plan.up_to, log.log_end_offset());
+    let written = disk.read(&format!("{DIR}/leader-epoch-checkpoint")).unwrap();
+    assert_eq!(LeaderEpochs::parse(&written).unwrap().epoch_for_offset(0), Some(1));
 }
 
 #[test]
