@@ -214,10 +214,10 @@ impl Checkers {
         &self.violations
     }
 
-    /// A bit of a record has turned over.
-    pub fn damaged(&mut self, topic: &str, partition: i32, offset: i64, is_cold: bool) {
+    /// A bit of a record has turned over; a log that is cut before its batch ends at `fresh_from`.
+    pub fn damaged(&mut self, topic: &str, partition: i32, offset: i64, fresh_from: i64, is_cold: bool) {
         let partition = TopicPartition { topic: topic.into(), partition };
-        self.damage = Some(Damage { partition, offset, fresh_from: offset, is_cold, is_told: false });
+        self.damage = Some(Damage { partition, offset, fresh_from, is_cold, is_told: false });
     }
 
     /// Whether there is a log of which a bit has turned over.

@@ -507,7 +507,8 @@ impl Scenario {
         let halts = self.world.tally().halts;
         let (before, at) = match death.when {
             When::Now | When::Starting(_) => (now, None),
-            When::Stopped => (self.stop(), None),
+            // It may end at once, before anything else happens.
+            When::Stopped => (self.stop().or(now), None),
             When::Serving(op) => {
                 self.plan_death(op);
                 let before = self.run_until_dead(DYING_MAX_US);
@@ -712,6 +713,7 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::Trouble;
 
     /// Unoptimised builds run few; `cargo xtask sim` runs many.
     const SEEDS: u64 = 12;
@@ -755,6 +757,21 @@ mod tests {
             while clone.step() {}
             assert_eq!(clone.report(), report);
         }
+    }
+
+    /// What a power loss then takes would be missed otherwise.
+    #[test]
+    fn a_broker_that_ends_at_once_when_it_is_to_stop_was_looked_at_before() {
+        let mut scenario = Scenario::new(1, None);
+        scenario.produce();
+        scenario.pass(1_000_000);
+        let devices = scenario.host().map_or(0, |host| host.store.devices());
+        for device in 0..devices {
+            scenario.with_disk(|disk| disk.trouble(device, Some(Trouble::Dead)));
+        }
+        let (before, _) = scenario.kill(Death { is_power_loss: true, when: When::Stopped });
+        assert_eq!(scenario.world.tally().halts, 1, "no directory is left");
+        assert!(before.is_some());
     }
 
     #[test]

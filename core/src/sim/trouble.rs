@@ -139,36 +139,47 @@ impl Scenario {
         let Some(host) = self.world.host_mut(BROKER) else { return };
         let Some(root) = host.config.log_dirs.get(device) else { return };
         let dir = format!("{root}/{}", file_names::partition_dir(topic, partition));
-        let Some((file, position, offset)) = find_batch(&mut host.store, &dir, which, at) else { return };
+        let Some(Found { file, position, offset, follows }) = find_batch(&mut host.store, &dir, which, at)
+        else {
+            return;
+        };
         host.store.flip(&file, position, bit);
         let is_cold = offset < recovery_point;
         self.count(if is_cold { Fault::BitFlippedCold } else { Fault::BitFlippedUnsynced });
-        self.checkers.damaged(topic, partition, offset, is_cold);
+        self.checkers.damaged(topic, partition, offset, follows, is_cold);
     }
 }
 
-/// A byte of a batch in a directory, and the batch's offset.
-fn find_batch(
-    store: &mut SimDisk,
-    dir: &str,
-    which: u64,
-    at: u64,
-) -> Option<(<SimDisk as LogStore>::File, u64, i64)> {
+/// A byte of a batch.
+struct Found {
+    file: <SimDisk as LogStore>::File,
+    /// Of the byte in the file.
+    position: u64,
+    /// Of the batch.
+    offset: i64,
+    /// Where a log that is cut before the batch ends: of a compacted one that is further down.
+    follows: i64,
+}
+
+/// A byte of a batch in a directory.
+fn find_batch(store: &mut SimDisk, dir: &str, which: u64, at: u64) -> Option<Found> {
     let mut found = Vec::new();
     for entry in store.list(dir).ok()? {
-        if entry.name.ends_with(file_names::LOG_SUFFIX) {
+        if let Some(mut follows) = file_names::offset_of(&entry.name, file_names::LOG_SUFFIX) {
             let path = format!("{dir}/{}", entry.name);
             let bytes = Bytes::from(store.read(&path).ok()?);
             let mut position = 0;
             for batch in batches(&bytes).map_while(Result::ok) {
                 let len = batch.bytes().len();
-                found.push((path.clone(), position, len, batch.base_offset));
+                found.push((path.clone(), position, len, batch.base_offset, follows));
+                follows = batch.next_offset();
                 position += len as u64;
             }
         }
     }
-    let (path, position, len, offset) =
+    let (path, position, len, offset, follows) =
         found.get(usize::try_from(which % (found.len() as u64).max(1)).ok()?)?;
     let within = UNCHECKED_BYTES as u64 + at % (*len as u64 - UNCHECKED_BYTES as u64);
-    Some((store.open(path).ok()?, position + within, *offset))
+    let (file, position) = (store.open(path).ok()?, position + within);
+    Some(Found { file, position, offset: *offset, follows: *follows })
 }
