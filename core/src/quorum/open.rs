@@ -378,10 +378,10 @@ fn next_epoch<S: LogStore>(store: &mut S, dir: &str, newest: i32) -> Result<i32,
     Ok(remembered.max(newest).saturating_add(1))
 }
 
-/// Whether a file of text is what a power loss left of it: shorter than it was, or zeros where pages were missing. The epoch that it
+/// Whether a JSON object is what a power loss left of it: shorter than it was, or zeros where pages were missing. The epoch that it
 /// named had not begun then: an epoch begins with a record that is synced together with this file.
 fn was_torn(bytes: &[u8]) -> bool {
-    bytes.last().is_none_or(|last| *last == 0)
+    bytes.contains(&0) || !bytes.trim_ascii_end().ends_with(b"}")
 }
 
 /// The first batch of an epoch; in a new log it carries the voters of the 0-0 snapshot too, as Kafka's does.
