@@ -135,6 +135,8 @@ impl<S: LogStore> Recovery<S> {
             whole.push(false);
         }
         let first_base_offset = segments.first().map_or(0, |first| first.base_offset);
+        // A process that was killed may have written it and not synced it.
+        let epochs_changed = !options.clean_shutdown && !epochs.entries().is_empty();
         let mut log = Log {
             dir,
             config: options.config.clone(),
@@ -158,7 +160,7 @@ impl<S: LogStore> Recovery<S> {
             directory_changed: had_leftovers || whole.contains(&true) || entries.is_empty(),
             is_new: entries.is_empty() || !options.clean_shutdown,
             flushing_up_to: 0,
-            epochs_changed: false,
+            epochs_changed,
             epochs_unwritten: None,
             rolled: false,
             unsettled: (!options.clean_shutdown && !entries.is_empty()) || !report.rebuilt_indexes.is_empty(),
@@ -214,6 +216,7 @@ impl<S: LogStore> Recovery<S> {
         let from_end = log.epochs.truncate_from_end(log_end_offset);
         if log.epochs.truncate_from_start(log.log_start_offset)
             || from_end
+            || log.epochs_unwritten.is_some()
             || !self.report.rebuilt_indexes.is_empty()
         {
             log.write_epochs(store)?;
@@ -379,7 +382,8 @@ impl<S: LogStore> Recovery<S> {
             if self.log.epochs.latest_epoch().is_none_or(|latest| epoch > latest)
                 && self.log.epochs.assign(epoch, header.base_offset)
             {
-                self.log.write_epochs(store)?;
+                // Written at the end: an opening that does not get there leaves no file with a part of them to be believed.
+                self.log.epochs_unwritten.get_or_insert(header.base_offset);
             }
         }
         let forgets = self.options.config.planted.is(Mutation::RecoveryForgetsProducers);
