@@ -214,6 +214,7 @@ impl<S: LogStore> Recovery<S> {
         let from_end = log.epochs.truncate_from_end(log_end_offset);
         if log.epochs.truncate_from_start(log.log_start_offset)
             || from_end
+            || log.epochs_unwritten.is_some()
             || !self.report.rebuilt_indexes.is_empty()
         {
             log.write_epochs(store)?;
@@ -379,7 +380,8 @@ impl<S: LogStore> Recovery<S> {
             if self.log.epochs.latest_epoch().is_none_or(|latest| epoch > latest)
                 && self.log.epochs.assign(epoch, header.base_offset)
             {
-                self.log.write_epochs(store)?;
+                // Written at the end: an opening that does not get there leaves no file with a part of them to be believed.
+                self.log.epochs_unwritten.get_or_insert(header.base_offset);
             }
         }
         let forgets = self.options.config.planted.is(Mutation::RecoveryForgetsProducers);

@@ -160,6 +160,17 @@ fn what_a_completed_segment_writes_last_is_not_believed_to_be_synced() {
 }
 
 #[test]
+fn an_opening_that_fails_leaves_no_part_of_the_epochs() {
+    let (mut store, log) = ten_batches();
+    let epochs = format!("{DIR}/leader-epoch-checkpoint");
+    overwrite(&mut store, &epochs, |bytes| bytes.fill(0));
+    let second = format!("{DIR}/{}", with_offset(log.segments()[1].base_offset, ".log"));
+    overwrite(&mut store, &second, |bytes| bytes[70] ^= 0x55);
+    assert!(matches!(reopen(&mut store, log.log_end_offset(), false), Err(LogError::Corrupt { .. })));
+    assert!(LeaderEpochs::parse(&store.read(&epochs).unwrap()).is_err());
+}
+
+#[test]
 fn an_epoch_without_room_is_written_though_a_later_one_has_no_records() {
     let mut disk = SimDisk::with_directory("data");
     let (mut log, _) = Log::open(&mut disk, now(0), options(small())).unwrap();
