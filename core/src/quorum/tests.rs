@@ -201,7 +201,7 @@ fn what_kafkas_log_says() {
     assert!(image.features.unsupported().is_some(), "Kafka finalizes what is not built here");
 }
 
-/// What a power loss leaves of a file that was being replaced: its name, and zeros or nothing.
+/// What a power loss leaves of a file that was being replaced: its name, and zeros, a beginning or nothing.
 #[test]
 fn what_a_start_was_writing_when_the_power_was_lost() {
     let config = BrokerConfig::default();
@@ -218,8 +218,11 @@ fn what_a_start_was_writing_when_the_power_was_lost() {
     let opened = open(&mut store).expect("the log says what the files said");
     assert!(opened.log.epoch() > first);
     assert!(store.open(broken).is_err());
-    store
-        .write_replacing("./data/__cluster_metadata-0/quorum-state", b"{\"leaderId\":")
-        .expect("it is written");
-    assert!(open(&mut store).is_err(), "this was no power loss");
+    let mut leave = |text: &[u8]| {
+        store.write_replacing("./data/__cluster_metadata-0/quorum-state", text).expect("it is written");
+        open(&mut store).map(|opened| opened.log.epoch())
+    };
+    assert!(leave(b"{\"leaderId\":1,").is_ok_and(|epoch| epoch > first));
+    let refused = leave(b"{\"leaderId\":}");
+    assert!(refused.is_err(), "this was no power loss");
 }

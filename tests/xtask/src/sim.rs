@@ -10,7 +10,7 @@ const RUNNER: &str = "cargo run --profile sim --package ottla-tests --features m
 const SIM_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Seeds of one run of the phase, and of a deep one.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 60;
 const SEEDS_FULL: u64 = 5_000;
 /// Days take turns over so many slices.
 const SLICES: u64 = 1_000;
