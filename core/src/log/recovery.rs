@@ -464,9 +464,6 @@ fn load_producers<S: LogStore>(
     whole: &[bool],
 ) -> Result<ProducerState, LogError> {
     let start = log.log_start_offset;
-    if log.config.planted.is(Mutation::NewerSnapshotTrusted) {
-        return log.load_snapshot(store, now, i64::MAX);
-    }
     let end = match whole.iter().position(|whole| *whole).and_then(|index| log.segments.get(index)) {
         Some(segment) => segment.base_offset,
         None => match log.segments.last_mut() {

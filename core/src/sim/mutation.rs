@@ -68,8 +68,6 @@ pub enum Mutation {
     IndexNotRebuilt,
     /// Recovery does not rebuild the time index.
     TimeIndexNotRebuilt,
-    /// A producer snapshot is believed that is newer than the log.
-    NewerSnapshotTrusted,
     /// What the cleaner has not finished is taken for whole.
     CleanedTakenForWhole,
     /// A swap that was begun is not completed.
@@ -86,7 +84,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 38] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
         Self::RecoveryDropsLastBatch,
@@ -119,7 +117,6 @@ impl Mutation {
         Self::TopicDeletionNotWritten,
         Self::IndexNotRebuilt,
         Self::TimeIndexNotRebuilt,
-        Self::NewerSnapshotTrusted,
         Self::CleanedTakenForWhole,
         Self::SwapNotCompleted,
         Self::DeletedKept,
