@@ -22,7 +22,7 @@ type Summary = [i64; 6];
 
 /// Cleans with ours.
 fn clean(log: &mut Log<MemoryStore>, store: &mut MemoryStore, (at, slots): (i64, usize)) -> Summary {
-    let found = log.to_clean(store, at).expect("it is looked at");
+    let found = log.to_clean(store, at, i64::MAX).expect("it is looked at");
     let mut next = found.first_dirty_offset;
     if found.cleanable_bytes > 0 {
         let limits = CleanerLimits { slots, keys_max: slots * 3 / 4, chunk_bytes: 700, step_bytes: 700 };

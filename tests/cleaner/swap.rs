@@ -108,7 +108,7 @@ fn states(store: MemoryStore, config: &LogConfig, at: i64) -> Vec<MemoryStore> {
     let mut recorder = Recorder { store, states: Vec::new() };
     let mut log = open(&mut recorder, config);
     recorder.states.clear();
-    let found = log.to_clean(&mut recorder, at).expect("it is looked at");
+    let found = log.to_clean(&mut recorder, at, i64::MAX).expect("it is looked at");
     let limits = CleanerLimits { slots: 1_000, keys_max: 750, chunk_bytes: 700, step_bytes: 700 };
     let cleaning = Cleaning::start(&mut recorder, &log, &found, limits, [3, 4], at).expect("it begins");
     let done =

@@ -28,7 +28,7 @@ impl<S: LogStore> Partition<S> {
         if self.failure.is_some() {
             return Ok(None);
         }
-        match self.log.to_clean(cx.store, cx.now.wall) {
+        match self.log.to_clean(cx.store, cx.now.wall, self.log.recovery_point()) {
             Ok(to_clean) => {
                 Ok(Some(to_clean).filter(|found| found.is_due(self.log.config().min_cleanable_dirty_ratio)))
             }

@@ -39,10 +39,16 @@ impl LogToClean {
 
 impl<S: LogStore> Log<S> {
     /// What can be cleaned now: below the active segment, the last stable offset (and so the high watermark), and the first segment
-    /// with a record younger than `min.compaction.lag.ms`. A checkpoint that does not fit the log is set back to the log start offset.
+    /// with a record younger than `min.compaction.lag.ms`; and below `durable`, or a power loss could take the newer record for which the older
+    /// one was removed. A checkpoint that does not fit the log is set back to the log start offset.
     ///
     /// Errors: those of reading the first batch of a segment, which is only looked at under `max.compaction.lag.ms`.
-    pub fn to_clean(&mut self, store: &mut S, now_ms: Timestamp) -> Result<LogToClean, LogError> {
+    pub fn to_clean(
+        &mut self,
+        store: &mut S,
+        now_ms: Timestamp,
+        durable: i64,
+    ) -> Result<LogToClean, LogError> {
         let start = self.log_start_offset;
         let first_dirty_offset = match self.cleaned_up_to {
             Some(checkpoint) if (start..=self.log_end_offset).contains(&checkpoint) => checkpoint,
@@ -54,7 +60,8 @@ impl<S: LogStore> Log<S> {
         };
         let active_base_offset = self.active().map_or(start, |active| active.base_offset);
         let too_young = self.first_too_young(first_dirty_offset, now_ms).unwrap_or(i64::MAX);
-        let bound = self.last_stable_offset().min(active_base_offset).min(too_young).max(first_dirty_offset);
+        let bound = self.last_stable_offset().min(active_base_offset).min(too_young).min(durable);
+        let bound = bound.max(first_dirty_offset);
         let first_uncleanable_offset = self
             .inactive_segments_from(bound)
             .first()

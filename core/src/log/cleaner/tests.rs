@@ -91,7 +91,7 @@ pub(super) fn clean_with(
     at: i64,
     limits: CleanerLimits,
 ) -> CleaningStats {
-    let to_clean = log.to_clean(store, at).unwrap();
+    let to_clean = log.to_clean(store, at, i64::MAX).unwrap();
     let cleaning = Cleaning::start(store, log, &to_clean, limits, [1, 2], at).unwrap();
     cleaning.run(store, &Compressors::default(), log, now(at)).unwrap().unwrap()
 }

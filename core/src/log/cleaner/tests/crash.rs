@@ -142,7 +142,7 @@ fn clean_until_refused(
     store: &mut Faulty,
     log: &mut Log<Faulty>,
 ) -> Result<CleaningStats, crate::log::LogError> {
-    let to_clean = log.to_clean(store, 1_000)?;
+    let to_clean = log.to_clean(store, 1_000, i64::MAX)?;
     let mut cleaning = Cleaning::start(store, log, &to_clean, LIMITS, [1, 2], 1_000)?;
     loop {
         match cleaning.step(store, &Compressors::default(), log, now(1_000))? {
@@ -232,7 +232,7 @@ fn a_disk_without_room_leaves_all_as_it_was() {
     let (mut store, mut log, _) = prepared(1);
     let before = (names(&log, &mut store), batches(&log, &mut store));
     store.is_full = true;
-    let to_clean = log.to_clean(&mut store, 1_000).unwrap();
+    let to_clean = log.to_clean(&mut store, 1_000, i64::MAX).unwrap();
     let cleaning = Cleaning::start(&mut store, &log, &to_clean, LIMITS, [1, 2], 1_000).unwrap();
     let refused = cleaning.run(&mut store, &Compressors::default(), &mut log, now(1_000));
     assert_eq!(refused, Err(StoreError::NoSpace.into()));

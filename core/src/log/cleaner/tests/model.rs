@@ -198,7 +198,7 @@ fn run(seed: u64) -> BTreeSet<&'static str> {
         let table = model.table();
         let (known, stable) = (producers(&log), log.last_stable_offset());
         let (segments, count) = (bases(&log), log.segments().len());
-        let to_clean = log.to_clean(&mut store, clock).unwrap();
+        let to_clean = log.to_clean(&mut store, clock, i64::MAX).unwrap();
         assert!(to_clean.first_uncleanable_offset <= stable.max(to_clean.first_dirty_offset));
         let keys_max = if rng.chance(1, 4) { 1 + rng.below(12) as usize } else { 1_000 };
         let stats =

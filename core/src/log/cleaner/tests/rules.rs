@@ -282,7 +282,7 @@ fn a_damaged_batch_is_an_error_that_leaves_all_as_it_was() {
             OpenLog { recovery_point: end, high_watermark: end, clean_shutdown: true, ..options(config()) };
         let (mut log, _) = Log::open(&mut store, now(0), closed).unwrap();
         let before = names(&log, &mut store);
-        let to_clean = log.to_clean(&mut store, 1_000).unwrap();
+        let to_clean = log.to_clean(&mut store, 1_000, i64::MAX).unwrap();
         let cleaning = Cleaning::start(&mut store, &log, &to_clean, LIMITS, [1, 2], 1_000).unwrap();
         let error = cleaning.run(&mut store, &Compressors::default(), &mut log, now(1_000)).unwrap_err();
         assert!(
@@ -300,7 +300,7 @@ fn a_log_that_was_shortened_or_is_not_compacted_any_more_is_left_alone() {
         for n in 0..4 {
             put(&mut log, &mut store, &[("a", Some("1")), (&n.to_string(), Some("2"))]);
         }
-        let to_clean = log.to_clean(&mut store, 1_000).unwrap();
+        let to_clean = log.to_clean(&mut store, 1_000, i64::MAX).unwrap();
         let mut cleaning = Cleaning::start(&mut store, &log, &to_clean, LIMITS, [1, 2], 1_000).unwrap();
         let compressors = Compressors::default();
         while !names(&log, &mut store).iter().any(|name| name.ends_with(".cleaned")) {
@@ -333,7 +333,7 @@ fn reads_and_appends_go_on() {
     let before = read(&mut log, &mut store, 2);
     let slice = before.records.unwrap();
     let bytes = store.read_slice(&slice).unwrap();
-    let to_clean = log.to_clean(&mut store, 1_000).unwrap();
+    let to_clean = log.to_clean(&mut store, 1_000, i64::MAX).unwrap();
     let mut cleaning = Cleaning::start(&mut store, &log, &to_clean, LIMITS, [1, 2], 1_000).unwrap();
     loop {
         let step = cleaning.step(&mut store, &Compressors::default(), &mut log, now(1_000)).unwrap();
