@@ -17,9 +17,9 @@ use super::{ConnectionEvent, Message, ShardEvent};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::Token;
 use crate::ids::{LogDirId, ShardId, TopicIdPartition, TopicPartition};
+use crate::log::LogStore;
 use crate::log::file_names::LOG_SUFFIX;
-use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
-use crate::log::{LogStore, StoreError};
+use crate::log::log_dirs::{self, Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
 use crate::metadata::{MetadataImage, PartitionRegistration, Published};
 use crate::partition::{self, Opening, Partition};
@@ -687,7 +687,7 @@ impl<S: LogStore> Shard<S> {
         match partition::rename_for_deletion(cx, &dir, &name, self.rng.uuid()) {
             Ok(path) => self.doomed.push((cx.now.monotonic.plus_ms(delay), log_dir, path)),
             Err(error) => {
-                refused(cx, log_dir, &error);
+                log_dirs::refused(cx, log_dir, &error);
                 let (path, reason) = (name.to_string(), error.to_string());
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason });
             }
@@ -707,7 +707,7 @@ impl<S: LogStore> Shard<S> {
         let due: Vec<(Instant, LogDirId, String)> = due;
         for (_, log_dir, path) in due {
             if let Err(error) = cx.store.remove(&path) {
-                refused(cx, log_dir, &error);
+                log_dirs::refused(cx, log_dir, &error);
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason: error.to_string() });
             }
         }
@@ -779,13 +779,6 @@ fn topic_config(
     let config = Arc::new(config);
     *last = Some((topic.clone(), config.clone()));
     config
-}
-
-/// Tells the keeper of the directories what storage has refused in one of them.
-fn refused<S: LogStore>(cx: &mut Cx<'_, S>, log_dir: LogDirId, error: &StoreError) {
-    if let StoreError::NoSpace | StoreError::Io(_) = error {
-        cx.effects.tell(Message::LogDirs(LogDirsEvent::Refused { log_dir, error: error.clone() }));
-    }
 }
 
 impl<S: LogStore> Machine<S> for Shard<S> {

@@ -227,14 +227,6 @@ impl<S: LogStore> Log<S> {
         self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms);
     }
 
-    /// Removes the directory with all it holds. Slices that are out stay readable.
-    pub fn remove_dir(self, store: &mut S) -> Result<(), LogError> {
-        match store.remove(&self.dir) {
-            Ok(()) | Err(StoreError::NotFound) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// When [`Log::tick`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         self.removals.front().map(|removal| removal.due)

@@ -661,6 +661,13 @@ impl<S: LogStore> Machine<S> for LogDirs<S> {
     }
 }
 
+/// Tells the keeper of the directories what storage has refused in one of them, if that is the directory's affair.
+pub fn refused<S: LogStore>(cx: &mut Cx<'_, S>, log_dir: LogDirId, error: &StoreError) {
+    if let StoreError::NoSpace | StoreError::Io(_) = error {
+        cx.effects.tell(Message::LogDirs(LogDirsEvent::Refused { log_dir, error: error.clone() }));
+    }
+}
+
 fn offsets_of(
     contents: &log_dir_files::LogDirContents,
     found: &log_dir_files::FoundPartition,

@@ -12,12 +12,11 @@ use std::sync::Arc;
 
 use ottla_protocol::ErrorCode;
 
-use crate::broker::Message;
 use crate::broker::data::{ActiveProducer, Bounds};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::coordinator::ReplayAt;
 use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
-use crate::log::log_dirs::{LogDirState, LogDirsEvent, PartitionOffsets};
+use crate::log::log_dirs::{self, LogDirState, PartitionOffsets};
 use crate::log::producer_state::Marker;
 use crate::log::{FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, ReadHint, StoreError};
 use crate::machine::{Cx, SyncTarget};
@@ -192,9 +191,8 @@ impl<S: LogStore> Partition<S> {
 
     /// A log operation failed. A full disk is waited for, a broken one takes the directory along.
     fn failed(&mut self, cx: &mut Cx<'_, S>, error: &LogError) {
-        if let LogError::Store(error @ (StoreError::NoSpace | StoreError::Io(_))) = error {
-            let (log_dir, error) = (self.log_dir, error.clone());
-            cx.effects.tell(Message::LogDirs(LogDirsEvent::Refused { log_dir, error }));
+        if let LogError::Store(error) = error {
+            log_dirs::refused(cx, self.log_dir, error);
         }
         match error {
             LogError::Store(StoreError::NoSpace) => self.has_room = false,

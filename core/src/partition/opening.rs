@@ -5,10 +5,9 @@ use std::sync::Arc;
 use ottla_protocol::Uuid;
 
 use super::{Partition, log_config, rules};
-use crate::broker::Message;
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
-use crate::log::log_dirs::{LogDirsEvent, PartitionOffsets};
+use crate::log::log_dirs::{self, PartitionOffsets};
 use crate::log::{LogError, LogStore, OpenLog, Recovery, StoreError, file_names, partition_metadata};
 use crate::machine::Cx;
 use crate::trace::TraceEvent;
@@ -128,9 +127,8 @@ fn refused<S: LogStore>(
     name: &TopicPartition,
     error: &LogError,
 ) -> String {
-    if let LogError::Store(error @ (StoreError::NoSpace | StoreError::Io(_))) = error {
-        let event = LogDirsEvent::Refused { log_dir, error: error.clone() };
-        cx.effects.tell(Message::LogDirs(event));
+    if let LogError::Store(error) = error {
+        log_dirs::refused(cx, log_dir, error);
     }
     format!("{name}: {error}")
 }
