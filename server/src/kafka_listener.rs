@@ -129,7 +129,7 @@ async fn serve_connection(
         tracing::debug!(%error, "TCP_NODELAY");
     }
     if never_leaves_the_machine(&stream) {
-        // There is no network to be gentle with, and an algorithm that paces its packets spends a third of the CPU on timers.
+        // There is no network to be gentle with, and an algorithm that paces its packets spends a quarter of the CPU on timers.
         let _ = rustix::net::sockopt::set_tcp_congestion(&stream, "reno");
     }
     let host = peer.host;

@@ -355,6 +355,10 @@ impl<S: LogStore> Partition<S> {
 
     /// A sync ended well. True if more is committed than before.
     pub fn synced(&mut self, cx: &mut Cx<'_, S>, (up_to, generation): (i64, u32)) -> bool {
+        if self.failure.is_some() {
+            // After a sync that failed, one that succeeds proves nothing: the pages may be gone from the cache.
+            return false;
+        }
         let before = self.log.high_watermark();
         self.log.flushed_up_to(up_to, generation);
         self.commit(cx);
