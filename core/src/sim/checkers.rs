@@ -175,8 +175,6 @@ pub struct Checkers {
     /// How many of them the histories know.
     acknowledged_known: usize,
     histories: BTreeMap<TopicPartition, History>,
-    /// What power losses took.
-    lost: BTreeSet<(TopicPartition, i64, Tag)>,
     /// Every (place, record) that was ever seen in a log.
     ever: BTreeSet<(TopicPartition, i64, Tag)>,
     /// What was handed out and not yet compared with a log.
@@ -198,6 +196,9 @@ pub struct Checkers {
     /// Offsets below were there before a power loss: a group may stand past what has taken their place.
     forgiven: BTreeMap<TopicPartition, i64>,
     power_losses: u32,
+    /// How often the broker was started again, and how often since then a static member was fenced: each start may fence one.
+    restarts: u32,
+    fenced: u32,
     damage: Option<Damage>,
     /// The highest epoch of the quorum in which clients were let in.
     epoch_seen: i32,
@@ -311,8 +312,8 @@ impl Checkers {
                     }
                 }
                 Read::Revoked => self.expected.retain(|(owner, _), _| *owner != member),
-                // The coordinator has lost what it knew of the member that took another's place.
-                Read::Refused(ErrorCode::FencedInstanceId) if self.power_losses > 0 => {}
+                // The coordinator has not written down that the member had taken another's place.
+                Read::Refused(ErrorCode::FencedInstanceId) if self.fenced < self.restarts => self.fenced += 1,
                 Read::Refused(error) => self.check(Checker::Recovers, false, || {
                     format!("{group} refuses its member {member} for good: {error:?}")
                 }),
@@ -613,13 +614,12 @@ impl Checkers {
         self.damage.as_ref().filter(is_it).map_or(0, |damage| damage.fresh_from)
     }
 
-    /// Holds every log against everything that was ever known of it.
-    fn compare_with_histories(&mut self, snapshot: &Snapshot) {
+    /// Takes what producers were told into the histories of the logs.
+    pub fn learn_acknowledged(&mut self) {
         let fresh = self.acknowledged.split_off(self.acknowledged_known);
         for ack in fresh {
-            let key = (ack.partition.clone(), ack.offset, ack.tag);
             let is_damaged = self.is_damaged(&ack.partition.topic, ack.partition.partition);
-            if ack.offset >= 0 && !is_damaged && !self.lost.contains(&key) {
+            if ack.offset >= 0 && !is_damaged {
                 let history = self.histories.entry(ack.partition.clone()).or_default();
                 let known = history.acknowledged(&ack, ack.key.as_deref().map(|key| digest(&[key])));
                 self.check(Checker::AcknowledgedIsThere, known.is_ok(), || {
@@ -629,6 +629,11 @@ impl Checkers {
             self.acknowledged.push(ack);
         }
         self.acknowledged_known = self.acknowledged.len();
+    }
+
+    /// Holds every log against everything that was ever known of it.
+    fn compare_with_histories(&mut self, snapshot: &Snapshot) {
+        self.learn_acknowledged();
         for (name, log) in &snapshot.logs {
             let findings = self.histories.entry(name.clone()).or_default().look(log, snapshot.at);
             let keeps = match log.is_compacted {
@@ -700,6 +705,11 @@ impl Checkers {
         }
     }
 
+    /// The broker is about to be started again.
+    pub fn starts_again(&mut self) {
+        self.restarts += 1;
+    }
+
     /// A node that was killed is back.
     pub fn restarted(&mut self, before: &Snapshot, after: &Snapshot, death: Kept, weak: Option<usize>) {
         for (name, log) in &after.logs {
@@ -726,8 +736,7 @@ impl Checkers {
                             format!("{name}: {} was synced, it ends at {}", log.recovery_point, now.end)
                         });
                     }
-                    let lost = self.histories.entry(name.clone()).or_default().lost(log, now);
-                    self.lost.extend(lost.into_iter().map(|(offset, tag)| (name.clone(), offset, tag)));
+                    self.histories.entry(name.clone()).or_default().lost(log, now);
                 }
                 Kept::Everything | Kept::AtLeastEverything => {
                     let ends = log.end == now.end || (kept == Kept::AtLeastEverything && log.end < now.end);

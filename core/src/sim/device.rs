@@ -149,9 +149,11 @@ impl Device {
     }
 
     /// A sync begins: it covers what is there now.
-    pub fn pending(&self, targets: &[SyncTarget<Device>]) -> PendingSync {
+    pub fn pending(&mut self, targets: &[SyncTarget<Device>]) -> PendingSync {
         let mut pending =
             PendingSync { number: self.next_number, files: Vec::new(), directories: Vec::new() };
+        // Of two syncs the one that began later covers more.
+        self.next_number += 1;
         for target in targets {
             match target {
                 SyncTarget::File(inode) => {

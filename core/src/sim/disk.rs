@@ -252,17 +252,16 @@ impl SimDisk {
         }
     }
 
-    fn split(&self, targets: &[SyncTarget<Self>]) -> Vec<PendingSync> {
-        let of = |index: usize| {
-            let its = targets.iter().filter_map(|target| match target {
-                SyncTarget::File(file) => (file.device == index).then_some(SyncTarget::File(file.inode)),
-                SyncTarget::Directory(path) => {
-                    (self.index(path) == index).then(|| SyncTarget::Directory(path.clone()))
-                }
-            });
-            its.collect::<Vec<_>>()
-        };
-        self.devices.iter().enumerate().map(|(index, slot)| slot.device.pending(&of(index))).collect()
+    fn split(&mut self, targets: &[SyncTarget<Self>]) -> Vec<PendingSync> {
+        let mut of: Vec<Vec<SyncTarget<Device>>> = vec![Vec::new(); self.devices.len()];
+        for target in targets {
+            let (index, target) = match target {
+                SyncTarget::File(file) => (file.device, SyncTarget::File(file.inode)),
+                SyncTarget::Directory(path) => (self.index(path), SyncTarget::Directory(path.clone())),
+            };
+            of.get_mut(index).into_iter().for_each(|its| its.push(target.clone()));
+        }
+        self.devices.iter_mut().zip(of).map(|(slot, its)| slot.device.pending(&its)).collect()
     }
 
     fn make_durable(&mut self, pending: Vec<PendingSync>) {

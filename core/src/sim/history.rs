@@ -135,18 +135,13 @@ impl History {
         record.offset < self.log_start_offset || self.known.get(&record.offset).is_none_or(is_it)
     }
 
-    /// A fault has taken what was not on the disk: answers the workload's records among it.
-    pub fn lost(&mut self, before: &StoredLog, after: &StoredLog) -> Vec<(i64, Tag)> {
-        let mut lost = Vec::new();
-        self.known.retain(|offset, known| {
-            let unsynced = *offset >= before.recovery_point;
-            let is_lost = *offset >= after.end || (unsynced && after.at(*offset).is_none());
-            if is_lost {
-                lost.extend(known.tag.map(|tag| (*offset, tag)));
-            }
-            !is_lost
+    /// A fault has taken what was not on the disk.
+    pub fn lost(&mut self, before: &StoredLog, after: &StoredLog) {
+        self.known.retain(|offset, _| {
+            // What was not there before it was not taken by it.
+            let was_unsynced = *offset >= before.recovery_point && before.at(*offset).is_some();
+            *offset < after.end && !(was_unsynced && after.at(*offset).is_none())
         });
-        lost
     }
 
     /// Holds a log against what it has held, and learns what is new.

@@ -265,7 +265,7 @@ impl Scenario {
             Phase::Load(0) => Phase::Healing,
             Phase::Load(left) => self.load(left - 1),
             Phase::Down { left, death, kept, before } => {
-                self.start_again(death, kept, before.as_deref());
+                self.start_again(death, kept, before);
                 Phase::Load(left)
             }
             Phase::Healing => {
@@ -606,18 +606,25 @@ impl Scenario {
         self.host().cloned()
     }
 
-    fn start_again(&mut self, death: Death, mut kept: Kept, before: Option<&Snapshot>) {
+    /// Lets time pass while the broker is down; what it has sent has arrived then.
+    fn pass_down(&mut self) {
         let down = self.rng.below(DOWN_MAX_US);
-        self.pass(down);
-        let weak = self.repair(death);
+        let arrived = self.world.last_arrival(BROKER).0.saturating_sub(self.world.now().monotonic.0);
+        self.pass(down.max(arrived));
+        self.checkers.learn_acknowledged();
+    }
+
+    fn start_again(&mut self, death: Death, mut kept: Kept, mut before: Option<Box<Snapshot>>) {
+        self.pass_down();
+        let mut weak = self.repair(death);
         if kept != Kept::Prefix && weak.is_none() {
-            self.flip_a_bit(before);
+            self.flip_a_bit(before.as_deref());
         }
         if let When::Starting(op) = death.when {
             self.plan_death(op);
             _ = self.world.start_host(BROKER);
+            let has_started = self.restarted(before.as_deref(), kept, weak);
             let last = self.run_until_dead(STARTING_MAX_US);
-            let has_served = last.is_some_and(|host| host.is_open());
             if self.live_on() {
                 self.count(if death.is_power_loss { Fault::PowerLoss } else { Fault::Crash });
             } else if death.is_power_loss {
@@ -628,14 +635,24 @@ impl Scenario {
                 self.count(Fault::CrashStarting);
             }
             self.listen();
-            self.end(death);
-            if has_served && kept == Kept::Everything {
-                kept = Kept::AtLeastEverything;
+            if has_started {
+                let now = self.world.now().wall;
+                before = last.and_then(|host| self.checkers.snapshot(&host, now)).map(Box::new);
+                weak = None;
+                kept = if death.is_power_loss { Kept::Prefix } else { Kept::AtLeastEverything };
             }
+            self.end(death);
+            self.pass_down();
         }
         let started = self.world.start_host(BROKER);
         self.checkers
             .check(Checker::Recovers, started.is_ok(), || format!("a start after {death:?}: {started:?}"));
+        self.restarted(before.as_deref(), kept, weak);
+    }
+
+    /// Holds a broker that was started against what was there before; false if it does not run.
+    fn restarted(&mut self, before: Option<&Snapshot>, kept: Kept, weak: Option<usize>) -> bool {
+        self.checkers.starts_again();
         self.listen();
         if (kept == Kept::Prefix || weak.is_some())
             && let Some(Client::Admin(client)) = self.world.program_mut(self.admin)
@@ -643,13 +660,15 @@ impl Scenario {
             client.power_lost();
             self.checkers.told(client.ledger());
         }
-        // What clients were told before the fault is held against what was there before it.
         let now = self.world.now().wall;
-        let (Some(before), Some((_, host))) = (before, self.world.hosts().next()) else { return };
-        if let Some(after) = self.checkers.look(host, now) {
+        let Some((_, host)) = self.world.hosts().next() else { return false };
+        let Some(after) = self.checkers.look(host, now) else { return false };
+        // What clients were told before the fault is held against what was there before it.
+        if let Some(before) = before {
             self.checkers.restarted(before, &after, kept, weak);
-            self.checkers.compare(&after);
         }
+        self.checkers.compare(&after);
+        true
     }
 
     /// No more faults: everybody finds back, sends and reads again.

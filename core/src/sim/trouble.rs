@@ -116,6 +116,8 @@ impl Scenario {
 
     /// Before the next start devices are sound again; answers one that has lost what was not synced.
     pub(super) fn repair(&mut self, death: Death) -> Option<usize> {
+        // What the process that died had asked for may have failed since.
+        self.note_trouble();
         let Injected { device, fault, has_struck } = self.trouble.take()?;
         if has_struck && matches!(fault, Fault::SyncFailed | Fault::DirectoryDied) {
             let mut rng = self.rng.fork();

@@ -301,6 +301,12 @@ impl<S: Disk, P: Program> World<S, P> {
         }
     }
 
+    /// When the last of what a host has sent arrives.
+    pub fn last_arrival(&self, id: i32) -> Instant {
+        let links = self.links.values().filter(|link| link.host == id);
+        links.map(|link| link.last_to_client).max().unwrap_or(self.now)
+    }
+
     /// How messages travel from now on.
     pub fn set_network(&mut self, network: Network) {
         self.config.network = network;
