@@ -1,8 +1,10 @@
-//! Runs seeds of the simulator: `cargo xtask sim [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]`.
+//! Runs seeds of the simulator: `cargo xtask sim [--log] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]`.
 //!
 //! Prints what was done to the worlds and how often each checker had something to check. A seed that breaks a promise is named,
 //! with the command that repeats it; a checker that never had anything to check fails the run. This program has the planted bugs in it,
 //! and runs without any unless it is asked to look for them.
+
+mod log;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -29,7 +31,7 @@ const FAILURES_TOLD: u64 = 20;
 /// Broken promises of a seed that are told.
 const VIOLATIONS_TOLD: usize = 4;
 
-const USAGE: &str = "sim [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]";
+const USAGE: &str = "sim [--log] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]";
 
 #[derive(Default)]
 struct Options {
@@ -39,6 +41,8 @@ struct Options {
     from: u64,
     /// Look for planted bugs instead.
     mutations: bool,
+    /// Single logs instead of a broker and its clients.
+    log: bool,
     /// Print nothing but `seed:hash` words.
     hashes: bool,
 }
@@ -56,6 +60,7 @@ fn options() -> Result<Options, String> {
             "--from" => options.from = number()?,
             "--seed" => (options.from, options.seeds) = (number()?, 1),
             "--mutations" => options.mutations = true,
+            "--log" => options.log = true,
             "--hashes" => options.hashes = true,
             other => return Err(format!("no option `{other}`")),
         }
@@ -65,6 +70,7 @@ fn options() -> Result<Options, String> {
 
 fn main() -> ExitCode {
     let passed = match options() {
+        Ok(options) if options.log && !options.mutations => log::seeds(&options),
         Ok(options) if options.mutations => mutations(options.from),
         Ok(options) if options.hashes => hashes(&options),
         Ok(options) => seeds(&options),
@@ -213,29 +219,32 @@ fn mutations(from: u64) -> bool {
     std::panic::set_hook(Box::new(|_| {}));
     let started = Instant::now();
     let missed = Mutex::new(Vec::new());
-    each(0..Mutation::ALL.len() as u64, |index| {
-        let mutation = Mutation::ALL[index as usize];
+    let all: Vec<Mutation> = Mutation::ALL.into_iter().chain(Mutation::LOG).collect();
+    each(0..all.len() as u64, |index| {
+        let mutation = all[index as usize];
         let name = format!("{mutation:?}");
-        let caught = (from..from + SEEDS_PER_MUTATION).find_map(|seed| {
-            let report = run_guarded(seed, Some(mutation));
-            let (checker, sentence) = report.violations.into_iter().next()?;
-            Some((seed, checker, sentence))
-        });
+        let of_broker = || {
+            (from..from + SEEDS_PER_MUTATION).find_map(|seed| {
+                let (checker, sentence) = run_guarded(seed, Some(mutation)).violations.into_iter().next()?;
+                Some((seed, format!("{checker:?}"), sentence))
+            })
+        };
+        let is_of_log = Mutation::LOG.contains(&mutation);
+        let caught = if is_of_log { log::caught(mutation, from) } else { of_broker() };
         match caught {
             Some((seed, checker, sentence)) => {
-                let checker = format!("{checker:?}");
                 let sentence: String = sentence.chars().take(100).collect();
                 println!("{name:<30} seed {seed:>4}, by {checker:<22} {sentence}");
             }
             None => {
-                println!("{name:<30} NOT CAUGHT in {SEEDS_PER_MUTATION} seeds from {from} on");
+                println!("{name:<30} NOT CAUGHT in the seeds from {from} on");
                 missed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(mutation);
             }
         }
         _ = std::io::stdout().flush();
     });
     let missed = missed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let (all, seconds) = (Mutation::ALL.len(), started.elapsed().as_secs_f64());
+    let (all, seconds) = (all.len(), started.elapsed().as_secs_f64());
     println!("{} of {all} planted bugs caught, {seconds:.1} s", all - missed.len());
     missed.is_empty()
 }

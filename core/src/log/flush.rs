@@ -73,7 +73,7 @@ impl<S: LogStore> Log<S> {
             FlushScope::All => self.log_end_offset,
         };
         // The last entries of a completed segment's indexes are written when it is completed, though all its records may be synced.
-        let synced = self.recovery_point.saturating_sub(i64::from(self.rolled));
+        let synced = self.recovery_point.saturating_sub(i64::from(self.rolled || self.unsettled));
         let first = self.segment_index(synced).unwrap_or(0);
         let has_news = self.recovery_point < self.log_end_offset;
         let mut files = Vec::new();

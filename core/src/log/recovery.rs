@@ -113,6 +113,9 @@ impl<S: LogStore> Recovery<S> {
             segments.push(segment);
             whole.push(!sound || epochs_broken);
         }
+        if options.config.planted.is(Mutation::LogStartForgotten) {
+            options.log_start_offset = 0;
+        }
         options.clean_shutdown = options.config.planted.is(Mutation::RecoverySkipped)
             || (options.clean_shutdown && ends_at_recovery_point(store, &mut segments, &options)?);
         let mut report = RecoveryReport::default();
@@ -211,7 +214,7 @@ impl<S: LogStore> Recovery<S> {
             // Until they are synced, a power loss can bring back what they were.
             log.recovery_point = log.recovery_point.min(*first);
         }
-        let from_end = log.epochs.truncate_from_end(log_end_offset);
+        let from_end = !planted.is(Mutation::EpochsPastEndKept) && log.epochs.truncate_from_end(log_end_offset);
         if log.epochs.truncate_from_start(log.log_start_offset)
             || from_end
             || log.epochs_unwritten.is_some()
@@ -246,6 +249,7 @@ impl<S: LogStore> Recovery<S> {
         let next = self.log.segments.get(self.current)?;
         let was_read = self.whole.get(before).copied().unwrap_or(false);
         let is_gap = was_read
+            && !self.options.config.planted.is(Mutation::GapOverlooked)
             && !self.options.clean_shutdown
             && !self.options.config.compact
             && self.next_offset < next.base_offset
@@ -274,7 +278,9 @@ impl<S: LogStore> Recovery<S> {
             if !self.options.config.planted.is(Mutation::IndexNotRebuilt) {
                 segment.reset_indexes(store)?;
             }
-            segment.truncate_txn_index(store, i64::MIN)?;
+            if !self.options.config.planted.is(Mutation::TxnIndexNotCut) {
+                segment.truncate_txn_index(store, i64::MIN)?;
+            }
         } else {
             let done = self.producers.map_end_offset();
             let first = segment.find(store, done).map_err(|error| error.in_dir(&self.log.dir))?;
@@ -391,6 +397,7 @@ impl<S: LogStore> Recovery<S> {
         let Some(completed) = self.producers.append(header, scanned.marker.as_ref()) else { return Ok(()) };
         if whole
             && completed.is_aborted
+            && !self.options.config.planted.is(Mutation::TxnIndexNotRebuilt)
             && let Some(segment) = self.log.segments.get_mut(self.current)
         {
             let aborted = AbortedTxn {
@@ -464,6 +471,9 @@ fn load_producers<S: LogStore>(
     whole: &[bool],
 ) -> Result<ProducerState, LogError> {
     let start = log.log_start_offset;
+    if log.config.planted.is(Mutation::NewerSnapshotBelieved) {
+        return log.load_snapshot(store, now, i64::MAX);
+    }
     let end = match whole.iter().position(|whole| *whole).and_then(|index| log.segments.get(index)) {
         Some(segment) => segment.base_offset,
         None => match log.segments.last_mut() {

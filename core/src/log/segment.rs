@@ -98,13 +98,19 @@ impl<F: Clone> Segment<F> {
         ending: &str,
         now_ms: Timestamp,
     ) -> Result<Self, LogError> {
-        let create = |store: &mut S, suffix: &str| {
+        let clear = |store: &mut S, suffix: &str| {
             let path = format!("{}{ending}", path(dir, base_offset, suffix));
             match store.remove(&path) {
-                Ok(()) | Err(StoreError::NotFound) => store.create(&path),
+                Ok(()) | Err(StoreError::NotFound) => Ok(path),
                 Err(error) => Err(error),
             }
         };
+        let create = |store: &mut S, suffix: &str| {
+            let path = clear(store, suffix)?;
+            store.create(&path)
+        };
+        // Created with the first transaction that is aborted.
+        clear(store, TXN_INDEX_SUFFIX)?;
         let log = create(store, LOG_SUFFIX)?;
         let index = create(store, INDEX_SUFFIX)?;
         let time_index = create(store, TIME_INDEX_SUFFIX)?;

@@ -12,6 +12,7 @@ mod history;
 mod host;
 pub mod mutation;
 mod network;
+pub mod one_log;
 pub mod playground;
 pub mod scenario;
 #[cfg(test)]

@@ -80,10 +80,22 @@ pub enum Mutation {
     ShortWriteKept,
     /// A failed sync is left to the next one.
     FailedSyncRetried,
+    /// Recovery leaves leader epochs that begin past the end.
+    EpochsPastEndKept,
+    /// Recovery believes a producer snapshot that is newer than the log.
+    NewerSnapshotBelieved,
+    /// Recovery leaves the index of aborted transactions as it has found it, and adds to it.
+    TxnIndexNotCut,
+    /// Recovery does not rebuild the index of aborted transactions.
+    TxnIndexNotRebuilt,
+    /// A log begins with its first segment, whatever was deleted of that.
+    LogStartForgotten,
+    /// Recovery goes on after a segment whose end is missing.
+    GapOverlooked,
 }
 
 impl Mutation {
-    /// Every planted bug.
+    /// Those that the worlds of a broker show.
     pub const ALL: [Self; 38] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
@@ -123,6 +135,16 @@ impl Mutation {
         Self::RecoveryPointPastEnd,
         Self::ShortWriteKept,
         Self::FailedSyncRetried,
+    ];
+
+    /// Those that a single log shows.
+    pub const LOG: [Self; 6] = [
+        Self::EpochsPastEndKept,
+        Self::NewerSnapshotBelieved,
+        Self::TxnIndexNotCut,
+        Self::TxnIndexNotRebuilt,
+        Self::LogStartForgotten,
+        Self::GapOverlooked,
     ];
 
     /// Whether this build has them.

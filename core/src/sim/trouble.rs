@@ -153,18 +153,18 @@ impl Scenario {
 }
 
 /// A byte of a batch.
-struct Found {
-    file: <SimDisk as LogStore>::File,
+pub(super) struct Found {
+    pub file: <SimDisk as LogStore>::File,
     /// Of the byte in the file.
-    position: u64,
+    pub position: u64,
     /// Of the batch.
-    offset: i64,
+    pub offset: i64,
     /// Where a log that is cut before the batch ends: of a compacted one that is further down.
-    follows: i64,
+    pub follows: i64,
 }
 
 /// A byte of a batch in a directory.
-fn find_batch(store: &mut SimDisk, dir: &str, which: u64, at: u64) -> Option<Found> {
+pub(super) fn find_batch(store: &mut SimDisk, dir: &str, which: u64, at: u64) -> Option<Found> {
     let mut found = Vec::new();
     for entry in store.list(dir).ok()? {
         if let Some(mut follows) = file_names::offset_of(&entry.name, file_names::LOG_SUFFIX) {
