@@ -74,8 +74,6 @@ pub enum Mutation {
     SwapNotCompleted,
     /// Deleted files are left where they are.
     DeletedKept,
-    /// The recovery point stays where it was when the log has become shorter.
-    RecoveryPointPastEnd,
     /// A full disk keeps the beginning of what it could not write.
     ShortWriteKept,
     /// A failed sync is left to the next one.
@@ -84,7 +82,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 37] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
         Self::RecoveryDropsLastBatch,
@@ -120,7 +118,6 @@ impl Mutation {
         Self::CleanedTakenForWhole,
         Self::SwapNotCompleted,
         Self::DeletedKept,
-        Self::RecoveryPointPastEnd,
         Self::ShortWriteKept,
         Self::FailedSyncRetried,
     ];
