@@ -87,6 +87,9 @@ pub enum SyncTarget<S: LogStore> {
     File(S::File),
     /// A directory's entries.
     Directory(String),
+    /// All that was written below a directory, however deep: the bytes of files and the entries of directories. The disk is asked once, where
+    /// asking for each of very many files would take longer than writing them.
+    Tree(String),
 }
 
 /// Which machine waits for a sync, and the number it knows it by.

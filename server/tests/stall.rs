@@ -89,6 +89,9 @@ impl Durable for StallingStore {
     fn sync_directory(&self, path: &str) -> Result<(), StoreError> {
         self.files.sync_directory(path)
     }
+    fn sync_tree(&self, path: &str) -> Result<(), StoreError> {
+        self.files.sync_tree(path)
+    }
 }
 
 const PARTITIONS: i32 = 24;

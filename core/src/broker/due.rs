@@ -30,6 +30,11 @@ impl Due {
         self.by_time.first().map(|(at, _)| *at)
     }
 
+    /// The partition whose deadline has passed first by `now`.
+    pub fn next(&self, now: Instant) -> Option<TopicIdPartition> {
+        self.by_time.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
+    }
+
     /// The partitions whose deadlines have passed by `now`, earliest first.
     pub fn by(&self, now: Instant) -> Vec<TopicIdPartition> {
         self.by_time.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()

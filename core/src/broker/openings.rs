@@ -4,14 +4,15 @@
 //! other partitions are served meanwhile. Whichever a client asks for goes first; after a clean stop it is opened at once.
 //! Until then it is as if it were not here: NOT_LEADER_OR_FOLLOWER, upon which clients ask again.
 //!
-//! What was not stopped cleanly is served once the disk has what its recovery did: what was cut off must not come back.
+//! What was not stopped cleanly is served once the disk has what its recovery did: what was cut off must not come back. The disk is asked once for
+//! all that a directory has ready, and again for those that have become ready meanwhile. What ends where it was last synced needs not to wait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::config::{BrokerConfig, TopicConfig};
-use crate::ids::{TopicIdPartition, TopicPartition};
+use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
 use crate::log::log_dirs::Checkpoints;
 use crate::machine::{Cx, SyncTarget};
@@ -22,6 +23,8 @@ use crate::partition::{Opening, Partition};
 pub(super) const STEP_BYTES: u64 = 1 << 20;
 /// Partitions that are opened before others have their turn.
 pub(super) const STEP_PARTITIONS: usize = 32;
+/// Recovered partitions whose files are synced one by one; more of them have the whole directory synced.
+const SYNCED_APART_MAX: usize = 4;
 
 /// The partitions that are not open yet.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub(super) struct Openings<S: LogStore> {
     /// Asked for by clients.
     urgent: VecDeque<TopicIdPartition>,
     queue: VecDeque<TopicIdPartition>,
+    /// Recovered, by directory.
+    recovered: BTreeMap<LogDirId, Recovered<S>>,
     /// Could not be opened: KAFKA_STORAGE_ERROR.
     failed: BTreeSet<TopicIdPartition>,
 }
@@ -43,14 +48,21 @@ enum Stage<S: LogStore> {
     Syncing(Box<Partition<S>>),
 }
 
+/// Partitions of a directory that wait for the disk.
+#[derive(Clone, Debug)]
+struct Recovered<S: LogStore> {
+    /// What has to be synced, and up to which offset of which generation each log is durable then.
+    waiting: Vec<(Vec<SyncTarget<S>>, TopicIdPartition, (i64, u32))>,
+    /// The same for the sync under way.
+    syncing: Vec<(TopicIdPartition, (i64, u32))>,
+}
+
 /// How far an opening has come.
 #[derive(Debug)]
 pub(super) enum Opened<S: LogStore> {
     /// It can be served.
     Ready(Box<Partition<S>>),
-    /// It can be once this is synced: [`Openings::synced`].
-    Sync(Vec<SyncTarget<S>>, (i64, u32)),
-    /// There is more to read.
+    /// There is more to read, or to [sync](Openings::take_syncs).
     More,
     /// It cannot be opened.
     Failed(String),
@@ -76,6 +88,7 @@ impl<S: LogStore> Openings<S> {
             stages: BTreeMap::new(),
             urgent: VecDeque::new(),
             queue: VecDeque::new(),
+            recovered: BTreeMap::new(),
             failed: BTreeSet::new(),
         }
     }
@@ -205,15 +218,45 @@ impl<S: LogStore> Openings<S> {
         };
         match partition.to_sync(cx) {
             Some((targets, reached)) => {
+                let recovered = self.recovered.entry(partition.log_dir()).or_default();
+                recovered.waiting.push((targets, id, reached));
                 self.stages.insert(id, Stage::Syncing(partition));
-                Opened::Sync(targets, reached)
+                Opened::More
             }
             None => Opened::Ready(partition),
         }
     }
 
-    /// The sync that [`Opened::Sync`] asked for ended. `None` if the partition has gone meanwhile.
-    pub fn synced(&mut self, id: TopicIdPartition) -> Option<Partition<S>> {
+    /// What has to be synced now for the partitions of a directory to be served; `paths` are those of the directories.
+    pub fn take_syncs(&mut self, paths: &[String]) -> Vec<(LogDirId, Vec<SyncTarget<S>>)> {
+        let mut syncs = Vec::new();
+        for (log_dir, recovered) in &mut self.recovered {
+            if recovered.waiting.is_empty() || !recovered.syncing.is_empty() {
+                continue;
+            }
+            let is_many = recovered.waiting.len() > SYNCED_APART_MAX;
+            let mut targets = Vec::new();
+            for (its, id, reached) in recovered.waiting.drain(..) {
+                targets.extend(its.into_iter().filter(|_| !is_many));
+                recovered.syncing.push((id, reached));
+            }
+            if is_many {
+                targets.extend(paths.get(usize::from(log_dir.0)).cloned().map(SyncTarget::Tree));
+            }
+            syncs.push((*log_dir, targets));
+        }
+        syncs
+    }
+
+    /// A sync of [`Openings::take_syncs`] ended: these partitions can be served, and are durable up to these offsets, of these generations.
+    pub fn synced(&mut self, log_dir: LogDirId) -> Vec<(Partition<S>, (i64, u32))> {
+        let Some(recovered) = self.recovered.get_mut(&log_dir) else { return Vec::new() };
+        let syncing = std::mem::take(&mut recovered.syncing);
+        syncing.into_iter().filter_map(|(id, reached)| Some((self.take_synced(id)?, reached))).collect()
+    }
+
+    /// A partition that waits for the disk, as if that had what it waits for. `None` if it does not, or has gone.
+    pub fn take_synced(&mut self, id: TopicIdPartition) -> Option<Partition<S>> {
         match self.stages.remove(&id)? {
             Stage::Syncing(partition) => Some(*partition),
             other => {
@@ -221,6 +264,12 @@ impl<S: LogStore> Openings<S> {
                 None
             }
         }
+    }
+}
+
+impl<S: LogStore> Default for Recovered<S> {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), syncing: Vec::new() }
     }
 }
 

@@ -34,6 +34,9 @@ const BROKER_CONFIG: i8 = 4;
 /// Replicas, and groups, of a shard that a survey tells of at most.
 const SURVEY_MAX: usize = 1000;
 
+/// Partitions that are idle and being synced at a time: enough to get on, and nobody notices.
+const RESTING_MAX: usize = 2;
+
 /// The machine of one shard.
 #[derive(Clone, Debug)]
 pub struct Shard<S: LogStore> {
@@ -50,6 +53,10 @@ pub struct Shard<S: LogStore> {
     topic_config: Option<(Str, Arc<TopicConfig>)>,
     /// The deadlines of those partitions that have one.
     due: Due,
+    /// When partitions that have records to be synced have been idle for long enough.
+    resting: Due,
+    /// How many of them are being synced.
+    rests: usize,
     /// The partitions that something has happened to since the checkpoints heard of them.
     touched: BTreeSet<TopicIdPartition>,
     coordinators: GroupCoordinators,
@@ -63,7 +70,7 @@ pub struct Shard<S: LogStore> {
     /// When the directories of deleted partitions go.
     doomed: Vec<(Instant, LogDirId, String)>,
     /// Syncs under way.
-    syncs: BTreeMap<u64, (TopicIdPartition, Purpose)>,
+    syncs: BTreeMap<u64, Purpose>,
     next_sync: u64,
     chores: Chores,
     stopping: bool,
@@ -74,11 +81,13 @@ pub struct Shard<S: LogStore> {
 #[derive(Clone, Copy, Debug)]
 enum Purpose {
     /// The log will be durable up to this offset, of this generation.
-    Flush((i64, u32)),
+    Flush(TopicIdPartition, (i64, u32)),
+    /// The same for a partition that is idle.
+    Rest(TopicIdPartition, (i64, u32)),
     /// The cleaner goes on.
-    Cleaning,
-    /// The partition can be served; its log is durable up to this offset, of this generation.
-    Opening((i64, u32)),
+    Cleaning(TopicIdPartition),
+    /// Partitions of a directory can be served.
+    Opening(LogDirId),
 }
 
 /// When the periodic chores are due.
@@ -115,6 +124,8 @@ impl<S: LogStore> Shard<S> {
             openings: Openings::new(),
             topic_config: None,
             due: Due::default(),
+            resting: Due::default(),
+            rests: 0,
             touched: BTreeSet::new(),
             watches: Watches::default(),
             acknowledgements: Acknowledgements::default(),
@@ -328,7 +339,7 @@ impl<S: LogStore> Shard<S> {
         }
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         if let Some((targets, reached)) = partition.to_sync(cx) {
-            self.sync(cx, id, targets, Purpose::Flush(reached));
+            self.sync(cx, targets, Purpose::Flush(id, reached));
         } else if partition.failure().is_some() {
             self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
         }
@@ -341,16 +352,10 @@ impl<S: LogStore> Shard<S> {
         self.touched.insert(id);
     }
 
-    fn sync(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        id: TopicIdPartition,
-        targets: Vec<SyncTarget<S>>,
-        purpose: Purpose,
-    ) {
+    fn sync(&mut self, cx: &mut Cx<'_, S>, targets: Vec<SyncTarget<S>>, purpose: Purpose) {
         let token = self.next_sync;
         self.next_sync += 1;
-        self.syncs.insert(token, (id, purpose));
+        self.syncs.insert(token, purpose);
         cx.effects
             .push(Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::Shard(self.id), token } });
     }
@@ -367,7 +372,7 @@ impl<S: LogStore> Shard<S> {
             })
             .collect();
         for (id, targets, reached) in plans {
-            self.sync(cx, id, targets, Purpose::Flush(reached));
+            self.sync(cx, targets, Purpose::Flush(id, reached));
         }
         self.stopped_when_synced(cx);
     }
@@ -387,17 +392,45 @@ impl<S: LogStore> Shard<S> {
     }
 
     fn synced(&mut self, cx: &mut Cx<'_, S>, token: u64, outcome: &SyncOutcome) {
-        let Some((id, purpose)) = self.syncs.remove(&token) else { return };
-        if matches!(purpose, Purpose::Cleaning) {
-            self.cleaner.synced(cx.now.monotonic, id, outcome);
+        let Some(purpose) = self.syncs.remove(&token) else { return };
+        match purpose {
+            Purpose::Flush(id, reached) => self.flushed(cx, id, reached, outcome),
+            Purpose::Rest(id, reached) => {
+                self.rests -= 1;
+                self.flushed(cx, id, reached, outcome);
+                self.sync_idle(cx);
+            }
+            Purpose::Cleaning(id) => {
+                self.cleaner.synced(cx.now.monotonic, id, outcome);
+                if let SyncOutcome::Failed(reason) = outcome {
+                    self.sync_failed(cx, id, reason);
+                }
+                self.touched(id);
+            }
+            Purpose::Opening(log_dir) if !self.stopping => {
+                for (partition, reached) in self.openings.synced(log_dir) {
+                    let id = partition.id();
+                    self.partitions.insert(id, partition);
+                    self.flushed(cx, id, reached, outcome);
+                    self.opened(cx, id);
+                }
+                self.sync_opened(cx);
+            }
+            Purpose::Opening(_) => {}
         }
-        if matches!(purpose, Purpose::Opening(_)) && !self.stopping {
-            let Some(partition) = self.openings.synced(id) else { return };
-            self.partitions.insert(id, partition);
-        }
-        let Some(partition) = self.partitions.get_mut(&id) else { return self.stopped_when_synced(cx) };
-        match (outcome, purpose) {
-            (SyncOutcome::Done, Purpose::Flush(reached) | Purpose::Opening(reached)) => {
+        self.stopped_when_synced(cx);
+    }
+
+    fn flushed(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        id: TopicIdPartition,
+        reached: (i64, u32),
+        outcome: &SyncOutcome,
+    ) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        match outcome {
+            SyncOutcome::Done => {
                 let has_committed = partition.synced(cx, reached);
                 let acknowledged = self.acknowledgements.synced(id, partition.recovery_point());
                 if has_committed {
@@ -407,20 +440,42 @@ impl<S: LogStore> Shard<S> {
                     self.reply(cx, token, response);
                 }
             }
-            (SyncOutcome::Done, Purpose::Cleaning) => {}
-            (SyncOutcome::Failed(_), _) if cx.traces.planted().is(Mutation::FailedSyncRetried) => {}
-            (SyncOutcome::Failed(reason), _) => {
-                let path = partition.name().to_string();
-                partition.sync_failed(cx, reason);
-                cx.traces.fault(TraceEvent::StorageFailed { path, reason: reason.clone() });
-                self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
-            }
-        }
-        if matches!(purpose, Purpose::Opening(_)) {
-            self.opened(cx, id);
+            SyncOutcome::Failed(reason) => self.sync_failed(cx, id, reason),
         }
         self.touched(id);
-        self.stopped_when_synced(cx);
+    }
+
+    fn sync_failed(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, reason: &str) {
+        if cx.traces.planted().is(Mutation::FailedSyncRetried) {
+            return;
+        }
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let (path, reason) = (partition.name().to_string(), reason.to_owned());
+        partition.sync_failed(cx, &reason);
+        cx.traces.fault(TraceEvent::StorageFailed { path, reason });
+        self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
+    }
+
+    /// Has partitions synced that have been idle for a while, a few at a time.
+    fn sync_idle(&mut self, cx: &mut Cx<'_, S>) {
+        while !self.stopping
+            && self.rests < RESTING_MAX
+            && let Some(id) = self.resting.next(cx.now.monotonic)
+        {
+            self.resting.set(id, None);
+            let plan = self.partitions.get_mut(&id).and_then(|partition| partition.rest(cx));
+            if let Some((targets, reached)) = plan {
+                self.rests += 1;
+                self.sync(cx, targets, Purpose::Rest(id, reached));
+            }
+        }
+    }
+
+    /// Has the disk asked for what recovery did.
+    fn sync_opened(&mut self, cx: &mut Cx<'_, S>) {
+        for (log_dir, targets) in self.openings.take_syncs(&self.config.log_dirs) {
+            self.sync(cx, targets, Purpose::Opening(log_dir));
+        }
     }
 
     /// What was durable is committed now: whoever waits hears of it.
@@ -563,7 +618,7 @@ impl<S: LogStore> Shard<S> {
             }
         }
         if let Some((targets, reached)) = partition.to_sync(cx) {
-            self.sync(cx, id, targets, Purpose::Flush(reached));
+            self.sync(cx, targets, Purpose::Flush(id, reached));
         }
         self.touched(id);
     }
@@ -577,6 +632,7 @@ impl<S: LogStore> Shard<S> {
                 self.open_step(cx, *id, &mut budget);
             }
         }
+        self.sync_opened(cx);
     }
 
     /// The name of a partition that was found, and the directory that it is in.
@@ -591,9 +647,10 @@ impl<S: LogStore> Shard<S> {
         for _ in 0..STEP_PARTITIONS {
             match self.openings.next() {
                 Some(id) if budget > 0 => self.open_step(cx, id, &mut budget),
-                _ => return,
+                _ => break,
             }
         }
+        self.sync_opened(cx);
     }
 
     fn open_step(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, budget: &mut u64) {
@@ -609,7 +666,6 @@ impl<S: LogStore> Shard<S> {
                 self.partitions.insert(id, *partition);
                 self.opened(cx, id);
             }
-            Opened::Sync(targets, reached) => self.sync(cx, id, targets, Purpose::Opening(reached)),
             Opened::More => {}
             Opened::Failed(reason) => {
                 if *name.topic == *OFFSETS_TOPIC {
@@ -642,7 +698,7 @@ impl<S: LogStore> Shard<S> {
     pub fn open_all(&mut self, cx: &mut Cx<'_, S>) {
         while let Some(id) = self.openings.first() {
             self.open_step(cx, id, &mut { u64::MAX });
-            if let Some(partition) = self.openings.synced(id) {
+            if let Some(partition) = self.openings.take_synced(id) {
                 self.partitions.insert(id, partition);
                 self.opened(cx, id);
             }
@@ -673,6 +729,7 @@ impl<S: LogStore> Shard<S> {
         };
         let Some((name, log_dir, dir, delay)) = known else { return };
         self.due.set(id, None);
+        self.resting.set(id, None);
         self.cleaner.removed(cx.now.monotonic, id);
         self.refuse_unsynced(cx, id, ErrorCode::UnknownTopicOrPartition);
         for (token, part, _) in self.watches.of(id) {
@@ -726,13 +783,14 @@ impl<S: LogStore> Shard<S> {
             let Some(partition) = self.partitions.get_mut(&id) else { continue };
             partition.tick(cx);
             if let Some((targets, reached)) = partition.to_sync(cx) {
-                self.sync(cx, id, targets, Purpose::Flush(reached));
+                self.sync(cx, targets, Purpose::Flush(id, reached));
             }
             self.touched(id);
         }
+        self.sync_idle(cx);
         self.open_some(cx);
         if let Some((id, targets)) = self.cleaner.tick(cx, &mut self.partitions) {
-            self.sync(cx, id, targets, Purpose::Cleaning);
+            self.sync(cx, targets, Purpose::Cleaning(id));
         }
         for id in self.cleaner.take_touched() {
             self.touched(id);
@@ -741,7 +799,12 @@ impl<S: LogStore> Shard<S> {
             self.chores.checkpoint = now.plus_ms(self.config.replica_high_watermark_checkpoint_interval_ms);
             let touched = std::mem::take(&mut self.touched);
             let touched = touched.iter().filter_map(|id| self.partitions.get(id));
-            let offsets: Vec<_> = touched.map(Partition::offsets).collect();
+            let idle_at = now.plus_ms(self.config.ottla_log_flush_idle_ms);
+            let note = |partition: &Partition<S>| {
+                self.resting.set(partition.id(), partition.is_unflushed().then_some(idle_at));
+                partition.offsets()
+            };
+            let offsets: Vec<_> = touched.map(note).collect();
             if !offsets.is_empty() {
                 cx.effects.tell(Message::LogDirs(LogDirsEvent::Offsets { shard: self.id, offsets }));
             }
@@ -818,6 +881,7 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             Some(self.chores.checkpoint),
             doomed,
             self.due.first(),
+            self.resting.first().filter(|_| self.rests < RESTING_MAX),
             self.cleaner.deadline(),
             self.coordinators.deadline(),
         ]

@@ -22,6 +22,8 @@ pub const SWAP_SUFFIX: &str = ".swap";
 pub const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
 /// The topic's id.
 pub const PARTITION_METADATA: &str = "partition.metadata";
+/// Says that recovery has changed what was durable, and has not been followed by a sync yet. Apache Kafka passes over it.
+pub const UNSETTLED_FILE: &str = ".ottla_unsettled";
 /// Ends the name of a partition directory that is being deleted.
 pub const DELETE_DIR_SUFFIX: &str = "-delete";
 /// Ends the name of a replica that is being copied from another log directory.

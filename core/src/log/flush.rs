@@ -132,6 +132,22 @@ impl<S: LogStore> Log<S> {
         }
     }
 
+    /// Nothing was written for a while. The plan includes what a start after an unclean stop would have to read records for, if nothing is written any
+    /// more: the indexes, and the producers.
+    pub fn rest(&mut self, store: &mut S, now: Now) -> Result<FlushPlan<S::File>, LogError> {
+        let end = self.log_end_offset;
+        self.producers.set_map_end_offset(end);
+        match self.take_producer_snapshot(store) {
+            // They are read from the records' headers.
+            Ok(()) | Err(LogError::Store(StoreError::NoSpace)) => {}
+            Err(error) => return Err(error),
+        }
+        // Where it rested before nobody begins to read; the beginnings of segments are Kafka's.
+        let bases: Vec<_> = self.segments.iter().map(|segment| segment.base_offset).collect();
+        self.remove_snapshots(store, |offset| offset != end && bases.binary_search(&offset).is_err())?;
+        self.plan(store, now, FlushScope::All, false)
+    }
+
     /// Before a clean shutdown: indexes and producer state reach their files. The plan has to be carried out before
     /// `.kafka_cleanshutdown` is written.
     pub fn close(&mut self, store: &mut S, now: Now) -> Result<FlushPlan<S::File>, LogError> {

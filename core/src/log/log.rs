@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::LogConfig;
 use super::error::LogError;
-use super::file_names::{self, DELETED_SUFFIX, LEADER_EPOCH_CHECKPOINT, SNAPSHOT_SUFFIX};
+use super::file_names::{self, DELETED_SUFFIX, LEADER_EPOCH_CHECKPOINT, SNAPSHOT_SUFFIX, UNSETTLED_FILE};
 use super::leader_epochs::LeaderEpochs;
 use super::producer_snapshot;
 use super::producer_state::ProducerState;
@@ -38,6 +38,8 @@ pub struct Log<S: LogStore> {
     /// It was opened after an unclean stop and has not been synced since: what recovery has cut off, in this life or in one that ended too
     /// soon, may come back.
     pub(super) unsettled: bool,
+    /// The checkpoint may name a recovery point up to this one that is not true any more: a file says so, should this life end too soon as well.
+    pub(super) unsettled_below: Option<i64>,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: ProducerState,
     /// Offsets of the `.snapshot` files, rising.
@@ -243,6 +245,32 @@ impl<S: LogStore> Log<S> {
             }
         }
         Ok(())
+    }
+
+    /// Before what was durable is changed: should this process be killed, the page cache shows the next one what the disk may not have, and
+    /// that a log which ends at the recovery point that the checkpoint names, `checkpointed`, was not synced there.
+    pub(super) fn unsettle(&mut self, store: &mut S, checkpointed: i64) -> Result<(), LogError> {
+        self.unsettled = true;
+        if self.unsettled_below.is_none() && checkpointed == 0 {
+            // Of such a log nothing is believed, unless it never had a record.
+            return Ok(());
+        }
+        self.unsettled_below = self.unsettled_below.max(Some(checkpointed));
+        match store.create(&self.path(UNSETTLED_FILE)) {
+            Ok(_) | Err(StoreError::AlreadyExists) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A sync has ended well: what the checkpoint names is true again once the log is durable up to there.
+    pub fn settle(&mut self, store: &mut S) -> Result<(), LogError> {
+        if self.unsettled_below.take_if(|below| *below <= self.recovery_point).is_none() {
+            return Ok(());
+        }
+        match store.remove(&self.path(UNSETTLED_FILE)) {
+            Ok(()) | Err(StoreError::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) fn active(&self) -> Option<&Segment<S::File>> {

@@ -1,7 +1,7 @@
 //! Opening a log: what is past the recovery point is read and checked, in steps; a torn tail is cut.
 //!
-//! After a clean shutdown only the last few batches are looked at. Otherwise every segment from the one that holds the recovery point
-//! on is read whole: checksums are verified, the indexes, the leader epochs and the index of aborted transactions are rebuilt,
+//! After a clean shutdown only the last few batches are looked at, and so they are without one where the log ends at its recovery point: it was
+//! synced as it is. Otherwise every segment from the one that holds the recovery point on is read whole: checksums are verified, the indexes, the leader epochs and the index of aborted transactions are rebuilt,
 //! the first batch that is not whole ends the log. Below the recovery point it does so only if nothing valid follows: a hole
 //! in the middle is an error, for the operator to look at. Segments below are believed; one whose index is missing or
 //! impossible is read whole too, and must be sound. Producer state comes from the newest snapshot and the batches after
@@ -9,22 +9,19 @@
 
 use super::LogConfig;
 use super::error::LogError;
-use super::file_names::{
-    self, CLEANED_SUFFIX, DELETED_SUFFIX, LEADER_EPOCH_CHECKPOINT, LOG_SUFFIX, SNAPSHOT_SUFFIX, SWAP_SUFFIX,
-};
-use super::leader_epochs::LeaderEpochs;
+use super::file_names::{self, LEADER_EPOCH_CHECKPOINT, LOG_SUFFIX, SNAPSHOT_SUFFIX};
 use super::log::Log;
-use super::offset_index::OFFSET_INDEX_ENTRY_SIZE;
 use super::producer_state::ProducerState;
 use super::read::Readers;
 use super::scan::{self, Scan, ScanError, Scanned};
 use super::segment::Segment;
-use super::store::{Entry, LogStore, StoreError};
-use super::swap;
-use super::time_index::TIME_INDEX_ENTRY_SIZE;
+use super::store::{LogStore, StoreError};
 use super::txn_index::AbortedTxn;
-use crate::sim::mutation::{Mutation, Planted};
+use crate::sim::mutation::Mutation;
 use crate::time::Now;
+
+mod believed;
+mod leftovers;
 
 /// What a log is opened with.
 #[derive(Clone, Debug)]
@@ -102,27 +99,39 @@ impl<S: LogStore> Recovery<S> {
     pub fn start(store: &mut S, now: Now, mut options: OpenLog) -> Result<Self, LogError> {
         let dir = options.dir.clone();
         store.create_dir(&dir)?;
-        let (entries, had_leftovers) = remove_leftovers(store, &dir, options.config.planted)?;
-        let (epochs, epochs_broken) = load_epochs(store, &dir, options.clean_shutdown)?;
+        let leftovers::Found { entries, has_changed, was_interrupted, is_unsettled } =
+            leftovers::remove(store, &dir, options.config.planted)?;
+        let (epochs, epochs_broken) = believed::load_epochs(store, &dir, options.clean_shutdown)?;
         let mut segments = Vec::new();
         let mut whole = Vec::new();
-        for base_offset in offsets(&entries, LOG_SUFFIX) {
-            let has_indexes = has_index_files(&entries, base_offset);
+        for base_offset in leftovers::offsets(&entries, LOG_SUFFIX) {
+            let has_indexes = believed::has_index_files(&entries, base_offset);
             let segment = Segment::open(store, &dir, base_offset, now.wall)?;
-            let sound = has_indexes && index_is_possible(store, &segment)?;
+            let sound = has_indexes && believed::index_is_possible(store, &segment)?;
             segments.push(segment);
-            whole.push(!sound || epochs_broken);
+            whole.push(!sound);
         }
         if options.config.planted.is(Mutation::LogStartForgotten) {
             options.log_start_offset = 0;
         }
+        // Without records there is nothing to read them from.
+        let epochs_broken = epochs_broken && segments.iter().any(|segment| segment.size > 0);
+        let is_last_sound = whole.last().is_some_and(|whole| !whole);
+        whole.iter_mut().for_each(|whole| *whole |= epochs_broken);
         options.clean_shutdown = options.config.planted.is(Mutation::RecoverySkipped)
-            || (options.clean_shutdown && ends_at_recovery_point(store, &mut segments, &options)?);
+            || (options.clean_shutdown && believed::ends_at_recovery_point(store, &mut segments, &options)?);
+        let has_epochs = entries.iter().any(|entry| entry.name == LEADER_EPOCH_CHECKPOINT);
+        let is_believed = options.clean_shutdown
+            || (!was_interrupted
+                && !epochs_broken
+                && (options.recovery_point > 0 || !has_epochs)
+                && is_last_sound
+                && believed::is_as_synced(store, &mut segments, &options)?);
         let mut report = RecoveryReport::default();
         let first_unflushed =
             segments.partition_point(|segment| segment.base_offset <= options.recovery_point).max(1);
         for (index, (segment, whole)) in segments.iter().zip(&mut whole).enumerate() {
-            if !options.clean_shutdown && index >= first_unflushed.saturating_sub(1) {
+            if !is_believed && index >= first_unflushed.saturating_sub(1) {
                 *whole = true;
                 continue;
             }
@@ -133,6 +142,11 @@ impl<S: LogStore> Recovery<S> {
                 report.rebuilt_indexes.push(segment.base_offset);
             }
         }
+        let is_new = entries.is_empty() || !options.clean_shutdown;
+        let is_unknown = !options.clean_shutdown && !entries.is_empty();
+        // The roll that has begun the last segment may not have reached the disk.
+        let has_just_rolled = segments.len() > 1
+            && segments.last().is_some_and(|last| last.base_offset == options.recovery_point);
         if segments.is_empty() {
             segments.push(Segment::create(store, &dir, options.log_start_offset, now.wall)?);
             whole.push(false);
@@ -146,10 +160,10 @@ impl<S: LogStore> Recovery<S> {
             log_end_offset: i64::MAX,
             high_watermark: 0,
             high_watermark_position: None,
-            recovery_point: options.recovery_point,
+            recovery_point: if is_unsettled { first_base_offset } else { options.recovery_point },
             epochs,
             producers: ProducerState::default(),
-            snapshots: offsets(&entries, SNAPSHOT_SUFFIX),
+            snapshots: leftovers::offsets(&entries, SNAPSHOT_SUFFIX),
             last_snapshot_offset: 0,
             readers: Readers::default(),
             removals: std::collections::VecDeque::new(),
@@ -158,14 +172,18 @@ impl<S: LogStore> Recovery<S> {
             cleaned_up_to: None,
             jitter_ms: 0,
             last_flush: now.monotonic,
-            directory_changed: had_leftovers || whole.contains(&true) || entries.is_empty(),
-            is_new: entries.is_empty() || !options.clean_shutdown,
+            directory_changed: has_changed || is_new || !report.rebuilt_indexes.is_empty(),
+            is_new,
             flushing_up_to: 0,
-            epochs_changed: false,
+            epochs_changed: is_unknown && has_epochs,
             epochs_unwritten: None,
-            rolled: false,
-            unsettled: (!options.clean_shutdown && !entries.is_empty()) || !report.rebuilt_indexes.is_empty(),
+            rolled: is_unknown && has_just_rolled,
+            unsettled: (is_unknown && !is_believed) || !report.rebuilt_indexes.is_empty(),
+            unsettled_below: is_unsettled.then_some(options.recovery_point),
         };
+        if !report.rebuilt_indexes.is_empty() {
+            log.unsettle(store, options.recovery_point)?;
+        }
         let next_offset = log.log_start_offset;
         let producers = load_producers(store, now, &mut log, &whole)?;
         let unscanned = log.segment_index(producers.map_end_offset()).unwrap_or(0);
@@ -201,20 +219,20 @@ impl<S: LogStore> Recovery<S> {
         log.producers = self.producers;
         if log.log_end_offset < self.options.log_start_offset {
             // The files are older than what is known of the log: they hold nothing that may be read.
+            log.unsettle(store, self.options.recovery_point)?;
             log.truncate_fully_and_start_at(store, now, self.options.log_start_offset)?;
         }
         let log_end_offset = log.log_end_offset;
-        let planted = self.options.config.planted;
         if self.options.clean_shutdown {
             log.recovery_point = log_end_offset;
-        } else if !planted.is(Mutation::RecoveryPointPastEnd) {
+        } else {
             log.recovery_point = log.recovery_point.min(log_end_offset);
         }
         if let Some(first) = self.report.rebuilt_indexes.first() {
             // Until they are synced, a power loss can bring back what they were.
             log.recovery_point = log.recovery_point.min(*first);
         }
-        let from_end = !planted.is(Mutation::EpochsPastEndKept) && log.epochs.truncate_from_end(log_end_offset);
+        let from_end = !log.config.planted.is(Mutation::EpochsPastEndKept) && log.epochs.truncate_from_end(log_end_offset);
         if log.epochs.truncate_from_start(log.log_start_offset)
             || from_end
             || log.epochs_unwritten.is_some()
@@ -414,6 +432,7 @@ impl<S: LogStore> Recovery<S> {
 
     /// The log ends here: what follows was never known to be on the disk.
     fn cut(&mut self, store: &mut S, position: u64, reason: String) -> Result<(), LogError> {
+        self.log.unsettle(store, self.options.recovery_point)?;
         let Some(segment) = self.log.segments.get_mut(self.current) else { return Ok(()) };
         let mut bytes = segment.size.saturating_sub(position);
         if !self.options.config.planted.is(Mutation::TornTailKept) {
@@ -487,120 +506,6 @@ fn load_producers<S: LogStore>(
         offset > end || offset <= start || (Some(offset) != newest && bases.binary_search(&offset).is_err())
     })?;
     log.load_snapshot(store, now, end)
-}
-
-/// Whether the log is as a clean stop leaves it.
-fn ends_at_recovery_point<S: LogStore>(
-    store: &mut S,
-    segments: &mut [Segment<S::File>],
-    options: &OpenLog,
-) -> Result<bool, LogError> {
-    let Some(last) = segments.last_mut() else { return Ok(true) };
-    match last.load_tail(store) {
-        // An index that leads past the end of the file hides what is before.
-        Ok(end) => Ok(end == options.recovery_point && index_is_possible(store, last)?),
-        Err(LogError::Corrupt { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// The leader epochs, and whether they have to be read from the batches: the file is broken, or a power loss took it.
-fn load_epochs<S: LogStore>(
-    store: &mut S,
-    dir: &str,
-    clean_shutdown: bool,
-) -> Result<(LeaderEpochs, bool), LogError> {
-    match store.read(&format!("{dir}/{LEADER_EPOCH_CHECKPOINT}")) {
-        Ok(bytes) => {
-            Ok(LeaderEpochs::parse(&bytes).map_or((LeaderEpochs::default(), true), |epochs| (epochs, false)))
-        }
-        Err(StoreError::NotFound) => Ok((LeaderEpochs::default(), !clean_shutdown)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Removes what an interrupted deletion or cleaning left, and indexes without a log. Returns what stays, and whether
-/// anything went.
-fn remove_leftovers<S: LogStore>(
-    store: &mut S,
-    dir: &str,
-    planted: Planted,
-) -> Result<(Vec<Entry>, bool), LogError> {
-    let mut kept = Vec::new();
-    misplace_swaps(store, dir, planted)?;
-    let mut had_leftovers = swap::finish(store, dir)?;
-    let entries = store.list(dir)?;
-    let bases = offsets(&entries, LOG_SUFFIX);
-    for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
-        let orphan = [file_names::INDEX_SUFFIX, file_names::TIME_INDEX_SUFFIX, file_names::TXN_INDEX_SUFFIX]
-            .iter()
-            .find_map(|suffix| file_names::offset_of(&entry.name, suffix))
-            .is_some_and(|offset| bases.binary_search(&offset).is_err());
-        // Snapshots of the metadata log have a scheme of their own for deletion, and are not ours.
-        let is_deleted = entry.name.ends_with(DELETED_SUFFIX) && !planted.is(Mutation::DeletedKept);
-        let leftover = (is_deleted && !entry.name.contains(".checkpoint"))
-            || entry.name.ends_with(CLEANED_SUFFIX)
-            || entry.name.ends_with(".tmp");
-        if orphan || leftover {
-            store.remove(&format!("{dir}/{}", entry.name))?;
-            had_leftovers = true;
-        } else {
-            kept.push(entry);
-        }
-    }
-    Ok((kept, had_leftovers))
-}
-
-/// The planted bugs of interrupted swaps.
-fn misplace_swaps<S: LogStore>(store: &mut S, dir: &str, planted: Planted) -> Result<(), LogError> {
-    let renames = [
-        (Mutation::CleanedTakenForWhole, CLEANED_SUFFIX, SWAP_SUFFIX),
-        (Mutation::SwapNotCompleted, SWAP_SUFFIX, CLEANED_SUFFIX),
-    ];
-    let Some((_, from, to)) = renames.into_iter().find(|(mutation, ..)| planted.is(*mutation)) else {
-        return Ok(());
-    };
-    for entry in store.list(dir)? {
-        if let Some(plain) = entry.name.strip_suffix(from) {
-            store.rename(&format!("{dir}/{}", entry.name), &format!("{dir}/{plain}{to}"))?;
-        }
-    }
-    Ok(())
-}
-
-/// The offsets in the names that end with `suffix`, rising.
-fn offsets(entries: &[Entry], suffix: &str) -> Vec<i64> {
-    let mut offsets: Vec<_> = entries
-        .iter()
-        .filter(|entry| !entry.is_dir)
-        .filter_map(|entry| file_names::offset_of(&entry.name, suffix))
-        .collect();
-    offsets.sort_unstable();
-    offsets
-}
-
-fn has_index_files(entries: &[Entry], base_offset: i64) -> bool {
-    let len_of = |suffix: &str| {
-        let name = file_names::with_offset(base_offset, suffix);
-        entries.iter().find(|entry| entry.name == name).map(|entry| entry.len)
-    };
-    let whole = |suffix, size: usize| len_of(suffix).is_some_and(|len| len.is_multiple_of(size as u64));
-    whole(file_names::INDEX_SUFFIX, OFFSET_INDEX_ENTRY_SIZE)
-        && whole(file_names::TIME_INDEX_SUFFIX, TIME_INDEX_ENTRY_SIZE)
-}
-
-/// Whether the last entries of the indexes can be right: that of the offset index names the batch that is there.
-fn index_is_possible<S: LogStore>(store: &mut S, segment: &Segment<S::File>) -> Result<bool, LogError> {
-    let newest = segment.time_index.last();
-    if segment.time_index.entries() > 0 && (newest.timestamp < 0 || !segment.fits(newest.offset)) {
-        return Ok(false);
-    }
-    let Some(last) = segment.offset_index.last(store)? else { return Ok(true) };
-    match segment.batch_at(store, last.position) {
-        Ok(Some(batch)) => Ok(batch.header.last_offset() == last.offset),
-        Ok(None) | Err(LogError::Corrupt { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 fn follows<F: Clone>(scanned: &Scanned, segment: &Segment<F>, next_offset: i64) -> bool {

@@ -374,6 +374,31 @@ impl<F: Clone> Segment<F> {
     /// Whether the indexes are as the completion of the segment has left them: entries rise, and that of the newest timestamp is
     /// the last. An offset index that ends early is as good.
     pub(super) fn has_whole_indexes<S: LogStore<File = F>>(&self, store: &mut S) -> Result<bool, LogError> {
+        self.has_indexes_of(store, self.size)
+    }
+
+    /// Whether the indexes are as they are while the segment grows up to `end`, and the aborted transactions, too.
+    pub(super) fn has_sound_indexes<S: LogStore<File = F>>(
+        &self,
+        store: &mut S,
+        end: i64,
+    ) -> Result<bool, LogError> {
+        let indexed = self.offset_index.last(store)?.map_or(0, |last| last.position.saturating_add(1));
+        if !self.has_indexes_of(store, indexed)? {
+            return Ok(false);
+        }
+        let Some(file) = &self.txn_index else { return Ok(true) };
+        let mut newest = self.base_offset;
+        let mut follows = |aborted: &AbortedTxn| {
+            let after = newest < aborted.last_offset && aborted.last_offset < end;
+            newest = aborted.last_offset;
+            after
+        };
+        Ok(txn_index::read_all(store, file)?.is_some_and(|aborted| aborted.iter().all(&mut follows)))
+    }
+
+    /// Whether the entries of the indexes rise, and no batch that begins below `position` is newer than the time index says.
+    fn has_indexes_of<S: LogStore<File = F>>(&self, store: &mut S, position: u64) -> Result<bool, LogError> {
         if !self.offset_index.rises(store)? || !self.time_index.rises(store)? {
             return Ok(false);
         }
@@ -389,7 +414,7 @@ impl<F: Clone> Segment<F> {
             if self.time_index.entries() > 0 && !next.is_some_and(is_named) {
                 return Ok(false);
             }
-            while let Some(batch) = next {
+            while let Some(batch) = next.filter(|batch| batch.position < position) {
                 if batch.header.max_timestamp > last.timestamp {
                     return Ok(false);
                 }
@@ -510,6 +535,22 @@ impl<F: Clone> Segment<F> {
             position: 0,
             reason: "not made of entries of a known version".to_owned(),
         })
+    }
+
+    /// Whether the index of aborted transactions is one of a segment that ends at `end`: what was not synced of it may be torn, or zeros.
+    pub(super) fn has_sound_txn_index<S: LogStore<File = F>>(
+        &self,
+        store: &mut S,
+        end: i64,
+    ) -> Result<bool, LogError> {
+        let Some(file) = &self.txn_index else { return Ok(true) };
+        let Some(aborted) = txn_index::read_all(store, file)? else { return Ok(false) };
+        let mut next = self.base_offset;
+        Ok(aborted.iter().all(|aborted| {
+            let is_sound = (next..end).contains(&aborted.last_offset) && aborted.first_offset < aborted.last_offset;
+            next = aborted.last_offset.saturating_add(1);
+            is_sound
+        }))
     }
 
     pub(super) fn truncate_txn_index<S: LogStore<File = F>>(

@@ -23,6 +23,9 @@ impl<S: LogStore> Log<S> {
             self.truncate_fully_and_start_at(store, now, offset)?;
             return Ok(true);
         }
+        if offset < self.recovery_point {
+            self.unsettle(store, self.recovery_point)?;
+        }
         let keep = self.segments.partition_point(|segment| segment.base_offset <= offset);
         let deleted: Vec<_> = self.segments.drain(keep..).map(|segment| segment.base_offset).collect();
         self.delete_segments(store, now, &deleted)?;
@@ -48,6 +51,7 @@ impl<S: LogStore> Log<S> {
         now: Now,
         offset: i64,
     ) -> Result<(), LogError> {
+        self.unsettle(store, self.recovery_point)?;
         let deleted: Vec<_> = self.segments.drain(..).map(|segment| segment.base_offset).collect();
         self.delete_segments(store, now, &deleted)?;
         self.remove_snapshots(store, |_| true)?;

@@ -361,6 +361,9 @@ impl<S: LogStore> Partition<S> {
         }
         let before = self.log.high_watermark();
         self.log.flushed_up_to(up_to, generation);
+        if let Err(error) = self.log.settle(cx.store) {
+            self.failed(cx, &error);
+        }
         self.commit(cx);
         self.log.high_watermark() > before
     }
@@ -379,6 +382,20 @@ impl<S: LogStore> Partition<S> {
     /// A sync failed: what it was to make durable may be gone from the page cache, so nothing is tried again.
     pub fn sync_failed(&mut self, cx: &mut Cx<'_, S>, reason: &str) {
         self.failed(cx, &LogError::Store(StoreError::Io(reason.to_owned())));
+    }
+
+    /// It has been idle for a while: what was written is to be synced.
+    pub fn rest(&mut self, cx: &mut Cx<'_, S>) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
+        if self.failure.is_some() || !self.has_room || !self.is_unflushed() {
+            return None;
+        }
+        let plan = self.log.rest(cx.store, cx.now);
+        self.planned(cx, plan)
+    }
+
+    /// A power loss may take records of it.
+    pub fn is_unflushed(&self) -> bool {
+        self.log.unflushed_messages() > 0
     }
 
     /// Before a clean stop: what memory holds back goes to the files, which are then to be synced.

@@ -162,6 +162,18 @@ impl Device {
                 SyncTarget::Directory(path) => {
                     pending.directories.extend(self.directories.get(path.trim_end_matches('/')));
                 }
+                SyncTarget::Tree(path) => {
+                    let below = format!("{path}/");
+                    let is_below = |name: &str| name == path || name.starts_with(&below);
+                    let directories = self.directories.iter().filter(|(name, _)| is_below(name));
+                    pending.directories.extend(directories.map(|(_, id)| *id));
+                    for (_, node) in self.cache.nodes().filter(|(name, _)| is_below(name)) {
+                        let Node::File(inode) = node else { continue };
+                        pending
+                            .files
+                            .extend(self.cache.content(inode).map(|content| (inode, content.clone())));
+                    }
+                }
             }
         }
         pending

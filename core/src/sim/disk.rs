@@ -66,7 +66,7 @@ pub enum DiskOp {
     Truncate,
     /// A file or directory is removed.
     Remove,
-    /// A file is synced: when that begins, and when it ends.
+    /// A file, or all below a directory, is synced: when that begins, and when it ends.
     Sync,
     /// A directory is synced.
     SyncDirectory,
@@ -258,6 +258,7 @@ impl SimDisk {
             let (index, target) = match target {
                 SyncTarget::File(file) => (file.device, SyncTarget::File(file.inode)),
                 SyncTarget::Directory(path) => (self.index(path), SyncTarget::Directory(path.clone())),
+                SyncTarget::Tree(path) => (self.index(path), SyncTarget::Tree(path.clone())),
             };
             of.get_mut(index).into_iter().for_each(|its| its.push(target.clone()));
         }
@@ -316,7 +317,7 @@ impl Disk for SimDisk {
     fn begin_sync(&mut self, targets: &[SyncTarget<Self>]) -> Vec<PendingSync> {
         for (index, target) in targets.iter().enumerate() {
             let op = match target {
-                SyncTarget::File(_) => DiskOp::Sync,
+                SyncTarget::File(_) | SyncTarget::Tree(_) => DiskOp::Sync,
                 SyncTarget::Directory(_) => DiskOp::SyncDirectory,
             };
             // A process that dies here leaves durable what came before.

@@ -74,8 +74,6 @@ pub enum Mutation {
     SwapNotCompleted,
     /// Deleted files are left where they are.
     DeletedKept,
-    /// The recovery point stays where it was when the log has become shorter.
-    RecoveryPointPastEnd,
     /// A full disk keeps the beginning of what it could not write.
     ShortWriteKept,
     /// A failed sync is left to the next one.
@@ -96,7 +94,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Those that the worlds of a broker show.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 37] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
         Self::RecoveryDropsLastBatch,
@@ -132,7 +130,6 @@ impl Mutation {
         Self::CleanedTakenForWhole,
         Self::SwapNotCompleted,
         Self::DeletedKept,
-        Self::RecoveryPointPastEnd,
         Self::ShortWriteKept,
         Self::FailedSyncRetried,
     ];

@@ -501,6 +501,10 @@ pub fn broker(rng: &mut Rng, directories: &[&str]) -> Arc<BrokerConfig> {
     defaults.file_delete_delay_ms = 1_000;
     defaults.index_interval_bytes = 500;
     defaults.flush_messages = [i64::MAX, 4, 40][usize::try_from(rng.below(3)).unwrap_or(0)];
+    // Who flushes by number does not rest, who does not, does.
+    if defaults.flush_messages == i64::MAX {
+        config.ottla_log_flush_idle_ms = 1_500;
+    }
     // Slow enough to be interrupted.
     config.log_cleaner_io_max_bytes_per_second = [20_000.0, 200_000.0][usize::from(rng.chance(1, 2))];
     Arc::new(config)

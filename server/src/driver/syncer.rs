@@ -73,17 +73,21 @@ pub(super) fn sync_all<S: Durable>(
     group: &[(Vec<SyncTarget<S>>, SyncCompletion)],
 ) -> Vec<SyncOutcome> {
     let mut files: Vec<&File> = Vec::new();
-    let mut directories: Vec<&str> = Vec::new();
+    let (mut directories, mut trees): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for target in group.iter().flat_map(|(targets, _)| targets) {
         match target {
             SyncTarget::File(file) => files.push(file),
             SyncTarget::Directory(path) => directories.push(path),
+            SyncTarget::Tree(path) => trees.push(path),
         }
     }
     files.sort_unstable_by_key(|file| file.key());
     files.dedup_by_key(|file| file.key());
-    directories.sort_unstable();
-    directories.dedup();
+    for paths in [&mut directories, &mut trees] {
+        paths.sort_unstable();
+        paths.dedup();
+    }
+    let of_trees = each(&trees, |path| outcome(store.sync_tree(path)));
     let of_files = each(&files, |file| outcome(store.sync_file(file)));
     let of_directories = each(&directories, |path| outcome(store.sync_directory(path)));
     let of = |target: &SyncTarget<S>| match target {
@@ -92,6 +96,7 @@ pub(super) fn sync_all<S: Durable>(
             of_files.get(at)
         }
         SyncTarget::Directory(path) => of_directories.get(directories.binary_search(&path.as_str()).ok()?),
+        SyncTarget::Tree(path) => of_trees.get(trees.binary_search(&path.as_str()).ok()?),
     };
     let of_all = |targets: &[SyncTarget<S>]| {
         let failed = targets.iter().filter_map(of).find(|outcome| **outcome != SyncOutcome::Done);

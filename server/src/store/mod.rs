@@ -9,6 +9,7 @@ mod open_files;
 mod slice;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -48,6 +49,8 @@ pub trait Durable: LogStore<File = File, Slice = Slice> + Clone + Send + Sync + 
     fn sync_file(&self, file: &File) -> Result<(), StoreError>;
     /// Waits until the directory's entries are on the device.
     fn sync_directory(&self, path: &str) -> Result<(), StoreError>;
+    /// Waits until all that was written below the directory is on the device.
+    fn sync_tree(&self, path: &str) -> Result<(), StoreError>;
 }
 
 impl FileStore {
@@ -224,6 +227,10 @@ impl Durable for FileStore {
     fn sync_directory(&self, path: &str) -> Result<(), StoreError> {
         let synced = fs::File::open(Path::new(path)).and_then(|directory| directory.sync_all());
         synced.map_err(|error| store_error(path, "sync the directory", &error))
+    }
+
+    fn sync_tree(&self, path: &str) -> Result<(), StoreError> {
+        tree::sync(Path::new(path)).map_err(|error| store_error(path, "sync all below", &error))
     }
 }
 

@@ -5,6 +5,9 @@ use super::rows::*;
 keys! { KEYS: Broker, internal = false;
     /// Where the page, `/health`, `/metrics` and the WebSocket bridge listen, as `host:port`; empty for nowhere.
     "ottla.http.listeners" List = "127.0.0.1:8080", Distinct, Medium, ReadOnly, Honoured;
+    /// How long a partition is left alone, in ms, before what was written to it is synced: a start after an unclean stop reads it then no
+    /// more than after a clean one.
+    "ottla.log.flush.idle.ms" Long = "60000", AtLeast(1), Low, ReadOnly, Honoured;
     /// Bytes of each log directory that are kept back for a full disk: deletion, checkpoints and compaction get them.
     "ottla.log.reserve.bytes" Long = "1048576", Between(0, 1 << 40), Low, ReadOnly, Honoured;
     /// Whether what is acknowledged is on the disk: `none` leaves that to replication, `batch` has acknowledgements, and

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::log::file_names::with_offset;
+use crate::log::store::Entry;
 use crate::log::time_index::TIME_INDEX_ENTRY_SIZE;
 use crate::sim::{SimDisk, Trouble};
 
@@ -199,6 +200,111 @@ fn a_clean_log_is_not_scanned() {
     // The clean-shutdown file came back after a power loss: the log does not end where its recovery point is.
     let (_, report) = reopen(&mut store, 10, true).unwrap();
     assert!(report.scanned_bytes > 0);
+}
+
+/// Twelve batches, all of them synced, and some files of the last segment changed by `damage` afterwards.
+fn synced(damage: impl FnOnce(&mut MemoryStore, i64)) -> (MemoryStore, Log<MemoryStore>) {
+    let (mut store, mut log) = ten_batches();
+    for timestamp in [2_000, 2_010] {
+        append(&mut log, &mut store, &batch(2, 100, timestamp), 0);
+    }
+    let plan = log.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+    log.flushed(&plan);
+    damage(&mut store, log.segments().last().unwrap().base_offset);
+    (store, log)
+}
+
+#[test]
+fn a_log_that_ends_where_it_was_synced_is_not_scanned() {
+    let (mut store, mut log) = synced(|_, _| ());
+    let before = store.list(DIR).unwrap();
+    let (mut opened, report) = reopen(&mut store, 24, false).unwrap();
+    assert_eq!((report.log_end_offset, &report.rebuilt_indexes[..]), (24, &[][..]));
+    assert_eq!(opened.producers(), log.producers());
+    assert_eq!(opened.flush_due(now(0).monotonic), None);
+    // But for the producers, which are read from the headers, nothing is new.
+    let is_news = |entry: &Entry| !before.contains(entry);
+    let news: Vec<_> = store.list(DIR).unwrap().into_iter().filter(is_news).map(|entry| entry.name).collect();
+    assert_eq!(news, ["00000000000000000024.snapshot"]);
+    // What the last life may have left unsynced beside the records goes with the first that are written.
+    append(&mut opened, &mut store, &batch(2, 100, 2_020), 0);
+    let plan = opened.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+    assert_eq!(plan.directories, [DIR, "data"]);
+    assert!(plan.files.contains(&store.open(&format!("{DIR}/leader-epoch-checkpoint")).unwrap()));
+    append(&mut log, &mut store, &batch(2, 100, 2_020), 0);
+    assert!(reopen(&mut store, 24, false).unwrap().1.scanned_bytes > 0);
+}
+
+#[test]
+fn its_indexes_are_looked_at_and_rebuilt_where_a_power_loss_has_torn_them() {
+    let whole = {
+        let (mut store, log) = synced(|_, _| ());
+        indexes(&mut store, log.segments().last().unwrap().base_offset)
+    };
+    assert!(whole.iter().all(|index| !index.is_empty()));
+    let damage: [fn(&mut Vec<u8>); 4] =
+        [|bytes| bytes.extend([0; 24]), |bytes| bytes.extend([0x7f; 24]), |bytes| bytes.fill(0), Vec::clear];
+    for suffix in [".index", ".timeindex"] {
+        for damage in damage {
+            let path = |base: i64| format!("{DIR}/{}", with_offset(base, suffix));
+            let (mut store, log) = synced(|store, base| overwrite(store, &path(base), damage));
+            let last = log.segments().last().unwrap().base_offset;
+            let (mut opened, _) = reopen(&mut store, 24, false).unwrap();
+            let plan = opened.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+            opened.flushed(&plan);
+            let found = opened.fetch_offset_by_timestamp(&mut store, &Compressors::default(), 2_000);
+            assert_eq!(found.unwrap().map(|found| found.offset), Some(20));
+            // An offset index that ends early is as good.
+            let is_short = suffix == ".index" && indexes(&mut store, last)[0].is_empty();
+            assert!(is_short || indexes(&mut store, last) == whole, "{suffix}");
+        }
+    }
+}
+
+#[test]
+fn what_an_interrupted_recovery_has_changed_is_not_taken_for_durable() {
+    let (mut store, log) = ten_batches();
+    let second = log.segments()[1].base_offset;
+    // The log was synced up to here; what follows is torn, and is cut.
+    overwrite(&mut store, &format!("{DIR}/{}", with_offset(second, ".log")), |bytes| bytes[70] ^= 0x55);
+    let (cut, report) = reopen(&mut store, second, false).unwrap();
+    assert!(report.truncation.is_some());
+    assert_eq!(cut.log_end_offset(), second);
+    for _ in 0..2 {
+        // The process is killed before that is synced.
+        let (log, _) = reopen(&mut store, second, false).unwrap();
+        assert_eq!(log.flush_due(now(0).monotonic), Some(FlushScope::All));
+    }
+    let (mut log, _) = reopen(&mut store, second, false).unwrap();
+    let plan = log.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+    assert!(plan.files.contains(&log.segments()[0].log));
+    log.flushed(&plan);
+    log.settle(&mut store).unwrap();
+    let (log, _) = reopen(&mut store, second, false).unwrap();
+    // But for the last segment, which has just begun.
+    assert_eq!((log.recovery_point(), log.flush_due(now(0).monotonic)), (second, Some(FlushScope::Inactive)));
+}
+
+#[test]
+fn a_recovery_point_that_a_cut_has_overtaken_is_not_believed_when_the_log_has_grown_to_it_again() {
+    let (mut store, log) = ten_batches();
+    let last = log.segments().last().unwrap().base_offset;
+    // Its checkpoint says 20, though it is cut further down: perhaps a disk has lied.
+    overwrite(&mut store, &format!("{DIR}/{}", with_offset(last, ".log")), |bytes| bytes.truncate(70));
+    let (mut cut, _) = reopen(&mut store, 20, false).unwrap();
+    assert_eq!((cut.log_end_offset(), last), (18, 18));
+    let plan = cut.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+    cut.flushed(&plan);
+    cut.settle(&mut store).unwrap();
+    append(&mut cut, &mut store, &batch(2, 100, 1_009), 0);
+    // The process is killed before the checkpoint says less.
+    let (mut log, _) = reopen(&mut store, 20, false).unwrap();
+    assert_eq!((log.log_end_offset(), log.flush_due(now(0).monotonic)), (20, Some(FlushScope::All)));
+    let plan = log.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+    log.flushed(&plan);
+    log.settle(&mut store).unwrap();
+    let (log, _) = reopen(&mut store, 20, false).unwrap();
+    assert_eq!((log.recovery_point(), log.flush_due(now(0).monotonic)), (20, None));
 }
 
 #[test]
