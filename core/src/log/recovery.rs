@@ -232,7 +232,8 @@ impl<S: LogStore> Recovery<S> {
             // Until they are synced, a power loss can bring back what they were.
             log.recovery_point = log.recovery_point.min(*first);
         }
-        let from_end = !log.config.planted.is(Mutation::EpochsPastEndKept) && log.epochs.truncate_from_end(log_end_offset);
+        let from_end = !log.config.planted.is(Mutation::EpochsPastEndKept)
+            && log.epochs.truncate_from_end(log_end_offset);
         if log.epochs.truncate_from_start(log.log_start_offset)
             || from_end
             || log.epochs_unwritten.is_some()

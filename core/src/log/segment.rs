@@ -387,14 +387,7 @@ impl<F: Clone> Segment<F> {
         if !self.has_indexes_of(store, indexed)? {
             return Ok(false);
         }
-        let Some(file) = &self.txn_index else { return Ok(true) };
-        let mut newest = self.base_offset;
-        let mut follows = |aborted: &AbortedTxn| {
-            let after = newest < aborted.last_offset && aborted.last_offset < end;
-            newest = aborted.last_offset;
-            after
-        };
-        Ok(txn_index::read_all(store, file)?.is_some_and(|aborted| aborted.iter().all(&mut follows)))
+        self.has_sound_txn_index(store, end)
     }
 
     /// Whether the entries of the indexes rise, and no batch that begins below `position` is newer than the time index says.
@@ -537,6 +530,11 @@ impl<F: Clone> Segment<F> {
         })
     }
 
+    /// Whether the newest record of the time index is one of a segment that ends at `end`.
+    pub(super) fn times_end_below(&self, end: i64) -> bool {
+        self.time_index.entries() == 0 || self.time_index.last().offset < end
+    }
+
     /// Whether the index of aborted transactions is one of a segment that ends at `end`: what was not synced of it may be torn, or zeros.
     pub(super) fn has_sound_txn_index<S: LogStore<File = F>>(
         &self,
@@ -547,7 +545,8 @@ impl<F: Clone> Segment<F> {
         let Some(aborted) = txn_index::read_all(store, file)? else { return Ok(false) };
         let mut next = self.base_offset;
         Ok(aborted.iter().all(|aborted| {
-            let is_sound = (next..end).contains(&aborted.last_offset) && aborted.first_offset < aborted.last_offset;
+            let is_sound =
+                (next..end).contains(&aborted.last_offset) && aborted.first_offset < aborted.last_offset;
             next = aborted.last_offset.saturating_add(1);
             is_sound
         }))

@@ -190,7 +190,8 @@ impl Run {
     }
 
     fn end_offset(&self) -> i64 {
-        self.model.last().map_or(0, |last| last.last_offset + 1)
+        // A log that has lost everything begins anew where it is known to have begun.
+        self.model.last().map_or(0, |last| last.last_offset + 1).max(self.checkpoint.log_start_offset)
     }
 
     /// The first offset of the transaction that each producer has open.
@@ -283,7 +284,9 @@ impl Run {
         let producer_id = open[usize::try_from(self.below(open.len() as i64)).unwrap_or(0)];
         let is_commit = self.rng.chance(1, 2);
         let marker = EndTxnMarker { is_commit, coordinator_epoch: 0 };
-        let Ok(batch) = Batch::read(&marker.batch(producer_id, 0, now.wall, self.epoch)) else { return Ok(()) };
+        let Ok(batch) = Batch::read(&marker.batch(producer_id, 0, now.wall, self.epoch)) else {
+            return Ok(());
+        };
         self.write(log, now, &batch, AppendOrigin::Coordinator, Some(!is_commit))
     }
 
@@ -496,7 +499,8 @@ impl Run {
             format!("it begins at {start}, known is {range:?}")
         });
         for (offset, crc) in found {
-            self.report.hash = (self.report.hash ^ (offset as u64) ^ u64::from(crc)).wrapping_mul(0x0100_0000_01b3);
+            self.report.hash =
+                (self.report.hash ^ (offset as u64) ^ u64::from(crc)).wrapping_mul(0x0100_0000_01b3);
         }
         self.check_epochs(&log);
         self.check_transactions(&mut log);
@@ -553,7 +557,9 @@ impl Run {
                 continue;
             }
             let is = log.leader_epochs().epoch_for_offset(batch.base_offset);
-            self.check(LogChecker::LeaderEpochs, is == Some(batch.epoch), || format!("{batch:?} is of {is:?}"));
+            self.check(LogChecker::LeaderEpochs, is == Some(batch.epoch), || {
+                format!("{batch:?} is of {is:?}")
+            });
         }
     }
 
@@ -577,10 +583,8 @@ impl Run {
         }
         // Of a transaction whose beginning was deleted the log may know less.
         if open.values().all(|first| *first >= start) {
-            let (is, expected) = (
-                log.last_stable_offset(),
-                open.values().min().copied().unwrap_or(log.log_end_offset()),
-            );
+            let (is, expected) =
+                (log.last_stable_offset(), open.values().min().copied().unwrap_or(log.log_end_offset()));
             self.check(LogChecker::LastStableOffset, is == expected, || {
                 format!("{is} is the last stable offset, {expected} should be")
             });
@@ -591,7 +595,9 @@ impl Run {
             let read = log.read(&mut self.disk, offset, 1 << 20, FetchIsolation::TxnCommitted, true, None);
             let Ok(read) = read else { break };
             told.extend(
-                read.aborted_transactions.iter().map(|txn| (txn.producer_id, txn.first_offset, txn.last_offset)),
+                read.aborted_transactions
+                    .iter()
+                    .map(|txn| (txn.producer_id, txn.first_offset, txn.last_offset)),
             );
             let slice = read.records.and_then(|slice| self.disk.read_slice(&slice).ok()).unwrap_or_default();
             let Some(last) = batches(&slice).map_while(Result::ok).last() else { break };
@@ -602,9 +608,9 @@ impl Run {
         let wanted = aborted.iter().filter(|(_, first, _)| (start..stable).contains(first));
         let missing: Vec<_> = wanted.filter(|txn| told.binary_search(txn).is_err()).collect();
         let others = told.iter().filter(|(producer_id, first, last)| {
-            !aborted.iter().any(|txn| {
-                txn.0 == *producer_id && txn.2 == *last && (txn.1 == *first || txn.1 < start)
-            })
+            !aborted
+                .iter()
+                .any(|txn| txn.0 == *producer_id && txn.2 == *last && (txn.1 == *first || txn.1 < start))
         });
         let others: Vec<_> = others.collect();
         let holds = missing.is_empty() && others.is_empty();
@@ -625,9 +631,12 @@ impl Run {
             let is = entry.map(|entry| (entry.last_sequence(), entry.current_txn_first_offset));
             let first = open.get(&producer_id).copied();
             let holds = is.is_some_and(|(last_sequence, txn)| {
-                last_sequence == batch.last_sequence && (txn == first || first.is_some_and(|first| first < start))
+                last_sequence == batch.last_sequence
+                    && (txn == first || first.is_some_and(|first| first < start))
             });
-            self.check(LogChecker::Producers, holds, || format!("{is:?}, it wrote {batch:?}, open from {first:?}"));
+            self.check(LogChecker::Producers, holds, || {
+                format!("{is:?}, it wrote {batch:?}, open from {first:?}")
+            });
         }
     }
 
@@ -644,7 +653,8 @@ impl Run {
             self.check(LogChecker::Lookups, found == Some(batch.base_offset), || {
                 format!("{offset} was looked up, found {found:?} instead of {}", batch.base_offset)
             });
-            let found = log.fetch_offset_by_timestamp(&mut self.disk, &Compressors::default(), batch.timestamp);
+            let found =
+                log.fetch_offset_by_timestamp(&mut self.disk, &Compressors::default(), batch.timestamp);
             let expected = batch.base_offset.max(start);
             let holds = found.as_ref().is_ok_and(|found| found.is_some_and(|found| found.offset == expected));
             self.check(LogChecker::Lookups, holds, || {

@@ -19,6 +19,7 @@ pub(super) fn ends_at_recovery_point<S: LogStore>(
     match last.load_tail(store) {
         // An index that leads past the end of the file hides what is before.
         Ok(end) => Ok(end == options.recovery_point
+            && last.times_end_below(end)
             && index_is_possible(store, last)?
             && last.has_sound_txn_index(store, end)?),
         Err(LogError::Corrupt { .. }) => Ok(false),
@@ -42,9 +43,7 @@ pub(super) fn is_as_synced<S: LogStore>(
     let unindexed_max = options.config.index_interval_bytes.saturating_add(batch_bytes_max.saturating_mul(2));
     match last.load_tail(store) {
         Ok(end) if end == options.recovery_point => {
-            Ok(last.bytes_since_last_index_entry <= unindexed_max
-                && last.has_sound_indexes(store, end)?
-                && last.has_sound_txn_index(store, end)?)
+            Ok(last.bytes_since_last_index_entry <= unindexed_max && last.has_sound_indexes(store, end)?)
         }
         Ok(_) | Err(LogError::Corrupt { .. }) => Ok(false),
         Err(error) => Err(error),
