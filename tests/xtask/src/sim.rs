@@ -9,16 +9,15 @@ use crate::shell::{Outcome, command, quiet, run};
 const RUNNER: &str = "cargo run --profile sim --package ottla-tests --features mutations --example sim --";
 const SIM_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Seeds of one run of the phase, and of a deep one.
-const SEEDS: u64 = 60;
-const SEEDS_FULL: u64 = 5_000;
+/// Seeds of one run of the phase, and of a deep one: of a broker with its clients, and of a log alone.
+const SEEDS: [(Option<&str>, u64, u64); 2] = [(None, 60, 5_000), (Some("--log"), 2_000, 50_000)];
 /// Days take turns over so many slices.
 const SLICES: u64 = 1_000;
 const SECONDS_PER_DAY: u64 = 86_400;
 /// Seeds whose hashes are compared with those of WebAssembly.
 const SEEDS_COMPARED: &str = "4";
 
-/// `cargo xtask sim [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]`
+/// `cargo xtask sim [--log] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]`
 pub fn sim(arguments: &[&str]) -> Outcome {
     start(arguments, SIM_MAX)
 }
@@ -26,9 +25,14 @@ pub fn sim(arguments: &[&str]) -> Outcome {
 /// Every planted bug is caught, and a slice of seeds that is another one every day keeps every promise.
 pub fn phase(given: &Given) -> Outcome {
     start(&["--mutations"], given.limit)?;
-    let (from, seeds) = if given.full { (0, SEEDS_FULL) } else { (todays_slice() * SEEDS, SEEDS) };
     let limit = if given.full { SIM_MAX } else { given.limit };
-    start(&["--from", &from.to_string(), "--seeds", &seeds.to_string()], limit)
+    for (world, slice, all) in SEEDS {
+        let (from, seeds) = if given.full { (0, all) } else { (todays_slice() * slice, slice) };
+        let (from, seeds) = (from.to_string(), seeds.to_string());
+        let arguments: Vec<&str> = world.into_iter().chain(["--from", &from, "--seeds", &seeds]).collect();
+        start(&arguments, limit)?;
+    }
+    Ok(())
 }
 
 fn todays_slice() -> u64 {
