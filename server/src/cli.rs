@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ottla_core::config::{self, BrokerConfig, Resolved};
-use ottla_core::tools::TOOLS;
+use ottla_core::tools::{DUMP_LOG, TOOLS};
 
 use crate::{format, server, tools};
 
@@ -45,7 +45,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             say(&format!("ottla {}\n", crate::VERSION))
         }
         Some((option, [])) if ["--help", "-h", "help"].contains(&option.as_str()) => {
-            say(&format!("{HELP}\nTools: {}\n", TOOLS.join(", ")))
+            say(&format!("{HELP}\nTools: {}, {DUMP_LOG}\n", TOOLS.join(", ")))
         }
         Some((unknown, _)) => refuse(&format!("{unknown} is no command of ottla: see ottla --help")),
         None => refuse("a command is needed: ottla server, or see ottla --help"),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ottla_tests::dump::dumped_alike;
 use ottla_tests::peer::{Kind, Peer};
 use ottla_tests::program::{class_path, command, java, java_with, run};
 
@@ -53,6 +54,7 @@ fn there_and_back(end: impl FnOnce(&mut Peer)) {
     assert!(peer.stop(), "Ottla did not stop in time");
     assert!(names(&peer, "__cluster_metadata-0", ".checkpoint").len() > 1, "no snapshot was written");
     looked_over_by_kafka(&peer);
+    dumped_by_both(&peer);
 
     peer.hand_over(Kind::Kafka, KAFKA);
     same("Apache Kafka tells", &gone_on, &interchange(&peer, "tell"));
@@ -118,6 +120,38 @@ fn looked_over_by_kafka(peer: &Peer) {
     for file in logs.iter().filter(|name| name.contains("__cluster_metadata")).chain(&snapshots(peer)) {
         shows_topics(file);
     }
+}
+
+/// Apache Kafka's dump tool and ours say the same of every file.
+fn dumped_by_both(peer: &Peer) {
+    let data = peer.directory().join("data");
+    let mut files = Vec::new();
+    for entry in entries(&data) {
+        if entry.is_dir() { files.extend(entries(&entry)) } else { files.push(entry) }
+    }
+    // Both give up where the room that was left in an index is about an empty log.
+    files.retain(|file| !file.extension().is_some_and(|extension| extension == "index") || has_records(file));
+    let (said, complaints) = dumped_alike(&["--print-data-log"], &files);
+    let count = said.lines().count();
+    assert!(count > 5_000 && said.contains("lastStableOffset: "), "{count} lines were dumped; {complaints}");
+    let decoders = [
+        ("__cluster_metadata-", "--cluster-metadata-decoder", "TOPIC_RECORD"),
+        ("__consumer_offsets-", "--offsets-decoder", "commitTimestamp"),
+        ("__transaction_state-", "--transaction-log-decoder", "transactionStatus"),
+    ];
+    for (topic, decoder, shown) in decoders {
+        let of_topic = |file: &&PathBuf| {
+            let name = file.display().to_string();
+            name.contains(topic) && (name.ends_with(".log") || name.ends_with(".checkpoint"))
+        };
+        let files: Vec<&PathBuf> = files.iter().filter(of_topic).collect();
+        let (said, _) = dumped_alike(&[decoder], &files);
+        assert!(said.contains(shown), "{decoder}: {said}");
+    }
+}
+
+fn has_records(index: &Path) -> bool {
+    index.with_extension("log").metadata().is_ok_and(|log| log.len() > 0)
 }
 
 /// The metadata shell answers while another of its threads still reads the file: it is asked until it has read.
