@@ -10,15 +10,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ottla_core::client::{LinkEvent, Target};
-use ottla_core::log::ReadOnly;
 use ottla_core::rng::Rng;
 use ottla_core::time::{Instant, Now};
 use ottla_core::tools::{
-    self, DUMP_LOG, DumpLent, DumpLog, Environment, Exit, Output, TOOLS, Tool, ToolCx, ToolEvent,
+    self, Check, DUMP_LOG, DumpLent, DumpLog, Environment, Exit, Output, TOOLS, Tool, ToolCx, ToolEvent,
 };
 
 use crate::compressors::compressors;
 use crate::links::Links;
+use crate::lock::DirectoryLocks;
 use crate::store::FileStore;
 
 /// Lines that are read ahead of the records that have not been delivered.
@@ -73,7 +73,24 @@ fn dump_log(arguments: &[String]) -> ExitCode {
     let compressors = compressors();
     let lent = DumpLent { compressors: &compressors, current_directory: &directory.to_string_lossy() };
     let mut said = Buffered::default();
-    let code = tool.run(&mut ReadOnly(&mut FileStore::for_reading()), lent, &mut |output| said.say(output));
+    let code = tool.run(&mut FileStore::for_reading(), lent, &mut |output| said.say(output));
+    said.flush();
+    exit_code(code)
+}
+
+/// `ottla check`: looks over log directories that no broker uses, and keeps brokers out of them meanwhile.
+pub fn check(arguments: &[String]) -> ExitCode {
+    let check = match Check::start(arguments) {
+        Ok(check) => check,
+        Err(exit) => return end(exit),
+    };
+    let directories = check.directories().iter().map(String::as_str);
+    let _locks = match DirectoryLocks::share(directories) {
+        Ok(locks) => locks,
+        Err(stderr) => return end(Exit { stdout: String::new(), stderr: format!("{stderr}\n"), code: 2 }),
+    };
+    let mut said = Buffered::default();
+    let code = check.run(&mut FileStore::for_reading(), &compressors(), &mut |output| said.say(output));
     said.flush();
     exit_code(code)
 }

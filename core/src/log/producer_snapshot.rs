@@ -107,6 +107,12 @@ pub fn read(bytes: &[u8]) -> Result<Vec<(i64, ProducerEntry)>, SnapshotError> {
     entries.iter().map(|entry| producer(entry).ok_or(SnapshotError::Malformed)).collect()
 }
 
+/// Where the entries of a file begin, in bytes.
+pub fn positions() -> impl Iterator<Item = u64> {
+    // After version, checksum and count.
+    (10_u64..).step_by(ENTRY_SIZE)
+}
+
 fn producer(entry: &[u8; ENTRY_SIZE]) -> Option<(i64, ProducerEntry)> {
     let mut bytes = entry.as_slice();
     let producer_id = i64::from_be_bytes(take(&mut bytes)?);

@@ -20,7 +20,7 @@ use self::decoder::{Decoder, Plain};
 use super::failure::Refusal;
 use super::options::{OptionSpec, Options, Takes, flag, value};
 use super::{Exit, KAFKA_VERSION, Output};
-use crate::log::{AbortedTxn, LogStore, StoreError, producer_snapshot};
+use crate::log::{AbortedTxn, LogStore, ReadOnly, StoreError, producer_snapshot};
 use crate::quorum::checkpoint::SnapshotId;
 use crate::record::{Compressors, RecordError};
 
@@ -163,7 +163,8 @@ impl DumpLog {
 
     /// Dumps the files, saying things as it goes; answers the exit code.
     pub fn run<S: LogStore>(&self, store: &mut S, lent: DumpLent<'_>, say: &mut dyn FnMut(Output)) -> i32 {
-        let mut dump = Dump { tool: self, store, lent, say, complaints: Complaints::default() };
+        let mut store = ReadOnly(store);
+        let mut dump = Dump { tool: self, store: &mut store, lent, say, complaints: Complaints::default() };
         for path in &self.files {
             if let Err(refusal) = dump.file(path) {
                 dump.complain(format!("ERROR {refusal}\n"));

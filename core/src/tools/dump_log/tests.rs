@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::log::{MemoryStore, ReadOnly};
+use crate::log::MemoryStore;
 use crate::record::{BatchBuilder, BatchOptions};
 
 const LOG: &str = "t-0/00000000000000000000.log";
@@ -19,7 +19,7 @@ fn dumped(arguments: &str, files: &[(&str, &[u8])]) -> (i32, String, String) {
     let compressors = Compressors::default();
     let lent = DumpLent { compressors: &compressors, current_directory: "/here" };
     let (mut stdout, mut stderr) = (String::new(), String::new());
-    let code = tool.run(&mut ReadOnly(&mut store), lent, &mut |output| {
+    let code = tool.run(&mut store, lent, &mut |output| {
         stdout.push_str(&output.stdout);
         stderr.push_str(&output.stderr);
     });
