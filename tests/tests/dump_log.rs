@@ -46,7 +46,7 @@ fn batch(options: BatchOptions) -> Vec<u8> {
     let mut batch = BatchBuilder::new(options);
     batch.append(NOW, Some(b"key"), Some("커피 주문".as_bytes()), &[(b"one", Some(b"1")), (b"two", None)]);
     batch.append(NOW + 5, None, Some(b""), &[]);
-    batch.append(NOW + 3, Some(b"\xff\xed\xa0\x80\xe0\x80\xf0\x9f\x98"), None, &[(b"", Some(b""))]);
+    batch.append(NOW + 3, Some(b"\xff\xed\xa0\x80\xed\xa1+\xe0\x80\xf0\x9f\x98"), None, &[(b"", Some(b""))]);
     batch.build(&Compressors::default()).to_vec()
 }
 
@@ -260,8 +260,10 @@ fn producers_and_aborted_transactions() {
     let (said, _) = dumped_alike(&[], &[directory.file("00000000000000000000.txnindex", &entries)]);
     assert!(said.contains("lastStableOffset: 20"), "{said}");
     dumped_alike(&[], &[directory.file("00000000000000000001.txnindex", b"")]);
-    let newer = [entries, entry(7, [1, 2, 3, 4])].concat();
-    dumped_alike(&[], &[directory.file("00000000000000000002.txnindex", newer)]);
+    for version in [7, 7 << 8] {
+        let newer = [entries.clone(), entry(version, [1, 2, 3, 4])].concat();
+        dumped_alike(&[], &[directory.file("00000000000000000002.txnindex", newer)]);
+    }
 }
 
 #[test]
@@ -294,6 +296,29 @@ fn keys_and_values_that_no_decoder_knows() {
     let class = |name: &str| format!("org.apache.kafka.tools.api.{name}Decoder");
     let decoders = ["--key-decoder-class", &class("Integer"), "--value-decoder-class", &class("Long")];
     dumped_alike(&decoders, &[numbers]);
+}
+
+/// Java and Rust do not agree on how many characters cannot be read in what is no UTF-8.
+#[test]
+fn bytes_that_are_no_text() {
+    let directory = Directory::new("bytes");
+    let mut batch = BatchBuilder::new(at(0));
+    let parts = [0x41, 0x80, 0x9f, 0xa0, 0xbf, 0xc0, 0xc3, 0xe0, 0xe1, 0xed, 0xf0, 0xf4, 0xf5, 0xff];
+    for first in parts {
+        for second in parts {
+            for third in parts {
+                for value in [
+                    &[first, second, third][..],
+                    &[first, second, third, 0x80, b'.'],
+                    &[first, second, third, b'.'],
+                ] {
+                    batch.append(NOW, None, Some(value), &[]);
+                }
+            }
+        }
+    }
+    let file = directory.file("00000000000000000000.log", batch.build(&Compressors::default()));
+    dumped_alike(&["--print-data-log"], &[file]);
 }
 
 #[test]

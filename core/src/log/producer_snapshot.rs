@@ -41,8 +41,6 @@ pub fn encode(state: &ProducerState) -> Vec<u8> {
 /// Why a file is no snapshot; shown in Apache Kafka's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotError {
-    /// Not even a version is there.
-    Empty,
     UnknownVersion(i16),
     /// The file ends before its entries do, or goes on after them.
     Malformed,
@@ -55,7 +53,6 @@ pub enum SnapshotError {
 impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("Snapshot has no version"),
             Self::UnknownVersion(version) => write!(
                 f,
                 "Snapshot failed schema validation: Snapshot contained an unknown file version {version}"
@@ -84,7 +81,7 @@ pub fn decode(bytes: &[u8], offset: i64) -> Option<ProducerState> {
 
 /// The producers in a file, in its order.
 pub fn read(bytes: &[u8]) -> Result<Vec<(i64, ProducerEntry)>, SnapshotError> {
-    let (version, rest) = bytes.split_first_chunk::<2>().ok_or(SnapshotError::Empty)?;
+    let (version, rest) = bytes.split_first_chunk::<2>().ok_or(SnapshotError::Malformed)?;
     let version = i16::from_be_bytes(*version);
     if version != VERSION {
         return Err(SnapshotError::UnknownVersion(version));

@@ -20,6 +20,7 @@ use self::decoder::{Decoder, Plain};
 use super::failure::Refusal;
 use super::options::{OptionSpec, Options, Takes, flag, value};
 use super::{Exit, KAFKA_VERSION, Output};
+use crate::log::txn_index::TXN_INDEX_ENTRY_SIZE;
 use crate::log::{AbortedTxn, LogStore, ReadOnly, StoreError, producer_snapshot};
 use crate::quorum::checkpoint::SnapshotId;
 use crate::record::{Compressors, RecordError};
@@ -231,9 +232,6 @@ impl<S: LogStore> Dump<'_, S> {
         let bytes = self.store.read(path).map_err(|error| storage(path, &error))?;
         let producers = match producer_snapshot::read(&bytes) {
             Ok(producers) => producers,
-            Err(producer_snapshot::SnapshotError::Empty) => {
-                return Err(failed("java.nio.BufferUnderflowException", format!("{path} has no version")));
-            }
             Err(error) => {
                 self.complain(format!("{error}\n"));
                 return Ok(());
@@ -267,22 +265,25 @@ impl<S: LogStore> Dump<'_, S> {
             Err(StoreError::NotFound) => return Ok(()),
             Err(error) => return Err(storage(path, &error)),
         };
-        // A cut last entry is none.
+        let mut text = String::new();
+        // A cut last entry is none. Of the version Apache Kafka looks at the first byte only, and where it is wrong shows nothing.
         for entry in bytes.as_chunks().0 {
-            let Some(aborted) = AbortedTxn::from_array(entry) else {
-                let [a, b, ..] = *entry;
+            let mut entry: [u8; TXN_INDEX_ENTRY_SIZE] = *entry;
+            let version = entry[0] as i8;
+            entry[..2].fill(0);
+            let Some(aborted) = AbortedTxn::from_array(&entry).filter(|_| version <= 0) else {
                 let message = format!(
-                    "Unexpected aborted transaction version {} in transaction index {}, current version is 0",
-                    i16::from_be_bytes([a, b]),
+                    "Unexpected aborted transaction version {version} in transaction index {}, current version is 0",
                     self.absolute(path)
                 );
                 return Err(failed("org.apache.kafka.common.KafkaException", message));
             };
-            self.line(format_args!(
-                "version: 0 producerId: {} firstOffset: {} lastOffset: {} lastStableOffset: {}",
+            text.push_str(&format!(
+                "version: {version} producerId: {} firstOffset: {} lastOffset: {} lastStableOffset: {}\n",
                 aborted.producer_id, aborted.first_offset, aborted.last_offset, aborted.last_stable_offset
             ));
         }
+        self.print(text);
         Ok(())
     }
 

@@ -60,13 +60,14 @@ impl Plain {
     }
 }
 
-/// UTF-8 as Java reads it: half a surrogate pair is one character that cannot be shown, where Rust sees three.
+/// UTF-8 as Java reads it: half a surrogate pair, even one that is cut, is one character that cannot be shown, where Rust sees one
+/// for each byte.
 fn java_text(bytes: &[u8]) -> String {
     let mut mended = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let [first, after @ ..] = rest {
         rest = match rest {
-            [0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..] => {
+            [0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..] | [0xed, 0xa0..=0xbf, after @ ..] => {
                 mended.extend_from_slice("\u{fffd}".as_bytes());
                 after
             }
