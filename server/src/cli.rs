@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ottla_core::config::{self, BrokerConfig, Resolved};
-use ottla_core::tools::TOOLS;
+use ottla_core::tools::{CHECK, DUMP_LOG, TOOLS};
 
 use crate::{format, server, tools};
 
@@ -18,6 +18,8 @@ Ottla: Apache Kafka's protocol and log format, in one binary.
       its data in ./data, formatted when it is not there, and its page on http://127.0.0.1:8080.
   ottla format --config FILE [--cluster-id ID] [...]
       Prepares the log directories that FILE names, as kafka-storage.sh does.
+  ottla check DIR...
+      Looks over log directories offline and names file, position and fault; changes nothing. See ottla check --help.
   ottla TOOL ...
       One of Kafka's tools, with its options: see ottla TOOL --help. A link to this binary that has the name of a tool,
       with or without .sh, is that tool.
@@ -40,12 +42,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.split_first() {
         Some((command, rest)) if command == "server" => serve(rest),
         Some((command, rest)) if command == "format" => format::run(rest),
+        Some((command, rest)) if command == CHECK => tools::check(rest),
         Some((tool, rest)) if tools::is_tool(tool) => tools::run(tool, rest),
         Some((option, [])) if option == "--version" || option == "-V" => {
             say(&format!("ottla {}\n", crate::VERSION))
         }
         Some((option, [])) if ["--help", "-h", "help"].contains(&option.as_str()) => {
-            say(&format!("{HELP}\nTools: {}\n", TOOLS.join(", ")))
+            say(&format!("{HELP}\nTools: {}, {DUMP_LOG}\n", TOOLS.join(", ")))
         }
         Some((unknown, _)) => refuse(&format!("{unknown} is no command of ottla: see ottla --help")),
         None => refuse("a command is needed: ottla server, or see ottla --help"),

@@ -26,6 +26,24 @@ impl DirectoryLocks {
         }
         Ok(Self { _files: files })
     }
+
+    /// Keeps brokers out of directories that are only looked at, changing nothing: where no broker has been there is nothing to lock.
+    pub fn share<'a>(directories: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let mut files = Vec::new();
+        for directory in directories {
+            let Ok(file) = File::open(Path::new(directory).join(".lock")) else { continue };
+            // A file system without locks has no broker on it.
+            match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => return Err(used(directory)),
+                _ => files.push(file),
+            }
+        }
+        Ok(Self { _files: files })
+    }
+}
+
+fn used(directory: &str) -> String {
+    format!("{directory}: another process uses this log directory")
 }
 
 /// The outer error: somebody else has it. The inner one: it cannot be used.
@@ -41,9 +59,7 @@ fn lock(directory: &str) -> Result<Result<File, String>, String> {
     };
     match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Ok(file)),
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
-            Err(format!("{directory}: another process uses this log directory"))
-        }
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => Err(used(directory)),
         Err(error) => Ok(Err(failed(error.into()))),
     }
 }

@@ -12,10 +12,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ottla_core::client::{LinkEvent, Target};
 use ottla_core::rng::Rng;
 use ottla_core::time::{Instant, Now};
-use ottla_core::tools::{self, DUMP_LOG, DumpLog, Environment, Exit, Output, TOOLS, Tool, ToolCx, ToolEvent};
+use ottla_core::tools::{
+    self, Check, DUMP_LOG, DumpLent, DumpLog, Environment, Exit, Output, TOOLS, Tool, ToolCx, ToolEvent,
+};
 
 use crate::compressors::compressors;
 use crate::links::Links;
+use crate::lock::DirectoryLocks;
+use crate::store::FileStore;
 
 /// Lines that are read ahead of the records that have not been delivered.
 const LINES_AHEAD: usize = 10_000;
@@ -65,24 +69,48 @@ fn dump_log(arguments: &[String]) -> ExitCode {
         Ok(tool) => tool,
         Err(exit) => return end(exit),
     };
+    let directory = std::env::current_dir().unwrap_or_default();
     let compressors = compressors();
-    for path in tool.files() {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes.into(),
-            Err(error) => {
-                print(&Output { stdout: format!("Dumping {path}\n"), stderr: format!("{path}: {error}\n") });
-                return ExitCode::FAILURE;
-            }
-        };
-        for stdout in tool.dump(path, &bytes, &compressors) {
-            print(&Output { stdout, ..Output::default() });
-        }
-        let log = DumpLog::companion(path).and_then(|path| std::fs::read(path).ok());
-        if let Some(stderr) = log.and_then(|log| tool.mismatches(path, &bytes, &log.into())) {
-            print(&Output { stderr, ..Output::default() });
+    let lent = DumpLent { compressors: &compressors, current_directory: &directory.to_string_lossy() };
+    let mut said = Buffered::default();
+    let code = tool.run(&mut FileStore::for_reading(), lent, &mut |output| said.say(output));
+    said.flush();
+    exit_code(code)
+}
+
+/// `ottla check`: looks over log directories that no broker uses, and keeps brokers out of them meanwhile.
+pub fn check(arguments: &[String]) -> ExitCode {
+    let check = match Check::start(arguments) {
+        Ok(check) => check,
+        Err(exit) => return end(exit),
+    };
+    let directories = check.directories().iter().map(String::as_str);
+    let _locks = match DirectoryLocks::share(directories) {
+        Ok(locks) => locks,
+        Err(stderr) => return end(Exit { stdout: String::new(), stderr: format!("{stderr}\n"), code: 2 }),
+    };
+    let mut said = Buffered::default();
+    let code = check.run(&mut FileStore::for_reading(), &compressors(), &mut |output| said.say(output));
+    said.flush();
+    exit_code(code)
+}
+
+/// What a tool says, printed in pieces that are worth a system call.
+#[derive(Default)]
+struct Buffered(Output);
+
+impl Buffered {
+    fn say(&mut self, output: Output) {
+        self.0.stdout.push_str(&output.stdout);
+        self.0.stderr.push_str(&output.stderr);
+        if self.0.stdout.len() > 64 << 10 || !self.0.stderr.is_empty() {
+            self.flush();
         }
     }
-    ExitCode::SUCCESS
+
+    fn flush(&mut self) {
+        print(&std::mem::take(&mut self.0));
+    }
 }
 
 fn exit_code(code: i32) -> ExitCode {

@@ -2,6 +2,7 @@
 //!
 //! - [`load`] asks again until it is answered;
 //! - [`batch`] makes record batches, right and wrong ones;
+//! - [`dump`] dumps files with both tools;
 //! - [`peer`] starts Apache Kafka and Ottla with one interface;
 //! - [`wire`] speaks Kafka's frames over a plain socket;
 //! - [`program`] runs a client program and keeps what it printed.
@@ -9,6 +10,7 @@
 //! The suites are in `tests/`, the client programs in `clients/`.
 
 pub mod batch;
+pub mod dump;
 pub mod load;
 pub mod peer;
 pub mod program;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ottla_tests::peer::{Kind, Peer};
-use ottla_tests::program::{class_path, command, java, java_with, run};
+use ottla_tests::dump::dumped_alike;
+use ottla_tests::peer::{Kind, Peer, ottla_binary};
+use ottla_tests::program::{Ended, class_path, command, java, java_with, run};
 
 /// Apache Kafka takes ACLs only with an authorizer.
 const KAFKA: &[(&str, &str)] = &[
@@ -38,7 +39,10 @@ fn there_and_back(end: impl FnOnce(&mut Peer)) {
     interchange(&peer, "secure");
     let (written, security) = (interchange(&peer, "tell"), interchange(&peer, "tell-security"));
     assert!(written.lines().count() > 5_000, "too little was written to prove anything:\n{written}");
+    let running = check(&peer);
+    assert!(running.code == Some(2) && running.err.contains("another process uses"), "{running:?}");
     end(&mut peer);
+    nothing_wrong(&peer);
 
     peer.hand_over(Kind::Ottla, OTTLA);
     same("Ottla tells", &written, &interchange(&peer, "tell"));
@@ -53,10 +57,14 @@ fn there_and_back(end: impl FnOnce(&mut Peer)) {
     assert!(peer.stop(), "Ottla did not stop in time");
     assert!(names(&peer, "__cluster_metadata-0", ".checkpoint").len() > 1, "no snapshot was written");
     looked_over_by_kafka(&peer);
+    dumped_by_both(&peer);
+    nothing_wrong(&peer);
 
     peer.hand_over(Kind::Kafka, KAFKA);
     same("Apache Kafka tells", &gone_on, &interchange(&peer, "tell"));
     same("Apache Kafka tells of security", &security, &interchange(&peer, "tell-security"));
+    assert!(peer.stop(), "Apache Kafka did not stop in time");
+    nothing_wrong(&peer);
 }
 
 /// Has the Java program do something with the broker; what it printed.
@@ -118,6 +126,54 @@ fn looked_over_by_kafka(peer: &Peer) {
     for file in logs.iter().filter(|name| name.contains("__cluster_metadata")).chain(&snapshots(peer)) {
         shows_topics(file);
     }
+}
+
+/// Apache Kafka's dump tool and ours say the same of every file.
+fn dumped_by_both(peer: &Peer) {
+    let data = peer.directory().join("data");
+    let mut files = Vec::new();
+    for entry in entries(&data) {
+        if entry.is_dir() { files.extend(entries(&entry)) } else { files.push(entry) }
+    }
+    // Both give up where the room that was left in an index is about an empty log.
+    files.retain(|file| file.extension().is_none_or(|extension| extension != "index") || has_records(file));
+    let (said, complaints) = dumped_alike(&["--print-data-log"], &files);
+    let count = said.lines().count();
+    assert!(count > 5_000 && said.contains("lastStableOffset: "), "{count} lines were dumped; {complaints}");
+    let decoders = [
+        ("__cluster_metadata-", "--cluster-metadata-decoder", "TOPIC_RECORD"),
+        ("__consumer_offsets-", "--offsets-decoder", "commitTimestamp"),
+        ("__transaction_state-", "--transaction-log-decoder", "transactionStatus"),
+    ];
+    for (topic, decoder, shown) in decoders {
+        let of_topic = |file: &&PathBuf| {
+            let name = file.display().to_string();
+            name.contains(topic) && (name.ends_with(".log") || name.ends_with(".checkpoint"))
+        };
+        let files: Vec<&PathBuf> = files.iter().filter(of_topic).collect();
+        let (said, _) = dumped_alike(&[decoder], &files);
+        assert!(said.contains(shown), "{decoder}: {said}");
+    }
+}
+
+/// `ottla check` finds no fault in what either wrote.
+fn nothing_wrong(peer: &Peer) {
+    let said = check(peer).ok();
+    assert!(said.ends_with(": no fault\n"), "{said}");
+    let checked = |what: &str| {
+        said.split([',', '\n']).filter_map(|part| part.strip_suffix(what)?.trim().parse().ok()).next_back()
+    };
+    let batches: Option<u64> = checked(" batches");
+    assert!(batches > Some(300), "too little was checked: {said}");
+}
+
+fn check(peer: &Peer) -> Ended {
+    let binary = ottla_binary().display().to_string();
+    run(command(&[&binary, "check", &peer.directory().join("data").display().to_string()]))
+}
+
+fn has_records(index: &Path) -> bool {
+    index.with_extension("log").metadata().is_ok_and(|log| log.len() > 0)
 }
 
 /// The metadata shell answers while another of its threads still reads the file: it is asked until it has read.

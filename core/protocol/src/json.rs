@@ -8,6 +8,14 @@ use crate::wire::{Field, List, Records, Ref, Struct, is_default};
 
 /// Appends `message` at `version`, without any white space.
 pub fn write(out: &mut String, message: &dyn Struct, version: i16) {
+    write_with(out, message, version, &|_, _| None);
+}
+
+/// What stands in place of a bytes field, given its name in lower camel case; `None` leaves it as it is.
+pub type Embedded<'a> = &'a dyn Fn(&str, &[u8]) -> Option<String>;
+
+/// The same, with what some bytes fields hold shown as `embedded` says.
+pub fn write_with(out: &mut String, message: &dyn Struct, version: i16, embedded: Embedded<'_>) {
     let mut separator = '{';
     let fields = message.schema().fields.iter().enumerate();
     for (at, field) in fields.filter(|(_, field)| field.versions.contains(version)) {
@@ -17,7 +25,7 @@ pub fn write(out: &mut String, message: &dyn Struct, version: i16) {
         }
         out.push(separator);
         separator = ',';
-        member(out, field, value, version);
+        member(out, field, value, version, embedded);
     }
     if separator == '{' {
         out.push('{');
@@ -25,7 +33,7 @@ pub fn write(out: &mut String, message: &dyn Struct, version: i16) {
     out.push('}');
 }
 
-fn member(out: &mut String, field: &Field, value: Ref<'_>, version: i16) {
+fn member(out: &mut String, field: &Field, value: Ref<'_>, version: i16, embedded: Embedded<'_>) {
     let mut name = field.name.to_owned();
     if let Some(first) = name.get_mut(..1) {
         first.make_ascii_lowercase();
@@ -39,12 +47,16 @@ fn member(out: &mut String, field: &Field, value: Ref<'_>, version: i16) {
         }
         value => {
             let _ = write!(out, "\"{name}\":");
-            self::value(out, value, version);
+            let shown = if let Ref::Bytes(bytes) = value { embedded(&name, bytes) } else { None };
+            match shown {
+                Some(shown) => out.push_str(&shown),
+                None => self::value(out, value, version, embedded),
+            }
         }
     }
 }
 
-fn value(out: &mut String, value: Ref<'_>, version: i16) {
+fn value(out: &mut String, value: Ref<'_>, version: i16, embedded: Embedded<'_>) {
     let _ = match value {
         Ref::Null | Ref::Records(_) => write!(out, "null"),
         Ref::Bool(value) => write!(out, "{value}"),
@@ -58,18 +70,18 @@ fn value(out: &mut String, value: Ref<'_>, version: i16) {
         Ref::Uuid(value) => write!(out, "\"{value}\""),
         Ref::Str(value) => return text(out, value),
         Ref::Bytes(value) => return base64(out, value),
-        Ref::Struct(value) => return write(out, value, version),
-        Ref::List(value) => return list(out, value, version),
+        Ref::Struct(value) => return write_with(out, value, version, embedded),
+        Ref::List(value) => return list(out, value, version, embedded),
     };
 }
 
-fn list(out: &mut String, list: &dyn List, version: i16) {
+fn list(out: &mut String, list: &dyn List, version: i16, embedded: Embedded<'_>) {
     out.push('[');
     for at in 0..list.len() {
         if at > 0 {
             out.push(',');
         }
-        value(out, list.get(at), version);
+        value(out, list.get(at), version, embedded);
     }
     out.push(']');
 }

@@ -4,6 +4,8 @@
 //! sequence, last offset, offset delta, timestamp, coordinator epoch, first offset of the open transaction (−1: none). Of the
 //! batches only the last one is kept.
 
+use std::fmt;
+
 use crate::crc::{CrcAlgorithm, checksum};
 
 use super::producer_state::{BatchMetadata, ProducerEntry, ProducerState};
@@ -36,44 +38,97 @@ pub fn encode(state: &ProducerState) -> Vec<u8> {
     bytes
 }
 
+/// Why a file is no snapshot; shown in Apache Kafka's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotError {
+    UnknownVersion(i16),
+    /// The file ends before its entries do, or goes on after them.
+    Malformed,
+    CrcMismatch {
+        stored: u32,
+        computed: u32,
+    },
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownVersion(version) => write!(
+                f,
+                "Snapshot failed schema validation: Snapshot contained an unknown file version {version}"
+            ),
+            Self::Malformed => {
+                f.write_str("Snapshot failed schema validation: its size is not that of its entries")
+            }
+            Self::CrcMismatch { stored, computed } => write!(
+                f,
+                "Snapshot is corrupt (CRC is no longer valid). Stored crc: {stored}. Computed crc: {computed}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SnapshotError {}
+
 /// Reads a file written when the log ended at `offset`; `None` if it is broken.
 pub fn decode(bytes: &[u8], offset: i64) -> Option<ProducerState> {
-    let (version, rest) = bytes.split_first_chunk::<2>()?;
-    let (stored, checked) = rest.split_first_chunk::<4>()?;
-    let (count, entries) = checked.split_first_chunk::<4>()?;
-    let (entries, rest) = entries.as_chunks::<ENTRY_SIZE>();
-    let is_whole = i16::from_be_bytes(*version) == VERSION
-        && u32::from_be_bytes(*stored) == crc(checked)
-        && usize::try_from(i32::from_be_bytes(*count)) == Ok(entries.len())
-        && rest.is_empty();
-    if !is_whole {
-        return None;
-    }
     let mut state = ProducerState::starting_at(offset);
-    for bytes in entries {
-        let mut bytes = bytes.as_slice();
-        let producer_id = i64::from_be_bytes(take(&mut bytes)?);
-        let producer_epoch = i16::from_be_bytes(take(&mut bytes)?);
-        let last_sequence = i32::from_be_bytes(take(&mut bytes)?);
-        let last_offset = i64::from_be_bytes(take(&mut bytes)?);
-        let offset_delta = i32::from_be_bytes(take(&mut bytes)?);
-        let timestamp = i64::from_be_bytes(take(&mut bytes)?);
-        let coordinator_epoch = i32::from_be_bytes(take(&mut bytes)?);
-        let current_txn_first_offset = i64::from_be_bytes(take(&mut bytes)?);
-        let batch = BatchMetadata { last_sequence, last_offset, offset_delta, timestamp };
-        let entry = ProducerEntry {
-            producer_epoch,
-            coordinator_epoch,
-            last_timestamp: timestamp,
-            current_txn_first_offset: (current_txn_first_offset >= 0).then_some(current_txn_first_offset),
-            batches: (last_sequence != NO_SEQUENCE && last_offset >= 0)
-                .then_some(batch)
-                .into_iter()
-                .collect(),
-        };
+    for (producer_id, entry) in read(bytes).ok()? {
         state.load(producer_id, entry);
     }
     Some(state)
+}
+
+/// The producers in a file, in its order.
+pub fn read(bytes: &[u8]) -> Result<Vec<(i64, ProducerEntry)>, SnapshotError> {
+    let (version, rest) = bytes.split_first_chunk::<2>().ok_or(SnapshotError::Malformed)?;
+    let version = i16::from_be_bytes(*version);
+    if version != VERSION {
+        return Err(SnapshotError::UnknownVersion(version));
+    }
+    let (stored, checked) = rest.split_first_chunk::<4>().ok_or(SnapshotError::Malformed)?;
+    let (count, entries) = checked.split_first_chunk::<4>().ok_or(SnapshotError::Malformed)?;
+    let (entries, rest) = entries.as_chunks::<ENTRY_SIZE>();
+    // A count that the bytes cannot hold is Kafka's schema error; any other damage is for the checksum to tell.
+    let count = usize::try_from(i32::from_be_bytes(*count)).map_err(|_| SnapshotError::Malformed)?;
+    if count > entries.len() {
+        return Err(SnapshotError::Malformed);
+    }
+    let (stored, computed) = (u32::from_be_bytes(*stored), crc(checked));
+    if stored != computed {
+        return Err(SnapshotError::CrcMismatch { stored, computed });
+    }
+    if count < entries.len() || !rest.is_empty() {
+        return Err(SnapshotError::Malformed);
+    }
+    entries.iter().map(|entry| producer(entry).ok_or(SnapshotError::Malformed)).collect()
+}
+
+/// Where the entries of a file begin, in bytes.
+pub fn positions() -> impl Iterator<Item = u64> {
+    // After version, checksum and count.
+    (10_u64..).step_by(ENTRY_SIZE)
+}
+
+fn producer(entry: &[u8; ENTRY_SIZE]) -> Option<(i64, ProducerEntry)> {
+    let mut bytes = entry.as_slice();
+    let producer_id = i64::from_be_bytes(take(&mut bytes)?);
+    let producer_epoch = i16::from_be_bytes(take(&mut bytes)?);
+    let last_sequence = i32::from_be_bytes(take(&mut bytes)?);
+    let last_offset = i64::from_be_bytes(take(&mut bytes)?);
+    let offset_delta = i32::from_be_bytes(take(&mut bytes)?);
+    let timestamp = i64::from_be_bytes(take(&mut bytes)?);
+    let coordinator_epoch = i32::from_be_bytes(take(&mut bytes)?);
+    let current_txn_first_offset = i64::from_be_bytes(take(&mut bytes)?);
+    let batch = BatchMetadata { last_sequence, last_offset, offset_delta, timestamp };
+    let entry = ProducerEntry {
+        producer_epoch,
+        coordinator_epoch,
+        last_timestamp: timestamp,
+        current_txn_first_offset: (current_txn_first_offset >= 0).then_some(current_txn_first_offset),
+        batches: (last_sequence != NO_SEQUENCE && last_offset >= 0).then_some(batch).into_iter().collect(),
+    };
+    Some((producer_id, entry))
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {

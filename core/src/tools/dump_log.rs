@@ -1,19 +1,29 @@
-//! `kafka-dump-log`: what is in the files of a log, in lines.
+//! `kafka-dump-log`: what is in the files of a log, in the lines of Apache Kafka's tool.
 //!
-//! The tool needs no cluster and no clock: a shell reads the files that [`DumpLog::files`] names, one after the other, and
-//! prints what [`DumpLog::dump`] gives for each.
+//! It needs no cluster and no clock: a shell lends it a store and prints what it says. Nothing is ever written.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::expect_used)]
+
+mod batches;
+mod complaints;
 mod decoder;
-mod lines;
+mod entries;
+mod indexes;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests;
 
-use bytes::Bytes;
+use std::fmt;
 
-use self::decoder::Decoder;
+use self::complaints::Complaints;
+use self::decoder::{Decoder, Plain};
+use super::failure::Refusal;
 use super::options::{OptionSpec, Options, Takes, flag, value};
-use super::{Exit, KAFKA_VERSION};
-use crate::log::file_names::offset_of;
-use crate::log::{offset_index, time_index};
-use crate::record::{BatchView, Compressors};
+use super::{Exit, KAFKA_VERSION, Output};
+use crate::log::txn_index::TXN_INDEX_ENTRY_SIZE;
+use crate::log::{AbortedTxn, LogStore, ReadOnly, StoreError, producer_snapshot};
+use crate::quorum::checkpoint::SnapshotId;
+use crate::record::{Compressors, RecordError};
 
 /// The name of the tool.
 pub const DUMP_LOG: &str = "kafka-dump-log";
@@ -29,7 +39,19 @@ pub struct DumpLog {
     decoder: Decoder,
     skip_record_metadata: bool,
     index: IndexView,
-    bytes_max: usize,
+    /// Of each log file.
+    bytes_max: i32,
+    /// Of a batch that an index points at.
+    message_bytes_max: u64,
+}
+
+/// What a shell lends to the tool.
+#[derive(Clone, Copy, Debug)]
+pub struct DumpLent<'a> {
+    /// The codecs.
+    pub compressors: &'a Compressors,
+    /// What paths are relative to.
+    pub current_directory: &'a str,
 }
 
 /// What is done with an index.
@@ -41,42 +63,47 @@ enum IndexView {
     VerifyOnly,
 }
 
+const FILES: &str = "REQUIRED: The comma separated list of data and index log files to be dumped.";
+const KEY_DECODER: &str = "Decodes keys: StringDecoder (the default), IntegerDecoder or LongDecoder of \
+org.apache.kafka.tools.api. Other Java classes cannot be loaded.";
+const VALUE_DECODER: &str = "The same of values.";
+
 static SPECS: [OptionSpec; 17] = [
-    flag("cluster-metadata-decoder", "The records are those of the cluster's metadata."),
-    flag("deep-iteration", "Shows each record."),
-    value("files", "file,file", "REQUIRED: the files: .log, .checkpoint, .index or .timeindex."),
-    flag("help", "Prints this."),
-    flag("index-sanity-check", "Only checks what a broker checks of an index when it starts."),
-    OptionSpec {
-        name: "key-decoder-class",
-        takes: Takes::MaybeValue("class"),
-        help: "Taken, without effect.",
-    },
-    value("max-bytes", "bytes", "Reads so much of each .log file at most."),
-    value("max-message-size", "bytes", "Taken, without effect."),
-    flag("offsets-decoder", "The records are those of __consumer_offsets."),
-    flag("print-data-log", "Shows keys and values."),
-    flag("remote-log-metadata-decoder", "Taken, without effect."),
-    flag("share-group-state-decoder", "The records are those of __share_group_state."),
-    flag("skip-record-metadata", "Shows keys and values only."),
-    flag("transaction-log-decoder", "The records are those of __transaction_state."),
-    OptionSpec {
-        name: "value-decoder-class",
-        takes: Takes::MaybeValue("class"),
-        help: "Taken, without effect.",
-    },
+    flag("cluster-metadata-decoder", "If set, log data will be parsed as cluster metadata records."),
+    flag("deep-iteration", "Shows each record. Automatically set if print-data-log is enabled."),
+    value("files", "String: file1, file2, ...", FILES),
+    flag("help", "Print usage information."),
+    flag("index-sanity-check", "Only the check that a broker makes of an index when it starts."),
+    OptionSpec { name: "key-decoder-class", takes: Takes::MaybeValue("String"), help: KEY_DECODER },
+    value("max-bytes", "Integer: size", "Reads so much of each .log file at most. (default: 2147483647)"),
+    value("max-message-size", "Integer: size", "Size of largest message. (default: 5242880)"),
+    flag("offsets-decoder", "Records are those of the __consumer_offsets topic."),
+    flag("print-data-log", "Shows keys and values. Automatically set if any decoder option is specified."),
+    flag("remote-log-metadata-decoder", "Not built: there are no remote logs."),
+    flag("share-group-state-decoder", "Records are those of the __share_group_state topic."),
+    flag(
+        "skip-record-metadata",
+        "Skip metadata when printing records. This flag also skips control records.",
+    ),
+    flag("transaction-log-decoder", "Records are those of the __transaction_state topic."),
+    OptionSpec { name: "value-decoder-class", takes: Takes::MaybeValue("String"), help: VALUE_DECODER },
     flag("verify-index-only", "Only compares an index with its log."),
-    flag("version", "Prints the version."),
+    flag("version", "Display Kafka version."),
 ];
+
+/// `--max-message-size`, in bytes.
+const MESSAGE_BYTES_MAX: i32 = 5 << 20;
 
 const ABOUT: &str = "This tool helps to parse a log file and dump its contents to the console, useful for debugging a \
 seemingly corrupt log segment.";
+const NOT_BUILT: &str = "--remote-log-metadata-decoder is not built: Ottla has no remote logs";
 
+/// The first that is given counts.
 const DECODERS: [(&str, Decoder); 4] = [
     ("offsets-decoder", Decoder::Offsets),
     ("transaction-log-decoder", Decoder::Transactions),
-    ("share-group-state-decoder", Decoder::ShareGroups),
     ("cluster-metadata-decoder", Decoder::ClusterMetadata),
+    ("share-group-state-decoder", Decoder::ShareGroups),
 ];
 
 impl DumpLog {
@@ -84,198 +111,245 @@ impl DumpLog {
     pub fn start(arguments: &[String]) -> Result<Self, Exit> {
         let usage = |message: String| Exit::usage(&[&SPECS], &message);
         let options = Options::parse(&[&SPECS], arguments).map_err(usage)?;
-        if options.has("version") {
-            return Err(Exit { stdout: format!("{KAFKA_VERSION}\n"), stderr: String::new(), code: 0 });
-        }
         if options.has("help") || arguments.is_empty() {
             return Err(usage(ABOUT.into()));
+        }
+        if options.has("version") {
+            return Err(Exit { stdout: format!("{KAFKA_VERSION}\n"), stderr: String::new(), code: 0 });
         }
         let Some(files) = options.value("files") else {
             return Err(usage("Missing required argument \"[files]\"".into()));
         };
         let decoder = DECODERS.iter().find(|(name, _)| options.has(name)).map(|(_, decoder)| *decoder);
-        let data = options.has("print-data-log")
-            || decoder.is_some()
-            || options.has("value-decoder-class")
-            || options.has("key-decoder-class");
+        if decoder.is_none() && options.has("remote-log-metadata-decoder") {
+            return Err(Exit::error(NOT_BUILT));
+        }
+        let plain = |option: &str| {
+            match options.value(option) {
+            None | Some("") => Ok(Plain::String),
+            Some(class) => Plain::of_class(class).ok_or_else(|| {
+                Exit::error(&format!(
+                    "--{option} {class}: Java classes cannot be loaded here; StringDecoder, IntegerDecoder and \
+                     LongDecoder of org.apache.kafka.tools.api are built in"
+                ))
+            }),
+        }
+        };
+        let decoder = match decoder {
+            Some(decoder) => decoder,
+            None => Decoder::Plain { key: plain("key-decoder-class")?, value: plain("value-decoder-class")? },
+        };
+        let data = decoder.is_of_a_topic()
+            || ["print-data-log", "value-decoder-class", "key-decoder-class"]
+                .iter()
+                .any(|option| options.has(option));
         let index = match (options.has("index-sanity-check"), options.has("verify-index-only")) {
             (true, _) => IndexView::SanityCheck,
             (_, true) => IndexView::VerifyOnly,
             (false, false) => IndexView::Entries,
         };
-        let bytes_max: Option<usize> = options.number("max-bytes").map_err(usage)?;
+        let message_bytes_max: i32 =
+            options.number("max-message-size").map_err(usage)?.unwrap_or(MESSAGE_BYTES_MAX);
         Ok(Self {
-            files: files
-                .split(',')
-                .map(|file| file.trim().to_owned())
-                .filter(|file| !file.is_empty())
-                .collect(),
+            files: files.split(',').filter(|file| !file.is_empty()).map(normal).collect(),
             deep: data || options.has("deep-iteration"),
             data,
-            decoder: decoder.unwrap_or(Decoder::Text),
+            decoder,
             skip_record_metadata: options.has("skip-record-metadata"),
             index,
-            bytes_max: bytes_max.unwrap_or(usize::MAX),
+            bytes_max: options.number("max-bytes").map_err(usage)?.unwrap_or(i32::MAX),
+            message_bytes_max: u64::try_from(message_bytes_max).unwrap_or(0),
         })
     }
 
-    /// The files, by their paths.
-    pub fn files(&self) -> &[String] {
-        &self.files
-    }
-
-    /// The log beside an index, which it is compared with.
-    pub fn companion(path: &str) -> Option<String> {
-        let stem = path.strip_suffix(".timeindex").or_else(|| path.strip_suffix(".index"))?;
-        Some(format!("{stem}.log"))
-    }
-
-    /// The lines about a file.
-    pub fn dump<'a>(
-        &'a self,
-        path: &'a str,
-        bytes: &'a Bytes,
-        compressors: &'a Compressors,
-    ) -> Box<dyn Iterator<Item = String> + 'a> {
-        let head = std::iter::once(format!("Dumping {path}\n"));
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let base = |suffix: &str| name.strip_suffix(suffix).and_then(|stem| offset_of(stem.get(..20)?, ""));
-        if let Some(base_offset) = base(".log").or_else(|| base(".checkpoint")) {
-            let start = if name.ends_with(".checkpoint") {
-                let epoch = name.get(21..31).and_then(|epoch| epoch.parse::<i32>().ok()).unwrap_or(0);
-                format!("Snapshot end offset: {base_offset}, epoch: {epoch}\n")
-            } else {
-                format!("Log starting offset: {base_offset}\n")
-            };
-            let batches = lines::Batches::new(self, path, bytes, compressors);
-            return Box::new(head.chain(std::iter::once(start)).chain(batches));
-        }
-        let body = match (base(".index"), base(".timeindex")) {
-            (Some(base_offset), _) => self.offset_index(path, bytes, base_offset),
-            (_, Some(base_offset)) => self.time_index(path, bytes, base_offset),
-            (None, None) => format!("Ignoring unknown file {path}\n"),
-        };
-        Box::new(head.chain(std::iter::once(body)))
-    }
-
-    fn offset_index(&self, path: &str, bytes: &Bytes, base_offset: i64) -> String {
-        let entries = offset_index::entries(bytes, base_offset).enumerate();
-        let mut entries = entries.take_while(|(at, entry)| *at == 0 || entry.offset != base_offset);
-        if self.index == IndexView::SanityCheck {
-            let rises = entries
-                .try_fold(base_offset - 1, |last, (_, entry)| (entry.offset > last).then_some(entry.offset));
-            let whole = bytes.len().is_multiple_of(offset_index::OFFSET_INDEX_ENTRY_SIZE);
-            return match rises.is_some() && whole {
-                true => format!("{path} passed sanity check.\n"),
-                false => format!("{path} failed sanity check.\n"),
-            };
-        }
-        let line = |(_, entry): (usize, offset_index::OffsetPosition)| {
-            format!("offset: {} position: {}\n", entry.offset, entry.position)
-        };
-        if self.index == IndexView::Entries { entries.map(line).collect() } else { String::new() }
-    }
-
-    /// Where an offset index does not fit its log, for standard error.
-    pub fn mismatches(&self, path: &str, bytes: &Bytes, log: &Bytes) -> Option<String> {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let base_offset = offset_of(name.strip_suffix(".index")?.get(..20)?, "")?;
-        if self.index == IndexView::SanityCheck {
-            return None;
-        }
-        let mut text = String::new();
-        let entries = offset_index::entries(bytes, base_offset).enumerate();
-        for (_, entry) in entries.take_while(|(at, entry)| *at == 0 || entry.offset != base_offset) {
-            let position = usize::try_from(entry.position).unwrap_or(usize::MAX);
-            let found = log.get(position..).and_then(|rest| BatchView::read(rest).ok());
-            let found = found.map_or(-1, |batch| batch.header().last_offset());
-            if found != entry.offset {
-                text.push_str(&format!("  Index offset: {}, log offset: {found}\n", entry.offset));
+    /// Dumps the files, saying things as it goes; answers the exit code.
+    pub fn run<S: LogStore>(&self, store: &mut S, lent: DumpLent<'_>, say: &mut dyn FnMut(Output)) -> i32 {
+        let mut store = ReadOnly(store);
+        let mut dump = Dump { tool: self, store: &mut store, lent, say, complaints: Complaints::default() };
+        for path in &self.files {
+            if let Err(refusal) = dump.file(path) {
+                dump.complain(format!("ERROR {refusal}\n"));
+                return 1;
             }
         }
-        (!text.is_empty()).then(|| format!("Mismatches in :{path}\n{text}"))
-    }
-
-    fn time_index(&self, path: &str, bytes: &Bytes, base_offset: i64) -> String {
-        if self.index == IndexView::SanityCheck {
-            let whole = bytes.len().is_multiple_of(time_index::TIME_INDEX_ENTRY_SIZE);
-            let rises = time_index::entries(bytes, base_offset)
-                .take_while(|entry| entry.timestamp > 0)
-                .try_fold(-1, |last, entry| (entry.timestamp >= last).then_some(entry.timestamp));
-            return match rises.is_some() && whole {
-                true => format!("{path} passed sanity check.\n"),
-                false => format!("{path} failed sanity check.\n"),
-            };
-        }
-        let entries = time_index::entries(bytes, base_offset).enumerate();
-        let entries = entries.take_while(|(at, entry)| *at == 0 || entry.timestamp > 0);
-        let line = |(_, entry): (usize, time_index::TimestampOffset)| {
-            format!("timestamp: {} offset: {}\n", entry.timestamp, entry.offset)
-        };
-        if self.index == IndexView::Entries { entries.map(line).collect() } else { String::new() }
+        let complaints = dump.complaints.to_text();
+        dump.complain(complaints);
+        0
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::{BatchBuilder, BatchOptions};
+/// A run.
+struct Dump<'a, S> {
+    tool: &'a DumpLog,
+    store: &'a mut S,
+    lent: DumpLent<'a>,
+    say: &'a mut dyn FnMut(Output),
+    complaints: Complaints,
+}
 
-    fn dumped(arguments: &str, path: &str, bytes: &Bytes) -> String {
-        let arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
-        let tool = DumpLog::start(&arguments).unwrap();
-        tool.dump(path, bytes, &Compressors::default()).collect()
+impl<S: LogStore> Dump<'_, S> {
+    fn file(&mut self, path: &str) -> Result<(), Refusal> {
+        self.line(format_args!("Dumping {path}"));
+        let name = path.rsplit('/').next().unwrap_or(path);
+        match name.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("log") => {
+                let base_offset = base_offset(name)?;
+                self.line(format_args!("Log starting offset: {base_offset}"));
+                self.batches(path)
+            }
+            Some("checkpoint") => {
+                self.metadata_snapshot(name)?;
+                self.batches(path)
+            }
+            Some("index") => self.offset_index(path, base_offset(name)?),
+            Some("timeindex") => self.time_index(path, base_offset(name)?),
+            Some("snapshot") => self.producers(path),
+            Some("txnindex") => {
+                base_offset(name)?;
+                self.aborted_transactions(path)
+            }
+            _ => {
+                self.complain(format!("Ignoring unknown file {path}\n"));
+                Ok(())
+            }
+        }
     }
 
-    fn log() -> Bytes {
-        let mut batch =
-            BatchBuilder::new(BatchOptions { partition_leader_epoch: 4, ..BatchOptions::default() });
-        batch.append(1_000, Some(b"k"), Some(b"v"), &[(b"h", None)]);
-        batch.append(2_000, None, None, &[]);
-        batch.build(&Compressors::default())
+    fn metadata_snapshot(&mut self, name: &str) -> Result<(), Refusal> {
+        if name == "bootstrap.checkpoint" {
+            self.line(format_args!("KRaft bootstrap snapshot"));
+            return Ok(());
+        }
+        let Some(id) = SnapshotId::parse(name) else {
+            let message = format!("{name} is no snapshot's name");
+            return Err(failed("java.lang.StringIndexOutOfBoundsException", message));
+        };
+        self.line(format_args!("Snapshot end offset: {}, epoch: {}", id.end_offset, id.epoch));
+        Ok(())
     }
 
-    #[test]
-    fn batches_and_records_as_apache_kafka_prints_them() {
-        let path = "t-0/00000000000000000000.log";
-        let text = dumped("--files x --print-data-log", path, &log());
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[..2], ["Dumping t-0/00000000000000000000.log", "Log starting offset: 0"]);
-        let batch = "baseOffset: 0 lastOffset: 1 count: 2 baseSequence: -1 lastSequence: -1 producerId: -1 \
-                     producerEpoch: -1 partitionLeaderEpoch: 4 isTransactional: false isControl: false \
-                     deleteHorizonMs: OptionalLong.empty position: 0 CreateTime: 2000 size: ";
-        assert!(lines[2].starts_with(batch) && lines[2].ends_with("isvalid: true"), "{text}");
-        assert_eq!(
-            lines[3],
-            "| offset: 0 CreateTime: 1000 keySize: 1 valueSize: 1 sequence: -1 headerKeys: [h] key: k payload: v"
-        );
-        assert_eq!(
-            lines[4],
-            "| offset: 1 CreateTime: 2000 keySize: -1 valueSize: -1 sequence: -1 headerKeys: []"
-        );
-        assert_eq!(lines.len(), 5);
+    fn producers(&mut self, path: &str) -> Result<(), Refusal> {
+        let bytes = self.store.read(path).map_err(|error| storage(path, &error))?;
+        let producers = match producer_snapshot::read(&bytes) {
+            Ok(producers) => producers,
+            Err(error) => {
+                self.complain(format!("{error}\n"));
+                return Ok(());
+            }
+        };
+        for (producer_id, producer) in producers {
+            let first = optional(producer.current_txn_first_offset);
+            let mut text = format!(
+                "producerId: {producer_id} producerEpoch: {} coordinatorEpoch: {} currentTxnFirstOffset: {first} \
+                 lastTimestamp: {}",
+                producer.producer_epoch, producer.coordinator_epoch, producer.last_timestamp
+            );
+            if let Some(batch) = producer.batches.front() {
+                text.push_str(&format!(
+                    " firstSequence: {} lastSequence: {} lastOffset: {} offsetDelta: {} timestamp: {}",
+                    batch.first_sequence(),
+                    batch.last_sequence,
+                    batch.last_offset,
+                    batch.offset_delta,
+                    batch.timestamp
+                ));
+            }
+            self.line(format_args!("{text}"));
+        }
+        Ok(())
     }
 
-    #[test]
-    fn a_damaged_batch_is_invalid_and_a_torn_end_is_counted() {
-        let mut bytes = log().to_vec();
-        let end = bytes.len() - 1;
-        bytes[end] ^= 1;
-        bytes.extend_from_slice(&[0; 7]);
-        let text = dumped("--files x", "00000000000000000000.log", &Bytes::from(bytes));
-        assert!(text.contains("isvalid: false"), "{text}");
-        assert!(text.ends_with("Found 7 invalid bytes at the end of 00000000000000000000.log\n"), "{text}");
+    fn aborted_transactions(&mut self, path: &str) -> Result<(), Refusal> {
+        let bytes = match self.store.read(path) {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound) => return Ok(()),
+            Err(error) => return Err(storage(path, &error)),
+        };
+        let mut text = String::new();
+        // A cut last entry is none. Of the version Apache Kafka looks at the first byte only, and where it is wrong shows nothing.
+        for entry in bytes.as_chunks().0 {
+            let mut entry: [u8; TXN_INDEX_ENTRY_SIZE] = *entry;
+            let version = entry[0] as i8;
+            entry[..2].fill(0);
+            let Some(aborted) = AbortedTxn::from_array(&entry).filter(|_| version <= 0) else {
+                let message = format!(
+                    "Unexpected aborted transaction version {version} in transaction index {}, current version is 0",
+                    self.absolute(path)
+                );
+                return Err(failed("org.apache.kafka.common.KafkaException", message));
+            };
+            text.push_str(&format!(
+                "version: {version} producerId: {} firstOffset: {} lastOffset: {} lastStableOffset: {}\n",
+                aborted.producer_id, aborted.first_offset, aborted.last_offset, aborted.last_stable_offset
+            ));
+        }
+        self.print(text);
+        Ok(())
     }
 
-    #[test]
-    fn indexes() {
-        let entries: Vec<u8> =
-            [5_u32, 100, 9, 230, 0, 0].iter().flat_map(|part| part.to_be_bytes()).collect();
-        let text = dumped("--files x", "00000000000000000010.index", &Bytes::from(entries));
-        let expected =
-            "Dumping 00000000000000000010.index\noffset: 15 position: 100\noffset: 19 position: 230\n";
-        assert_eq!(text, expected);
-        let text = dumped("--files x", "leader-epoch-checkpoint", &Bytes::new());
-        assert!(text.ends_with("Ignoring unknown file leader-epoch-checkpoint\n"));
+    fn open(&mut self, path: &str) -> Result<S::File, Refusal> {
+        self.store.open(path).map_err(|error| storage(path, &error))
     }
+
+    fn absolute(&self, path: &str) -> String {
+        match path.starts_with('/') {
+            true => path.to_owned(),
+            false => format!("{}/{path}", self.lent.current_directory),
+        }
+    }
+
+    fn print(&mut self, stdout: String) {
+        (self.say)(Output { stdout, ..Output::default() });
+    }
+
+    fn line(&mut self, text: fmt::Arguments<'_>) {
+        self.print(format!("{text}\n"));
+    }
+
+    fn complain(&mut self, stderr: String) {
+        (self.say)(Output { stderr, ..Output::default() });
+    }
+}
+
+/// What Apache Kafka's tool would end with.
+fn failed(class: &str, message: impl Into<String>) -> Refusal {
+    Refusal { class: class.to_owned(), message: message.into() }
+}
+
+fn storage(path: &str, error: &StoreError) -> Refusal {
+    match error {
+        StoreError::NotFound => failed("java.nio.file.NoSuchFileException", path),
+        error => failed("java.io.IOException", format!("{path}: {error}")),
+    }
+}
+
+fn unreadable_records(error: &RecordError) -> Refusal {
+    failed("org.apache.kafka.common.InvalidRecordException", error.to_string())
+}
+
+/// The offset in a file's name: all up to the first point.
+fn base_offset(name: &str) -> Result<i64, Refusal> {
+    let digits = name.split('.').next().unwrap_or(name);
+    digits
+        .parse()
+        .map_err(|_| failed("java.lang.NumberFormatException", format!("For input string: \"{digits}\"")))
+}
+
+/// As Java shows an `OptionalLong`.
+fn optional(number: Option<i64>) -> String {
+    number.map_or_else(|| "OptionalLong.empty".to_owned(), |number| format!("OptionalLong[{number}]"))
+}
+
+/// A path as Java's `File` spells it: without doubled or trailing separators.
+fn normal(path: &str) -> String {
+    let mut normal = String::with_capacity(path.len());
+    for letter in path.chars().filter(|letter| *letter != '\0') {
+        if letter != '/' || !normal.ends_with('/') {
+            normal.push(letter);
+        }
+    }
+    if normal.len() > 1 && normal.ends_with('/') {
+        normal.pop();
+    }
+    normal
 }

@@ -4,6 +4,7 @@
 //! an exit code.
 
 mod admin;
+pub mod check;
 mod client_config;
 mod console_consumer;
 mod console_producer;
@@ -25,7 +26,8 @@ use crate::record::Compressors;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 
-pub use dump_log::{DUMP_LOG, DumpLog};
+pub use check::{CHECK, Check};
+pub use dump_log::{DUMP_LOG, DumpLent, DumpLog};
 
 /// The tools that talk to a cluster, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
 pub const TOOLS: [&str; 4] =

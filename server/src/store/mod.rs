@@ -30,6 +30,9 @@ pub use slice::Slice;
 /// Descriptors kept open when the limit of the process is not known to be smaller.
 pub const OPEN_FILES_MAX: usize = 4_096;
 
+/// The same for tools, which go from file to file.
+const OPEN_FILES_MAX_OF_TOOLS: usize = 16;
+
 /// Files under any directory, by plain paths.
 #[derive(Clone, Debug)]
 pub struct FileStore {
@@ -56,7 +59,15 @@ pub trait Durable: LogStore<File = File, Slice = Slice> + Clone + Send + Sync + 
 impl FileStore {
     /// A store that keeps at most `open_files_max` descriptors open (slices on their way out not counted).
     pub fn new(open_files_max: usize) -> Self {
-        let open = OpenFiles::new(open_files_max);
+        Self::with(OpenFiles::new(open_files_max, true))
+    }
+
+    /// A store for tools that only look: its files are opened for reading alone, so that they may be another user's.
+    pub fn for_reading() -> Self {
+        Self::with(OpenFiles::new(OPEN_FILES_MAX_OF_TOOLS, false))
+    }
+
+    fn with(open: OpenFiles) -> Self {
         Self { shared: Arc::new(Shared { files: Mutex::default(), open }) }
     }
 

@@ -15,13 +15,15 @@ use super::file::{Inner, Inode, Open};
 #[derive(Debug)]
 pub(super) struct OpenFiles {
     max: usize,
+    /// Whether files are opened for writing too.
+    writes: bool,
     /// Files with an open descriptor, in the order in which the hand will pass them.
     clock: Mutex<VecDeque<Weak<Inner>>>,
 }
 
 impl OpenFiles {
-    pub(super) fn new(max: usize) -> Self {
-        Self { max: max.max(1), clock: Mutex::default() }
+    pub(super) fn new(max: usize, writes: bool) -> Self {
+        Self { max: max.max(1), writes, clock: Mutex::default() }
     }
 
     /// The descriptor of a file, opened if need be.
@@ -36,7 +38,7 @@ impl OpenFiles {
         let path = state.path.clone().ok_or(StoreError::NotFound)?;
         let inode = Arc::clone(&state.inode);
         let open = self
-            .with_room(|| fs::OpenOptions::new().read(true).write(true).open(&path))
+            .with_room(|| fs::OpenOptions::new().read(true).write(self.writes).open(&path))
             .and_then(|opened| Open::new(opened, inode))
             .map_err(|error| store_error(&path, "open", &error))?;
         let open = Arc::new(open);

@@ -119,12 +119,12 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "interchange",
-        budget_s: 180,
-        about: "a directory that Apache Kafka wrote, opened by Ottla, changed, and opened by Apache Kafka again",
+        budget_s: 240,
+        about: "a directory that Apache Kafka wrote, opened by Ottla, changed, and opened by Apache Kafka again; dumps of both",
         advice: "run `cargo test -p ottla-tests --test interchange`; OTTLA_TEST_KEEP=1 keeps the directory",
         run: |given| {
             tools::kafka()?;
-            suites(&["interchange"], given)
+            suites(&["interchange", "dump_log"], given)
         },
     },
     Phase {
