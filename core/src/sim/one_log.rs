@@ -7,7 +7,9 @@ use super::mutation::{Mutation, Planted};
 use super::trouble::find_batch;
 use super::{Disk, DiskOp, SimDisk};
 use crate::log::producer_state::AppendOrigin;
-use crate::log::{AppendBatch, FetchIsolation, FlushScope, Log, LogConfig, LogError, LogStore, OpenLog};
+use crate::log::{
+    AppendBatch, FetchIsolation, FlushPlan, FlushScope, Log, LogConfig, LogError, LogStore, OpenLog,
+};
 use crate::machine::{SyncOutcome, SyncTarget};
 use crate::record::{Batch, BatchBuilder, BatchOptions, Compressors, EndTxnMarker, batches};
 use crate::rng::Rng;
@@ -23,6 +25,10 @@ const DYING_STEPS: u64 = 12;
 const PRODUCERS: u64 = 6;
 /// Where the log is.
 const DIR: &str = "./data/exam-topic-0";
+/// On which disk.
+const DATA: &str = "./data";
+
+type Plan = FlushPlan<<SimDisk as LogStore>::File>;
 
 /// What befalls the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,7 +149,7 @@ struct Run {
 
 /// Runs a seed, with a bug planted or without.
 pub fn run(seed: u64, mutation: Option<Mutation>) -> LogReport {
-    let mut disk = SimDisk::with_directory("./data");
+    let mut disk = SimDisk::with_directory(DATA);
     disk.plant(Planted::new(mutation));
     let mut run = Run {
         rng: Rng::from_seed(seed),
@@ -219,6 +225,10 @@ impl Run {
             13 => {
                 self.epoch += 1;
                 Ok(())
+            }
+            14 if self.rng.chance(1, 2) => {
+                let plan = log.rest(&mut self.disk, now);
+                plan.and_then(|plan| self.carry_out(&mut log, &plan))
             }
             14 => log.roll(&mut self.disk, now, log.log_end_offset()),
             15 | 16 => {
@@ -318,15 +328,24 @@ impl Run {
 
     fn flush(&mut self, log: &mut Log<SimDisk>, now: Now, scope: FlushScope) -> Result<(), LogError> {
         let plan = log.plan_flush(&mut self.disk, now, scope)?;
-        self.sync(&plan.files, &plan.directories);
-        log.flushed(&plan);
-        self.durable = self.durable.max(log.recovery_point());
-        Ok(())
+        self.carry_out(log, &plan)
     }
 
-    fn sync(&mut self, files: &[<SimDisk as LogStore>::File], directories: &[String]) {
-        let files = files.iter().copied().map(SyncTarget::File);
-        let targets: Vec<_> = files.chain(directories.iter().cloned().map(SyncTarget::Directory)).collect();
+    /// What a partition does with a plan.
+    fn carry_out(&mut self, log: &mut Log<SimDisk>, plan: &Plan) -> Result<(), LogError> {
+        self.sync(plan);
+        log.flushed(plan);
+        self.durable = self.durable.max(log.recovery_point());
+        log.settle(&mut self.disk)
+    }
+
+    fn sync(&mut self, plan: &Plan) {
+        let files = plan.files.iter().copied().map(SyncTarget::File);
+        let directories = plan.directories.iter().cloned().map(SyncTarget::Directory);
+        let targets: Vec<_> = match self.rng.below(4) {
+            0 => vec![SyncTarget::Tree(DATA.to_owned())],
+            _ => files.chain(directories).collect(),
+        };
         let pending = self.disk.begin_sync(&targets);
         let outcome = self.disk.synced(pending);
         self.check(LogChecker::Opens, outcome == SyncOutcome::Done, || format!("{outcome:?}"));
@@ -400,7 +419,7 @@ impl Run {
         let Some(mut log) = self.log.take() else { return };
         match log.close(&mut self.disk, now) {
             Ok(plan) => {
-                self.sync(&plan.files, &plan.directories);
+                self.sync(&plan);
                 log.flushed(&plan);
                 self.durable = log.log_end_offset();
                 self.checkpoint = Checkpoint {
@@ -447,14 +466,14 @@ impl Run {
     fn die_opening(&mut self, is_power_loss: bool) {
         let op = DiskOp::ALL[usize::try_from(self.below(DiskOp::ALL.len() as i64)).unwrap_or(0)];
         self.disk.die_at(op, self.rng.below(DYING_OPS));
-        let (now, options) = (self.now(), self.options());
+        let (now, options, durable) = (self.now(), self.options(), self.durable);
         if let Ok((mut log, _)) = Log::open(&mut self.disk, now, options)
-            && let Ok(plan) = log.plan_flush(&mut self.disk, now, FlushScope::All)
+            && let Err(error) = self.flush(&mut log, now, FlushScope::All)
         {
-            self.sync(&plan.files, &plan.directories);
+            self.check(LogChecker::Opens, false, || error.to_string());
         }
         if let Some(remains) = self.disk.take_remains() {
-            self.disk = remains;
+            (self.disk, self.durable) = (remains, durable);
             self.count(LogFault::DeathOpening);
         }
         self.disk.live_on();
