@@ -1,10 +1,11 @@
-//! Runs seeds of the simulator: `cargo xtask sim [--log] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]`.
+//! Runs seeds of the simulator: `cargo xtask sim [--log | --quorum] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]`.
 //!
 //! Prints what was done to the worlds and how often each checker had something to check. A seed that breaks a promise is named,
 //! with the command that repeats it; a checker that never had anything to check fails the run. This program has the planted bugs in it,
 //! and runs without any unless it is asked to look for them.
 
 mod log;
+mod quorum;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -31,7 +32,7 @@ const FAILURES_TOLD: u64 = 20;
 /// Broken promises of a seed that are told.
 const VIOLATIONS_TOLD: usize = 4;
 
-const USAGE: &str = "sim [--log] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]";
+const USAGE: &str = "sim [--log | --quorum] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]";
 
 #[derive(Default)]
 struct Options {
@@ -43,6 +44,8 @@ struct Options {
     mutations: bool,
     /// Single logs instead of a broker and its clients.
     log: bool,
+    /// Worlds of replicas of a quorum instead of a broker and its clients.
+    quorum: bool,
     /// Print nothing but `seed:hash` words.
     hashes: bool,
 }
@@ -61,6 +64,7 @@ fn options() -> Result<Options, String> {
             "--seed" => (options.from, options.seeds) = (number()?, 1),
             "--mutations" => options.mutations = true,
             "--log" => options.log = true,
+            "--quorum" => options.quorum = true,
             "--hashes" => options.hashes = true,
             other => return Err(format!("no option `{other}`")),
         }
@@ -71,6 +75,7 @@ fn options() -> Result<Options, String> {
 fn main() -> ExitCode {
     let passed = match options() {
         Ok(options) if options.log && !options.mutations => log::seeds(&options),
+        Ok(options) if options.quorum && !options.mutations => quorum::seeds(&options),
         Ok(options) if options.mutations => mutations(options.from),
         Ok(options) if options.hashes => hashes(&options),
         Ok(options) => seeds(&options),
@@ -219,7 +224,7 @@ fn mutations(from: u64) -> bool {
     std::panic::set_hook(Box::new(|_| {}));
     let started = Instant::now();
     let missed = Mutex::new(Vec::new());
-    let all: Vec<Mutation> = Mutation::ALL.into_iter().chain(Mutation::LOG).collect();
+    let all: Vec<Mutation> = Mutation::ALL.into_iter().chain(Mutation::LOG).chain(Mutation::QUORUM).collect();
     each(0..all.len() as u64, |index| {
         let mutation = all[index as usize];
         let name = format!("{mutation:?}");
@@ -229,8 +234,13 @@ fn mutations(from: u64) -> bool {
                 Some((seed, format!("{checker:?}"), sentence))
             })
         };
-        let is_of_log = Mutation::LOG.contains(&mutation);
-        let caught = if is_of_log { log::caught(mutation, from) } else { of_broker() };
+        let caught = if Mutation::LOG.contains(&mutation) {
+            log::caught(mutation, from)
+        } else if Mutation::QUORUM.contains(&mutation) {
+            quorum::caught(mutation, from)
+        } else {
+            of_broker()
+        };
         match caught {
             Some((seed, checker, sentence)) => {
                 let sentence: String = sentence.chars().take(100).collect();

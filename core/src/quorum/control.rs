@@ -16,8 +16,16 @@ pub struct Voter {
     /// The directory of its metadata log; zero when `kraft.version` is 0.
     pub directory_id: Uuid,
     /// Name, host and port of each of its controller listeners.
-    pub endpoints: Vec<(Str, Str, u16)>,
+    pub endpoints: Endpoints,
+    /// The levels of `kraft.version` that it supports: first and last.
+    pub kraft_versions: (i16, i16),
 }
+
+/// Name, host and port of listeners.
+pub type Endpoints = Vec<(Str, Str, u16)>;
+
+/// The levels of `kraft.version` that this build supports.
+pub const KRAFT_VERSIONS: (i16, i16) = (0, 1);
 
 /// A control record that the quorum acts on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +76,10 @@ impl Voter {
             id: record.voter_id,
             directory_id: record.voter_directory_id,
             endpoints: endpoints.map(|one| (one.name.detached(), one.host.detached(), one.port)).collect(),
+            kraft_versions: (
+                record.kraft_version_feature.min_supported_version,
+                record.kraft_version_feature.max_supported_version,
+            ),
         }
     }
 
@@ -82,8 +94,8 @@ impl Voter {
             voter_directory_id: self.directory_id,
             endpoints: endpoints.collect(),
             kraft_version_feature: voters_record::KRaftVersionFeature {
-                min_supported_version: 0,
-                max_supported_version: 1,
+                min_supported_version: self.kraft_versions.0,
+                max_supported_version: self.kraft_versions.1,
             },
         }
     }
@@ -98,11 +110,15 @@ fn encode(message: &impl Message) -> Bytes {
     }
 }
 
-/// The value of [`ControlRecordType::LeaderChange`].
-pub fn leader_change(leader_id: i32, voters: &[Voter]) -> Bytes {
-    let voter = |voter: &Voter| leader_change_message::Voter { voter_id: voter.id, ..Default::default() };
-    let voters: Vec<_> = voters.iter().map(voter).collect();
-    encode(&LeaderChangeMessage { version: 0, leader_id, voters: voters.clone(), granting_voters: voters })
+/// The value of [`ControlRecordType::LeaderChange`]: who leads, who votes, and who of them voted for it.
+pub fn leader_change(leader_id: i32, voters: &[i32], granting: &[i32]) -> Bytes {
+    let voter = |id: &i32| leader_change_message::Voter { voter_id: *id, ..Default::default() };
+    encode(&LeaderChangeMessage {
+        version: 0,
+        leader_id,
+        voters: voters.iter().map(voter).collect(),
+        granting_voters: granting.iter().map(voter).collect(),
+    })
 }
 
 /// The value of [`ControlRecordType::KRaftVersion`].

@@ -6,7 +6,7 @@ use ottla_protocol::records::metadata::FeatureLevelRecord;
 use ottla_protocol::{Str, Uuid};
 
 use super::checkpoint::{Checkpoint, SnapshotId};
-use super::control::Voter;
+use super::control::{KRAFT_VERSIONS, Voter};
 use super::{ToSync, join, log_dirs, metadata_dir};
 use crate::config::BrokerConfig;
 use crate::log::meta_properties::{META_PROPERTIES, MetaProperties};
@@ -189,7 +189,8 @@ fn bootstrap_records(options: &FormatOptions) -> Result<(i16, Vec<MetadataRecord
 
 /// Where other controllers would find this one. A node without a controller listener states the default port.
 pub(super) fn own_voter(config: &BrokerConfig, directory_id: Uuid) -> Voter {
-    Voter { id: config.node_id, directory_id, endpoints: controller_endpoints(config) }
+    let endpoints = controller_endpoints(config);
+    Voter { id: config.node_id, directory_id, endpoints, kraft_versions: KRAFT_VERSIONS }
 }
 
 /// Name, host and port of each controller listener.

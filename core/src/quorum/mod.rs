@@ -1,7 +1,7 @@
-//! The metadata quorum: its files, its log and its snapshots, for a quorum of one.
+//! The metadata quorum: its files, its log and its snapshots.
 //!
-//! KRaft (KIP-595, KIP-630, KIP-853) with a single voter: the leader is elected by writing down that it is, and what is durable on its own
-//! disk is committed.
+//! [`raft`] is KRaft for any number of replicas. A node runs a quorum of one yet, with [`MetadataLog`]: the leader is elected by writing
+//! down that it is, and what is durable on its own disk is committed.
 
 pub mod checkpoint;
 pub mod control;
@@ -9,6 +9,7 @@ pub mod format;
 pub mod metadata_log;
 pub mod open;
 pub mod quorum_state;
+pub mod raft;
 
 #[cfg(test)]
 mod tests;

@@ -393,7 +393,8 @@ fn begin_epoch<S: LogStore>(
     with_voters: bool,
 ) -> Result<(), OpenError> {
     let mut batch = BatchBuilder::control(log.log_end_offset(), log.epoch());
-    let leader_change = control::leader_change(log.node_id(), &quorum.voters);
+    let voters: Vec<i32> = quorum.voters.iter().map(|voter| voter.id).collect();
+    let leader_change = control::leader_change(log.node_id(), &voters, &voters);
     batch.append_control(now.wall, ControlRecordType::LeaderChange, &leader_change);
     if with_voters && quorum.kraft_version > 0 {
         let version = control::kraft_version(quorum.kraft_version);

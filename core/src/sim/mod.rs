@@ -14,6 +14,7 @@ pub mod mutation;
 mod network;
 pub mod one_log;
 pub mod playground;
+pub mod quorum;
 pub mod scenario;
 #[cfg(test)]
 mod tests;

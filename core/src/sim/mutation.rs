@@ -90,6 +90,22 @@ pub enum Mutation {
     LogStartForgotten,
     /// Recovery goes on after a segment whose end is missing.
     GapOverlooked,
+    /// A vote is sent before it is on the disk.
+    VoteNotSynced,
+    /// A leader counts itself for what is not on its disk.
+    OwnAppendNotSynced,
+    /// A follower fetches on before what it has is on its disk.
+    FetchBeforeSync,
+    /// Records of an older epoch are committed by being on a majority.
+    OldEpochCommitted,
+    /// A follower keeps what its leader does not have.
+    TruncationForgotten,
+    /// A vote goes to a candidate whose log is shorter.
+    VoteForShorterLog,
+    /// A pre-vote is granted though the leader is well.
+    PreVoteIgnoresLeader,
+    /// The voters are changed again before the last change is committed.
+    VoterChangesOverlap,
 }
 
 impl Mutation {
@@ -142,6 +158,18 @@ impl Mutation {
         Self::TxnIndexNotRebuilt,
         Self::LogStartForgotten,
         Self::GapOverlooked,
+    ];
+
+    /// Those that a quorum of replicas can have.
+    pub const QUORUM: [Self; 8] = [
+        Self::VoteNotSynced,
+        Self::OwnAppendNotSynced,
+        Self::FetchBeforeSync,
+        Self::OldEpochCommitted,
+        Self::TruncationForgotten,
+        Self::VoteForShorterLog,
+        Self::PreVoteIgnoresLeader,
+        Self::VoterChangesOverlap,
     ];
 
     /// Whether this build has them.

@@ -28,7 +28,7 @@ cargo xtask <command>
                         throughput, CPU and memory beside Apache Kafka, as a table for the README
   bench --partitions N [--ottla-only]
                         starts, stops and kills a node with so many partitions, beside Apache Kafka
-  sim [--log] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]
+  sim [--log | --quorum] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]
                         worlds of a broker and its clients under faults, each from one seed; --mutations
                         plants bugs, each of which must be caught; --hashes prints what each seed did
   page                  builds the page into dist and prints what each part weighs
