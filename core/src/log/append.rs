@@ -193,7 +193,7 @@ impl<S: LogStore> Log<S> {
             max_timestamp,
             last_offset: last.last_offset(),
             now_ms: now.wall,
-            jitter_ms: self.jitter_ms,
+            jitter_ms: self.roll_jitter_ms(),
         };
         let has_rolled = self.active().is_none_or(|active| active.should_roll(&self.config, append));
         if has_rolled {

@@ -18,6 +18,8 @@ use super::producer_state::ProducerState;
 use super::read::Readers;
 use super::segment::Segment;
 use super::store::{LogStore, StoreError};
+use crate::crc::{CrcAlgorithm, checksum};
+use crate::rng::Rng;
 use crate::sim::mutation::Mutation;
 use crate::time::{Instant, Now, Timestamp};
 
@@ -53,7 +55,6 @@ pub struct Log<S: LogStore> {
     pub(super) layout: u32,
     /// Compacted below; `None` before the first time.
     pub(super) cleaned_up_to: Option<i64>,
-    pub(super) jitter_ms: i64,
     pub(super) last_flush: Instant,
     /// Files were created, renamed or removed since the directory was last synced.
     pub(super) directory_changed: bool,
@@ -110,10 +111,14 @@ impl<S: LogStore> Log<S> {
         self.config = config;
     }
 
-    /// Milliseconds to take off `segment.ms`, drawn by the owner below `min(segment.jitter.ms, segment.ms)`, so that the
-    /// partitions of a broker do not roll together. Drawn anew for each segment if the owner likes.
-    pub fn set_roll_jitter_ms(&mut self, jitter_ms: i64) {
-        self.jitter_ms = jitter_ms;
+    /// Milliseconds to take off `segment.ms` of the active segment, below `segment.jitter.ms`: other ones for each segment of each log, so that
+    /// those of a broker do not roll together.
+    pub(super) fn roll_jitter_ms(&self) -> i64 {
+        let max = self.config.segment_jitter_ms.min(self.config.segment_ms);
+        let (Ok(max @ 1..), Some(active)) = (u64::try_from(max), self.active()) else { return 0 };
+        let seed = checksum(CrcAlgorithm::Crc32Iscsi, self.dir.as_bytes()).wrapping_shl(32)
+            ^ active.base_offset.unsigned_abs();
+        i64::try_from(Rng::from_seed(seed).below(max)).unwrap_or(0)
     }
 
     /// The first offset that may be read.

@@ -170,7 +170,6 @@ impl<S: LogStore> Recovery<S> {
             generation: 0,
             layout: 0,
             cleaned_up_to: None,
-            jitter_ms: 0,
             last_flush: now.monotonic,
             directory_changed: has_changed || is_new || !report.rebuilt_indexes.is_empty(),
             is_new,

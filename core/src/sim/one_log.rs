@@ -200,19 +200,21 @@ impl Run {
         self.model.last().map_or(0, |last| last.last_offset + 1).max(self.checkpoint.log_start_offset)
     }
 
-    /// The first offset of the transaction that each producer has open.
-    fn open_transactions(&self) -> BTreeMap<i64, i64> {
-        let mut open = BTreeMap::new();
-        for batch in &self.model {
-            match batch.aborts {
-                Some(_) => _ = open.remove(&batch.producer_id),
-                None if batch.is_transactional => {
-                    _ = open.entry(batch.producer_id).or_insert(batch.base_offset)
-                }
-                None => {}
+    /// The first offset of the transaction that each producer has open; producer, first offset and marker of each that was aborted.
+    fn transactions(&self) -> (BTreeMap<i64, i64>, Vec<(i64, i64, i64)>) {
+        let (mut open, mut aborted) = (BTreeMap::new(), Vec::new());
+        for batch in self.model.iter().filter(|batch| batch.is_transactional) {
+            let Some(aborts) = batch.aborts else {
+                open.entry(batch.producer_id).or_insert(batch.base_offset);
+                continue;
+            };
+            if let Some(first) = open.remove(&batch.producer_id)
+                && aborts
+            {
+                aborted.push((batch.producer_id, first, batch.base_offset));
             }
         }
-        open
+        (open, aborted)
     }
 
     /// Does something with the log while it is open.
@@ -287,7 +289,7 @@ impl Run {
     }
 
     fn end_transaction(&mut self, log: &mut Log<SimDisk>, now: Now) -> Result<(), LogError> {
-        let open: Vec<i64> = self.open_transactions().into_keys().collect();
+        let open: Vec<i64> = self.transactions().0.into_keys().collect();
         if open.is_empty() {
             return Ok(());
         }
@@ -584,22 +586,7 @@ impl Run {
 
     fn check_transactions(&mut self, log: &mut Log<SimDisk>) {
         let start = log.log_start_offset();
-        let (mut open, mut aborted) = (BTreeMap::new(), Vec::new());
-        for batch in &self.model {
-            match batch.aborts {
-                Some(aborts) => {
-                    if let Some(first) = open.remove(&batch.producer_id)
-                        && aborts
-                    {
-                        aborted.push((batch.producer_id, first, batch.base_offset));
-                    }
-                }
-                None if batch.is_transactional => {
-                    _ = open.entry(batch.producer_id).or_insert(batch.base_offset)
-                }
-                None => {}
-            }
-        }
+        let (open, aborted) = self.transactions();
         // Of a transaction whose beginning was deleted the log may know less.
         if open.values().all(|first| *first >= start) {
             let (is, expected) =
@@ -640,7 +627,7 @@ impl Run {
 
     fn check_producers(&mut self, log: &Log<SimDisk>) {
         let start = log.log_start_offset();
-        let open = self.open_transactions();
+        let (open, _) = self.transactions();
         let mut newest: BTreeMap<i64, Appended> = BTreeMap::new();
         for batch in self.model.iter().filter(|batch| batch.aborts.is_none()) {
             newest.insert(batch.producer_id, *batch);

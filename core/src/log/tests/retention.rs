@@ -92,13 +92,12 @@ fn segments_roll_by_size_time_and_index() {
     assert!(!roll(&mut log, &mut store, 6_000, 0));
     // More than `segment.ms` after the first batch, by the batches' own time.
     assert!(roll(&mut log, &mut store, 6_001, 0));
-    log.set_roll_jitter_ms(1_000);
-    assert!(!roll(&mut log, &mut store, 10_001, 0));
-    assert!(roll(&mut log, &mut store, 10_002, 0));
+    assert!(!roll(&mut log, &mut store, 11_001, 0));
+    assert!(roll(&mut log, &mut store, 11_002, 0));
     // The time index has room for two entries, of which one is for the end.
     let mut rolled = 0;
     for _ in 0..20 {
-        rolled += i32::from(roll(&mut log, &mut store, 10_003, 0));
+        rolled += i32::from(roll(&mut log, &mut store, 11_003, 0));
     }
     assert!((1..5).contains(&rolled), "{rolled}");
     let too_large = batch(1, 2_000, 0);
@@ -107,6 +106,23 @@ fn segments_roll_by_size_time_and_index() {
         try_append(&mut log, &mut store, &too_large, 0),
         Err(LogError::LargerThanSegment { .. })
     ));
+}
+
+#[test]
+fn segments_roll_earlier_each_by_a_jitter_of_its_own() {
+    let config = LogConfig { segment_ms: 10_000, segment_jitter_ms: 4_000, ..LogConfig::default() };
+    let (mut store, mut log) = fresh(config);
+    let mut ages = Vec::new();
+    let (mut began, mut at) = (0, 0);
+    while ages.len() < 8 {
+        if append(&mut log, &mut store, &batch(1, 10, at), 0).has_rolled {
+            ages.push(at - began);
+            began = at;
+        }
+        at += 100;
+    }
+    assert!(ages.iter().all(|age| (6_000..=10_100).contains(age)), "{ages:?}");
+    assert!(ages.windows(2).any(|pair| pair[0] != pair[1]), "{ages:?}");
 }
 
 #[test]
