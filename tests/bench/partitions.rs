@@ -15,6 +15,10 @@ use ottla_tests::batch::Batch;
 use ottla_tests::peer::{Kind, Peer};
 use ottla_tests::wire::{Wire, create_topic};
 
+/// One of so many partitions is written to before the second `kill -9`.
+const SOME: usize = 100;
+/// Kafka's checkpoints and ours are written within this.
+const CHECKPOINTS: Duration = Duration::from_secs(6);
 /// A topic's share of the partitions.
 const PER_TOPIC: i32 = 1_000;
 /// How long a broker may take to create them, to stop or to be ready.
@@ -32,6 +36,8 @@ struct Figures {
     after_stop: Start,
     loaded_mb: f64,
     after_kill: Start,
+    some_mb: f64,
+    after_some: Start,
 }
 
 /// A start, from exec on.
@@ -70,6 +76,9 @@ pub fn measure(partitions: i32, with_kafka: bool) {
     row("then: resident memory, MiB", &|it| it.after_kill.rss_mib);
     row("then: exec to an answer of every partition, ms", &|it| ms(it.after_kill.serves_all));
     row("then: resident memory, MiB", &|it| it.after_kill.rss_all_mib);
+    row("written to a hundredth of them before another `kill -9`, MB", &|it| it.some_mb);
+    row("then: exec to all leaders in a Metadata answer, ms", &|it| ms(it.after_some.answers));
+    row("then: exec to an answer of every partition, ms", &|it| ms(it.after_some.serves_all));
 }
 
 fn of(kind: Kind, topics: i32) -> Figures {
@@ -84,11 +93,17 @@ fn of(kind: Kind, topics: i32) -> Figures {
     let stopped = stopping.elapsed();
     let after_stop = start(&mut peer, topics);
     println!("  after a clean stop in {stopped:.3?}: {after_stop:.3?}");
-    let loaded_mb = load(&peer, topics);
+    let loaded_mb = load(&peer, topics, 1);
     peer.kill();
     let after_kill = start(&mut peer, topics);
     println!("  after kill -9 with {loaded_mb:.0} MB: {after_kill:.3?}");
-    Figures { stopped, after_stop, loaded_mb, after_kill }
+    // What was recovered is checkpointed; then a few are written to.
+    thread::sleep(CHECKPOINTS);
+    let some_mb = load(&peer, topics, SOME);
+    peer.kill();
+    let after_some = start(&mut peer, topics);
+    println!("  after kill -9 with {some_mb:.0} MB in some: {after_some:.3?}");
+    Figures { stopped, after_stop, loaded_mb, after_kill, some_mb, after_some }
 }
 
 fn start(peer: &mut Peer, topics: i32) -> Start {
@@ -139,8 +154,8 @@ fn all_tell_their_end(peer: &Peer, topics: i32) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Writes to all partitions in turn, from several connections. Returns what was acknowledged, in MB.
-fn load(peer: &Peer, topics: i32) -> f64 {
+/// Writes to one of `apart` partitions in turn, from several connections. Returns what was acknowledged, in MB.
+fn load(peer: &Peer, topics: i32, apart: usize) -> f64 {
     let (stop, batches) = (AtomicBool::new(false), AtomicU64::new(0));
     let now = UNIX_EPOCH.elapsed().expect("a clock after 1970").as_millis();
     let batch = Batch::sized(BATCH_BYTES).at(i64::try_from(now).expect("milliseconds")).encode();
@@ -149,7 +164,7 @@ fn load(peer: &Peer, topics: i32) -> f64 {
             let (address, stop, batches, batch) = (peer.address(), &stop, &batches, &batch);
             scope.spawn(move || {
                 let mut wire = Wire::connect(address).expect("the broker listens");
-                let turns = (0..topics * PER_TOPIC).cycle().skip(loader).step_by(LOADERS);
+                let turns = (0..topics * PER_TOPIC).step_by(apart).cycle().skip(loader).step_by(LOADERS);
                 for partition in turns.take_while(|_| !stop.load(Ordering::Relaxed)) {
                     produce(&mut wire, partition, batch).expect("Produce is answered");
                     batches.fetch_add(1, Ordering::Relaxed);

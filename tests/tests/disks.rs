@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla_protocol::ErrorCode;
-use ottla_protocol::messages::DeleteRecordsRequest;
 use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
+use ottla_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest, MetadataRequest};
 use ottla_tests::batch::Batch;
 use ottla_tests::load::Client;
 use ottla_tests::peer::{Kind, Peer};
@@ -179,6 +181,23 @@ fn a_full_disk_refuses_writes_serves_reads_and_heals() {
     disk.free();
     peer.restart();
     writer.write_at_last(0);
+
+    println!("a start on a disk without room");
+    peer.kill();
+    disk.fill();
+    peer.restart();
+    // Both are read again once they are recovered, with what was in reserve.
+    for partition in [0, 1] {
+        let began = Instant::now();
+        while let error @ ErrorCode::NotLeaderOrFollower = end(&mut writer, partition) {
+            assert!(began.elapsed() < Duration::from_secs(30), "partition {partition}: still {error:?}");
+        }
+    }
+    writer.check(0, until);
+    writer.check(1, 0);
+    full(&mut writer);
+    disk.free();
+    writer.write_at_last(0);
     writer.write_at_last(1);
     writer.check(0, until);
     writer.check(1, 0);
@@ -254,4 +273,78 @@ fn a_directory_that_fails_goes_alone() {
     }
     drop(peer);
     fs::remove_dir_all(&place).expect("removed");
+}
+
+/// What is answered to who asks where a partition ends.
+fn end(writer: &mut Writer, partition: i32) -> ErrorCode {
+    let asked = ListOffsetsPartition {
+        partition_index: partition,
+        timestamp: -1,
+        current_leader_epoch: -1,
+        ..Default::default()
+    };
+    let topic = ListOffsetsTopic { name: TOPIC.into(), partitions: vec![asked] };
+    let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
+    let ends = writer.client.until("an answer", |client| client.ask(&request, 5).ok());
+    ErrorCode::from_code(ends.topics[0].partitions[0].error_code).expect("an error code of Kafka's")
+}
+
+/// What clients are told of a partition: by the metadata, and when they write or ask for its end.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    metadata: ErrorCode,
+    has_leader: bool,
+    isr: usize,
+    offline: usize,
+    write: Result<(), ErrorCode>,
+    end: ErrorCode,
+}
+
+fn told(writer: &mut Writer, partition: i32) -> Told {
+    let topic = MetadataRequestTopic { name: Some(TOPIC.into()), ..Default::default() };
+    let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
+    let metadata = writer.client.ask(&request, 12).expect("Metadata is answered");
+    let found = metadata.topics[0].partitions.iter().find(|found| found.partition_index == partition);
+    let found = found.expect("the partition");
+    Told {
+        metadata: ErrorCode::from_code(found.error_code).expect("an error code of Kafka's"),
+        has_leader: found.leader_id >= 0,
+        isr: found.isr_nodes.len(),
+        offline: found.offline_replicas.len(),
+        write: writer.write(partition),
+        end: end(writer, partition),
+    }
+}
+
+/// A start without one of two directories; what is told of a partition in it, and of one in the other.
+fn told_without_a_directory(kind: Kind) -> [Told; 2] {
+    let place = std::env::temp_dir().join(format!("ottla-without-{kind:?}-{}", std::process::id()));
+    let [kept, lost] = ["kept", "lost"].map(|name| place.join(name));
+    fs::create_dir_all(&place).expect("a directory");
+    let dirs = format!("{},{}", kept.display(), lost.display());
+    let metadata = kept.display().to_string();
+    let mut peer = Peer::start(kind, &[("log.dirs", &dirs), ("metadata.log.dir", &metadata)]);
+    let mut writer = Writer::new(&peer);
+    writer.client.create_topic(TOPIC, 4, &[("retention.ms", "-1")]);
+    (0..4).for_each(|partition| writer.write_at_last(partition));
+    let is_lost = |partition: &i32| lost.join(format!("{TOPIC}-{partition}")).exists();
+    let going = (0..4).find(is_lost).expect("a partition there");
+    let staying = (0..4).find(|partition| !is_lost(partition)).expect("a partition here");
+    assert!(peer.stop(), "a clean stop");
+    take_away(&lost);
+    peer.restart();
+    writer.write_at_last(staying);
+    // The controller has heard of it.
+    std::thread::sleep(Duration::from_secs(5));
+    let answers = [going, staying].map(|partition| told(&mut writer, partition));
+    drop(peer);
+    fs::remove_dir_all(&place).expect("removed");
+    answers
+}
+
+#[test]
+fn a_partition_without_its_directory_is_told_of_as_apache_kafka_does() {
+    let of_kafka = told_without_a_directory(Kind::Kafka);
+    println!("{of_kafka:#?}");
+    assert_eq!(told_without_a_directory(Kind::Ottla), of_kafka);
 }

@@ -1,7 +1,8 @@
 //! A shard's cleaner: compacts one partition at a time, the dirtiest first, in small steps between requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::shard::Partitions;
 use crate::config::BrokerConfig;
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
@@ -101,11 +102,7 @@ impl<S: LogStore> Cleaner<S> {
     }
 
     /// Before a clean stop: what is not finished is undone.
-    pub(super) fn stop(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
-    ) {
+    pub(super) fn stop(&mut self, cx: &mut Cx<'_, S>, partitions: &mut Partitions<S>) {
         if let Some(partition) = self.current.as_ref().and_then(|(id, _)| partitions.get_mut(id)) {
             self.abandon_if(cx, partition);
         }
@@ -118,11 +115,7 @@ impl<S: LogStore> Cleaner<S> {
     }
 
     /// Goes on if it is time.
-    pub(super) fn tick(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
-    ) -> Option<ToSync<S>> {
+    pub(super) fn tick(&mut self, cx: &mut Cx<'_, S>, partitions: &mut Partitions<S>) -> Option<ToSync<S>> {
         let now = cx.now.monotonic;
         if self.deadline().is_none_or(|due| due > now) {
             return None;
@@ -176,7 +169,7 @@ impl<S: LogStore> Cleaner<S> {
     fn choose(
         &mut self,
         cx: &mut Cx<'_, S>,
-        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
+        partitions: &mut Partitions<S>,
     ) -> Option<(TopicIdPartition, Cleaning<S>)> {
         let mut dirtiest: Option<(TopicIdPartition, LogToClean)> = None;
         let ids: Vec<_> = self.compacted.difference(&self.uncleanable).copied().collect();
@@ -213,11 +206,7 @@ impl<S: LogStore> Cleaner<S> {
     }
 
     /// What retention does for a compacted log, between two cleanings.
-    fn delete_old_segments(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
-    ) {
+    fn delete_old_segments(&mut self, cx: &mut Cx<'_, S>, partitions: &mut Partitions<S>) {
         for id in self.compacted.difference(&self.uncleanable) {
             let Some(partition) = partitions.get_mut(id) else { continue };
             let before = partition.deadline();

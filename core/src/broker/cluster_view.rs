@@ -30,8 +30,11 @@ pub fn controller_id(image: &MetadataImage) -> i32 {
 /// Replicas that do not serve: their broker is fenced or their log directory is lost.
 pub fn offline_replicas(image: &MetadataImage, partition: &PartitionRegistration) -> Vec<i32> {
     let is_offline = |id: &i32| {
-        image.broker(*id).is_none_or(|broker| broker.fenced)
-            || partition.directory(*id) == Some(DIRECTORY_LOST)
+        let Some(broker) = image.broker(*id).filter(|broker| !broker.fenced) else { return true };
+        let is_elsewhere =
+            |its| !broker.directories.is_empty() && broker.directories.binary_search(&its).is_err();
+        partition.directory(*id) == Some(DIRECTORY_LOST)
+            || partition.directory_of(*id).is_some_and(is_elsewhere)
     };
     partition.replicas.iter().copied().filter(|id| is_offline(id)).collect()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ottla_protocol::{ErrorCode, Str};
 
 use super::data::TxnEnd;
+use super::shard::Partitions;
 use crate::config::BrokerConfig;
 use crate::coordinator::group::offsets::partitions;
 use crate::coordinator::group::{
@@ -251,7 +252,7 @@ impl GroupCoordinators {
     pub fn submit<S: LogStore>(
         &mut self,
         cx: &mut Cx<'_, S>,
-        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
+        partitions: &mut Partitions<S>,
         token: Token,
         index: i32,
         request: GroupRequest,
@@ -273,11 +274,7 @@ impl GroupCoordinators {
     }
 
     /// Goes on loading, and lets passed deadlines decide.
-    pub fn tick<S: LogStore>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        partitions: &mut BTreeMap<TopicIdPartition, Partition<S>>,
-    ) {
+    pub fn tick<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, partitions: &mut Partitions<S>) {
         let loading: Vec<(i32, TopicIdPartition)> = self
             .by_partition
             .iter()

@@ -10,10 +10,11 @@ use super::{Connection, ConnectionEvent, Message, Peer, Shard, ShardEvent};
 use crate::config::BrokerConfig;
 use crate::controller::{self, Controller, ControllerEvent};
 use crate::ids::{ConnectionId, ShardId};
-use crate::log::LogStore;
 use crate::log::log_dirs::{LogDirs, LogDirsEvent};
+use crate::log::{LogStore, reserve};
 use crate::machine::{Cx, Effect, Machine as _, SyncCompletion, SyncOutcome, Waiter};
 use crate::metadata::Published;
+use crate::quorum::OpenError;
 use crate::rng::Rng;
 use crate::time::Instant;
 
@@ -39,8 +40,14 @@ impl<S: LogStore> Node<S> {
     /// Opens what the log directories hold, formatting them when they are empty. The error is a sentence for the user.
     pub fn open(cx: &mut Cx<'_, S>, config: Arc<BrokerConfig>, seed: u64) -> Result<Self, String> {
         let mut rng = Rng::from_seed(seed);
-        let (controller, published) =
-            controller::open(cx, &config, rng.fork()).map_err(|error| error.to_string())?;
+        let controller_rng = rng.fork();
+        let mut opened = controller::open(cx, &config, controller_rng.clone());
+        if opened.as_ref().is_err_and(OpenError::is_no_space) {
+            // What is kept back is for this: without its metadata the node could not serve reads either.
+            reserve::give_back(cx.store, &config.metadata_log_dir).map_err(|error| error.to_string())?;
+            opened = controller::open(cx, &config, controller_rng);
+        }
+        let (controller, published) = opened.map_err(|error| error.to_string())?;
         let (mut log_dirs, mut checkpoints) =
             LogDirs::open(cx, &config).map_err(|error| error.to_string())?;
         log_dirs

@@ -249,16 +249,16 @@ impl<S: LogStore> Openings<S> {
     }
 
     /// A sync of [`Openings::take_syncs`] ended: these partitions can be served, and are durable up to these offsets, of these generations.
-    pub fn synced(&mut self, log_dir: LogDirId) -> Vec<(Partition<S>, (i64, u32))> {
+    pub fn synced(&mut self, log_dir: LogDirId) -> Vec<(Box<Partition<S>>, (i64, u32))> {
         let Some(recovered) = self.recovered.get_mut(&log_dir) else { return Vec::new() };
         let syncing = std::mem::take(&mut recovered.syncing);
         syncing.into_iter().filter_map(|(id, reached)| Some((self.take_synced(id)?, reached))).collect()
     }
 
     /// A partition that waits for the disk, as if that had what it waits for. `None` if it does not, or has gone.
-    pub fn take_synced(&mut self, id: TopicIdPartition) -> Option<Partition<S>> {
+    pub fn take_synced(&mut self, id: TopicIdPartition) -> Option<Box<Partition<S>>> {
         match self.stages.remove(&id)? {
-            Stage::Syncing(partition) => Some(*partition),
+            Stage::Syncing(partition) => Some(partition),
             other => {
                 self.stages.insert(id, other);
                 None

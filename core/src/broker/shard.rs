@@ -37,6 +37,9 @@ const SURVEY_MAX: usize = 1000;
 /// Partitions that are idle and being synced at a time: enough to get on, and nobody notices.
 const RESTING_MAX: usize = 2;
 
+/// The partitions that are open. Boxed: the nodes of a map keep room for twice as many.
+pub(super) type Partitions<S> = BTreeMap<TopicIdPartition, Box<Partition<S>>>;
+
 /// The machine of one shard.
 #[derive(Clone, Debug)]
 pub struct Shard<S: LogStore> {
@@ -47,7 +50,7 @@ pub struct Shard<S: LogStore> {
     in_force: Arc<BrokerConfig>,
     published: Arc<Published>,
     checkpoints: Arc<Checkpoints>,
-    partitions: BTreeMap<TopicIdPartition, Partition<S>>,
+    partitions: Partitions<S>,
     openings: Openings<S>,
     /// The last topic that was asked for: its partitions come together, and share it.
     topic_config: Option<(Str, Arc<TopicConfig>)>,
@@ -63,8 +66,8 @@ pub struct Shard<S: LogStore> {
     cleaner: Cleaner<S>,
     watches: Watches,
     acknowledgements: Acknowledgements<S>,
-    /// The directories of partitions that could not be created.
-    not_created: BTreeSet<LogDirId>,
+    /// Partitions that could not be created, and the directory that refused: KAFKA_STORAGE_ERROR, until there is room.
+    not_created: BTreeMap<TopicIdPartition, LogDirId>,
     /// What the log directories can take, where that has changed.
     log_dirs: BTreeMap<LogDirId, LogDirState>,
     /// When the directories of deleted partitions go.
@@ -129,7 +132,7 @@ impl<S: LogStore> Shard<S> {
             touched: BTreeSet::new(),
             watches: Watches::default(),
             acknowledgements: Acknowledgements::default(),
-            not_created: BTreeSet::new(),
+            not_created: BTreeMap::new(),
             log_dirs: BTreeMap::new(),
             doomed: Vec::new(),
             syncs: BTreeMap::new(),
@@ -142,7 +145,7 @@ impl<S: LogStore> Shard<S> {
 
     /// The partitions of this shard, for views and checkers.
     pub fn partitions(&self) -> impl Iterator<Item = &Partition<S>> {
-        self.partitions.values()
+        self.partitions.values().map(|partition| &**partition)
     }
 
     /// The coordinators of this shard, for views and checkers.
@@ -157,7 +160,7 @@ impl<S: LogStore> Shard<S> {
 
     /// Where every partition stands, for the checkpoint files.
     pub fn offsets(&self) -> Vec<PartitionOffsets> {
-        self.partitions.values().map(Partition::offsets).collect()
+        self.partitions().map(Partition::offsets).collect()
     }
 
     fn data(&mut self, cx: &mut Cx<'_, S>, token: Token, request: DataRequest) {
@@ -258,7 +261,7 @@ impl<S: LogStore> Shard<S> {
 
     /// What is answered for a partition that is not among those that are served.
     fn absent(&self, id: TopicIdPartition) -> ErrorCode {
-        if self.openings.has_failed(id) {
+        if self.openings.has_failed(id) || self.not_created.contains_key(&id) {
             ErrorCode::KafkaStorageError
         } else {
             ErrorCode::NotLeaderOrFollower
@@ -348,7 +351,7 @@ impl<S: LogStore> Shard<S> {
 
     /// Something has happened to a partition: it may have another deadline, and news for the checkpoints.
     fn touched(&mut self, id: TopicIdPartition) {
-        self.due.set(id, self.partitions.get(&id).and_then(Partition::deadline));
+        self.due.set(id, self.partitions.get(&id).and_then(|partition| partition.deadline()));
         self.touched.insert(id);
     }
 
@@ -379,12 +382,12 @@ impl<S: LogStore> Shard<S> {
 
     fn stopped_when_synced(&mut self, cx: &mut Cx<'_, S>) {
         if self.stopping && self.syncs.is_empty() {
-            let failed = self.partitions.values().filter(|partition| partition.failure().is_some());
+            let failed = self.partitions().filter(|partition| partition.failure().is_some());
             let unopened = self.openings.unopened().filter_map(|(id, is_untouched)| {
                 let (_, log_dir) = self.found(id)?;
                 (!is_untouched || !self.checkpoints.is_clean(log_dir)).then_some(log_dir)
             });
-            let not_created = self.not_created.iter().copied();
+            let not_created = self.not_created.values().copied();
             let unclean = failed.map(Partition::log_dir).chain(unopened).chain(not_created).collect();
             let event = LogDirsEvent::Stopped { shard: self.id, offsets: self.offsets(), unclean };
             cx.effects.tell(Message::LogDirs(event));
@@ -492,9 +495,13 @@ impl<S: LogStore> Shard<S> {
     fn log_dir_changed(&mut self, cx: &mut Cx<'_, S>, log_dir: LogDirId, state: LogDirState) {
         self.log_dirs.insert(log_dir, state);
         match state {
-            LogDirState::Online => self.openings.retry(),
+            LogDirState::Online => {
+                self.openings.retry();
+                self.create_again(cx, log_dir);
+            }
+            // The reserve is free: recovery can do with that.
+            LogDirState::Full => self.openings.retry(),
             LogDirState::Offline => Arc::make_mut(&mut self.checkpoints).went_offline(log_dir),
-            LogDirState::Full => {}
         }
         let mut failed = Vec::new();
         for (id, partition) in self.partitions.iter_mut().filter(|(_, it)| it.log_dir() == log_dir) {
@@ -503,6 +510,21 @@ impl<S: LogStore> Shard<S> {
         }
         for id in failed {
             self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
+        }
+    }
+
+    /// There is room for partitions that could not be created.
+    fn create_again(&mut self, cx: &mut Cx<'_, S>, log_dir: LogDirId) {
+        let published = self.published.clone();
+        let refused = self.not_created.iter().filter(|(_, refused)| **refused == log_dir);
+        for id in refused.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let topic = published.image.topic_by_id(id.topic_id);
+            if let Some(topic) = topic
+                && let Some(registration) = topic.partitions.get(&id.partition)
+            {
+                let name = TopicPartition { topic: topic.name.clone(), partition: id.partition };
+                self.place(cx, &published.image, id, name, registration);
+            }
         }
     }
 
@@ -521,6 +543,7 @@ impl<S: LogStore> Shard<S> {
             let last = TopicIdPartition { topic_id: *topic_id, partition: i32::MAX };
             let open = self.partitions.range(first..=last).map(|(id, _)| *id);
             let gone: Vec<_> = open.chain(self.openings.of_topic(first..=last)).collect();
+            self.not_created.retain(|id, _| id.topic_id != *topic_id);
             for id in gone {
                 self.remove(cx, id);
             }
@@ -594,10 +617,11 @@ impl<S: LogStore> Shard<S> {
             match created {
                 Ok(mut partition) => {
                     self.cleaner.configured(cx, &mut partition);
-                    self.partitions.insert(id, partition);
+                    self.partitions.insert(id, Box::new(partition));
+                    self.not_created.remove(&id);
                 }
                 Err(reason) => {
-                    self.not_created.extend(log_dir);
+                    self.not_created.extend(log_dir.map(|log_dir| (id, log_dir)));
                     cx.traces.fault(TraceEvent::StorageFailed { path: name.to_string(), reason });
                     return;
                 }
@@ -663,7 +687,7 @@ impl<S: LogStore> Shard<S> {
         let with = OpenWith { name: &name, broker: &self.in_force, config, checkpoints: &self.checkpoints };
         match self.openings.step(cx, id, budget, with) {
             Opened::Ready(partition) => {
-                self.partitions.insert(id, *partition);
+                self.partitions.insert(id, partition);
                 self.opened(cx, id);
             }
             Opened::More => {}
@@ -797,14 +821,13 @@ impl<S: LogStore> Shard<S> {
         }
         if self.chores.checkpoint <= now {
             self.chores.checkpoint = now.plus_ms(self.config.replica_high_watermark_checkpoint_interval_ms);
-            let touched = std::mem::take(&mut self.touched);
-            let touched = touched.iter().filter_map(|id| self.partitions.get(id));
             let idle_at = now.plus_ms(self.config.ottla_log_flush_idle_ms);
-            let note = |partition: &Partition<S>| {
-                self.resting.set(partition.id(), partition.is_unflushed().then_some(idle_at));
-                partition.offsets()
-            };
-            let offsets: Vec<_> = touched.map(note).collect();
+            let mut offsets = Vec::with_capacity(self.touched.len());
+            for id in std::mem::take(&mut self.touched) {
+                let Some(partition) = self.partitions.get(&id) else { continue };
+                self.resting.set(id, partition.is_unflushed().then_some(idle_at));
+                offsets.push(partition.offsets());
+            }
             if !offsets.is_empty() {
                 cx.effects.tell(Message::LogDirs(LogDirsEvent::Offsets { shard: self.id, offsets }));
             }

@@ -17,7 +17,8 @@ use crate::rng::Rng;
 const UNFENCED: i8 = -1;
 
 /// The records of a start: the controller, the broker (its epoch is the offset of its record), and a new leader epoch for every partition
-/// that it leads, because what it had not synced may be gone.
+/// that it leads, because what it had not synced may be gone. `directories` are those that are online: while others are not, a partition that is in
+/// none of these has no leader.
 pub fn register(
     image: &MetadataImage,
     config: &BrokerConfig,
@@ -42,15 +43,23 @@ pub fn register(
         ..BrokerRegistrationChangeRecord::default()
     };
     records.push(unfence.into());
-    records.extend(lead_again(image, config.node_id));
+    records.extend(lead_again(image, config, directories));
     records
 }
 
-fn lead_again(image: &MetadataImage, node_id: i32) -> Vec<MetadataRecord> {
+fn lead_again(image: &MetadataImage, config: &BrokerConfig, online: &[Uuid]) -> Vec<MetadataRecord> {
     let mut records = Vec::new();
+    let (node_id, are_all_online) = (config.node_id, online.len() == config.log_dirs.len());
+    let has_elr = image.features.has_eligible_leader_replicas();
     for topic in image.topics.by_id.values() {
         for (index, partition) in &topic.partitions {
-            if let Some(change) = take_lead(partition, node_id) {
+            let directory = partition.directory_of(node_id).filter(|_| !are_all_online);
+            let is_offline = directory.is_some_and(|its| !online.contains(&its));
+            let change = match is_offline {
+                true => lose_lead(partition, node_id, has_elr),
+                false => take_lead(partition, node_id),
+            };
+            if let Some(change) = change {
                 records.push(
                     PartitionChangeRecord { partition_id: *index, topic_id: topic.id, ..change }.into(),
                 );
@@ -77,6 +86,24 @@ fn take_lead(partition: &PartitionRegistration, node_id: i32) -> Option<Partitio
         last_known_elr: Some(Vec::new()),
         ..change
     })
+}
+
+/// The last in-sync replica is in a directory that is offline: it stays one, or becomes eligible where there is a list of those (KIP-966).
+fn lose_lead(
+    partition: &PartitionRegistration,
+    node_id: i32,
+    has_elr: bool,
+) -> Option<PartitionChangeRecord> {
+    let change = PartitionChangeRecord { leader: NO_LEADER, ..PartitionChangeRecord::default() };
+    if has_elr && partition.isr == [node_id] {
+        let eligible = partition.elr.iter().copied().filter(|id| *id != node_id).chain([node_id]).collect();
+        return Some(PartitionChangeRecord {
+            isr: Some(Vec::new()),
+            eligible_leader_replicas: Some(eligible),
+            ..change
+        });
+    }
+    (partition.leader == node_id).then_some(change)
 }
 
 /// Every feature that this build supports, with its levels.

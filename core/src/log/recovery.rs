@@ -243,7 +243,7 @@ impl<S: LogStore> Recovery<S> {
         log.set_high_watermark(self.options.high_watermark);
         log.remove_snapshots(store, |offset| offset > log_end_offset)?;
         log.producers.set_map_end_offset(log_end_offset);
-        log.take_producer_snapshot(store)?;
+        room_or_later(log.take_producer_snapshot(store))?;
         self.report.log_end_offset = log_end_offset;
         Ok((self.log, self.report))
     }
@@ -311,7 +311,7 @@ impl<S: LogStore> Recovery<S> {
                 std::mem::swap(&mut self.log.producers, &mut self.producers);
                 let taken = self.log.take_producer_snapshot(store);
                 std::mem::swap(&mut self.log.producers, &mut self.producers);
-                taken?;
+                room_or_later(taken)?;
             }
         }
         self.scan = Some(Scan::starting_at(position));
@@ -506,6 +506,14 @@ fn load_producers<S: LogStore>(
         offset > end || offset <= start || (Some(offset) != newest && bases.binary_search(&offset).is_err())
     })?;
     log.load_snapshot(store, now, end)
+}
+
+/// What serves the next opening only can do without, on a disk that is full.
+fn room_or_later(written: Result<(), LogError>) -> Result<(), LogError> {
+    match written {
+        Err(LogError::Store(StoreError::NoSpace)) => Ok(()),
+        written => written,
+    }
 }
 
 fn follows<F: Clone>(scanned: &Scanned, segment: &Segment<F>, next_offset: i64) -> bool {

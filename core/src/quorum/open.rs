@@ -65,6 +65,13 @@ pub enum OpenError {
     Log(LogError),
 }
 
+impl OpenError {
+    /// The disk is full.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Self::Store(_, StoreError::NoSpace) | Self::Log(LogError::Store(StoreError::NoSpace)))
+    }
+}
+
 impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -18,6 +18,7 @@ use crate::machine::{Effect, Effects, Machine as _, SyncOutcome};
 use crate::metadata::{MetadataDelta, Published};
 use crate::record::{BatchBuilder, BatchOptions, Compressors};
 use crate::rng::Rng;
+use crate::sim::{SimDisk, Trouble};
 use crate::time::{Instant, Now};
 use crate::trace::Traces;
 
@@ -29,11 +30,11 @@ fn id(partition: i32) -> TopicIdPartition {
 }
 
 /// A node's disk, and the shard of the life that it is in.
-struct World {
+struct World<S: LogStore = MemoryStore> {
     config: Arc<BrokerConfig>,
     published: Arc<Published>,
-    store: MemoryStore,
-    shard: Shard<MemoryStore>,
+    store: S,
+    shard: Shard<S>,
     now: Now,
 }
 
@@ -44,6 +45,12 @@ impl World {
     }
 
     fn of(topic: &str, partitions: i32) -> Self {
+        World::on(MemoryStore::new(), topic, partitions)
+    }
+}
+
+impl<S: LogStore> World<S> {
+    fn on(store: S, topic: &str, partitions: i32) -> Self {
         let config = Arc::new(BrokerConfig {
             node_id: 1,
             ottla_shards: 1,
@@ -66,7 +73,6 @@ impl World {
             image.replay(&record.into()).unwrap();
         }
         let published = Published::first(image, 1, 1, 0);
-        let store = MemoryStore::new();
         let shard = Shard::new(
             ShardId(0),
             1,
@@ -109,7 +115,7 @@ impl World {
         }
     }
 
-    fn with<T>(&mut self, run: impl FnOnce(&mut Shard<MemoryStore>, &mut Cx<'_, MemoryStore>) -> T) -> T {
+    fn with<T>(&mut self, run: impl FnOnce(&mut Shard<S>, &mut Cx<'_, S>) -> T) -> T {
         let (compressors, mut effects, mut traces) =
             (Compressors::default(), Effects::default(), Traces::default());
         let mut cx = Cx {
@@ -122,7 +128,7 @@ impl World {
         run(&mut self.shard, &mut cx)
     }
 
-    fn handle(&mut self, event: ShardEvent) -> Vec<Effect<MemoryStore>> {
+    fn handle(&mut self, event: ShardEvent) -> Vec<Effect<S>> {
         self.with(|shard, cx| {
             shard.handle(cx, event);
             cx.effects.drain().collect()
@@ -130,11 +136,11 @@ impl World {
     }
 
     /// Ends the syncs that were asked for; how many there were.
-    fn sync(&mut self, effects: Vec<Effect<MemoryStore>>) -> usize {
+    fn sync(&mut self, effects: Vec<Effect<S>>) -> usize {
         self.end_syncs(effects, &SyncOutcome::Done)
     }
 
-    fn end_syncs(&mut self, effects: Vec<Effect<MemoryStore>>, outcome: &SyncOutcome) -> usize {
+    fn end_syncs(&mut self, effects: Vec<Effect<S>>, outcome: &SyncOutcome) -> usize {
         let syncs = effects.into_iter().filter_map(|effect| match effect {
             Effect::Sync { then, .. } => Some(then.token),
             _ => None,
@@ -146,7 +152,7 @@ impl World {
         syncs.len()
     }
 
-    fn ask(&mut self, request: DataRequest) -> DataResponse<MemoryStore> {
+    fn ask(&mut self, request: DataRequest) -> DataResponse<S> {
         let effects = self.handle(ShardEvent::Data { token: token(), request });
         let answer = effects.into_iter().find_map(|effect| match effect {
             Effect::Tell(Message::Connection(_, ConnectionEvent::Shard { response, .. })) => Some(response),
@@ -365,4 +371,19 @@ fn what_cannot_be_opened_says_so_and_is_tried_again() {
     let state = crate::log::log_dirs::LogDirState::Online;
     world.handle(ShardEvent::LogDir { log_dir: LogDirId(0), state });
     assert_eq!(world.end(0), Ok(1));
+}
+
+#[test]
+fn what_could_not_be_created_without_room_is_created_once_there_is_some() {
+    let mut disk = SimDisk::with_directory("data");
+    disk.trouble(0, Some(Trouble::Full(0)));
+    let mut world = World::on(disk, "t", PARTITIONS);
+    assert_eq!(world.end(0), Err(ErrorCode::KafkaStorageError));
+    assert_eq!(world.open(), []);
+    world.store.trouble(0, None);
+    let state = crate::log::log_dirs::LogDirState::Online;
+    let effects = world.handle(ShardEvent::LogDir { log_dir: LogDirId(0), state });
+    world.sync(effects);
+    assert_eq!((world.open(), world.end(0)), (vec![0, 1, 2], Ok(0)));
+    world.produce(0, 10);
 }
