@@ -1,7 +1,7 @@
 //! `kafka-dump-log` beside Apache Kafka's own, on files that are right and on files that are wrong.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use ottla_core::record::compression::CompressionType;
@@ -457,14 +457,9 @@ fn metadata_of_remote_logs() {
     assert!(said.contains("segmentLeaderEpochs={1=5, 4=50}"), "{said}");
 }
 
-/// So that a difference is one of the tools, and not of a path.
 #[test]
 fn paths_are_spelt_as_java_spells_them() {
     let directory = Directory::new("paths");
     directory.file("00000000000000000000.log", log(1).0);
-    let spelt = Path::new(&format!("{}//", directory.0.display())).join("00000000000000000000.log");
-    dumped_alike(
-        &[],
-        &[PathBuf::from(format!("{}//", directory.0.display())).join(spelt.file_name().expect("a name"))],
-    );
+    dumped_alike(&[], &[format!("{}//00000000000000000000.log", directory.0.display())]);
 }
