@@ -16,7 +16,7 @@ mod table;
 use std::{env, fs, path::Path};
 
 /// Record families: table file, and the Rust prefix of the key, value or record enumeration.
-const FAMILIES: [(&str, Option<&str>); 7] = [
+const FAMILIES: [(&str, Option<&str>); 8] = [
     ("headers", None),
     ("embedded", None),
     ("raft", None),
@@ -24,6 +24,7 @@ const FAMILIES: [(&str, Option<&str>); 7] = [
     ("group", Some("Group")),
     ("transaction", Some("Transaction")),
     ("share", Some("Share")),
+    ("remote", None),
 ];
 
 fn main() {

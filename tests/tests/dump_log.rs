@@ -1,7 +1,7 @@
 //! `kafka-dump-log` beside Apache Kafka's own, on files that are right and on files that are wrong.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use ottla_core::record::compression::CompressionType;
@@ -12,8 +12,15 @@ use ottla_protocol::records::embedded::consumer_protocol_assignment::TopicPartit
 use ottla_protocol::records::embedded::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 use ottla_protocol::records::group::group_metadata_value::MemberMetadata;
 use ottla_protocol::records::group::{GroupMetadataKey, GroupMetadataValue};
+use ottla_protocol::records::remote::remote_log_segment_metadata_record::{
+    RemoteLogSegmentMetadataRecord, SegmentLeaderEpochEntry,
+};
+use ottla_protocol::records::remote::{
+    RemoteLogSegmentMetadataSnapshotRecord, RemoteLogSegmentMetadataUpdateRecord,
+    RemotePartitionDeleteMetadataRecord,
+};
 use ottla_protocol::records::{GroupKey, GroupValue};
-use ottla_protocol::{Encoder, Message as _};
+use ottla_protocol::{Encoder, Message as _, Uuid};
 use ottla_tests::dump::dumped_alike;
 
 const NOW: i64 = 1_760_000_000_000;
@@ -368,14 +375,91 @@ fn members_of_a_group() {
     assert!(said.contains(r#""subscription":{"topics":["커피"],"userData":"bWluZQ==""#), "{said}");
 }
 
-/// So that a difference is one of the tools, and not of a path.
+#[test]
+fn metadata_of_remote_logs() {
+    let directory = Directory::new("remote");
+    let id = |last: u8| Uuid([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, last]);
+    let framed = |kind: u32, message: &dyn Fn(&mut Encoder)| {
+        let mut encoder = Encoder::new();
+        [1, kind, 0].into_iter().for_each(|number| encoder.put_varint(number));
+        message(&mut encoder);
+        encoder.into_bytes().expect("it encodes")
+    };
+    let mut segment = RemoteLogSegmentMetadataRecord {
+        start_offset: 5,
+        end_offset: 90,
+        broker_id: 2,
+        max_timestamp_ms: NOW,
+        event_timestamp_ms: NOW + 1,
+        segment_leader_epochs: vec![
+            SegmentLeaderEpochEntry { leader_epoch: 4, offset: 50 },
+            SegmentLeaderEpochEntry { leader_epoch: 1, offset: 5 },
+        ],
+        segment_size_in_bytes: 700,
+        custom_metadata: Some(Bytes::from_static(b"five.")),
+        remote_log_segment_state: 1,
+        txn_index_empty: true,
+        ..Default::default()
+    };
+    segment.remote_log_segment_id.id = id(1);
+    segment.remote_log_segment_id.topic_id_partition.id = id(2);
+    segment.remote_log_segment_id.topic_id_partition.name = "커피".into();
+    segment.remote_log_segment_id.topic_id_partition.partition = 7;
+    let plain = RemoteLogSegmentMetadataRecord {
+        custom_metadata: None,
+        remote_log_segment_state: 0,
+        txn_index_empty: false,
+        ..segment.clone()
+    };
+    let without_epochs =
+        RemoteLogSegmentMetadataRecord { segment_leader_epochs: Vec::new(), ..segment.clone() };
+    let update = RemoteLogSegmentMetadataUpdateRecord {
+        broker_id: 2,
+        event_timestamp_ms: NOW,
+        custom_metadata: None,
+        remote_log_segment_state: 3,
+        ..Default::default()
+    };
+    let delete = RemotePartitionDeleteMetadataRecord {
+        broker_id: 3,
+        event_timestamp_ms: NOW,
+        remote_partition_delete_state: 2,
+        ..Default::default()
+    };
+    let snapshot = RemoteLogSegmentMetadataSnapshotRecord {
+        segment_id: id(3),
+        end_offset: 8,
+        segment_leader_epochs: vec![Default::default()],
+        custom_metadata: None,
+        remote_log_segment_state: 2,
+        ..Default::default()
+    };
+    let values = [
+        framed(0, &|to| segment.encode(to, 0).expect("it encodes")),
+        framed(0, &|to| plain.encode(to, 0).expect("it encodes")),
+        framed(0, &|to| without_epochs.encode(to, 0).expect("it encodes")),
+        framed(1, &|to| update.encode(to, 0).expect("it encodes")),
+        framed(2, &|to| delete.encode(to, 0).expect("it encodes")),
+        framed(3, &|to| snapshot.encode(to, 0).expect("it encodes")),
+        framed(9, &|_| {}),
+        framed(2, &|to| {
+            delete.encode(to, 0).expect("it encodes");
+            to.put_i16(0);
+        }),
+        Bytes::new(),
+    ];
+    let mut batch = BatchBuilder::new(at(0));
+    for value in values {
+        batch.append(NOW, Some(b"key"), Some(&value), &[]);
+    }
+    let file = directory.file("00000000000000000000.log", batch.build(&Compressors::default()));
+    let (said, _) = dumped_alike(&["--remote-log-metadata-decoder"], &[file]);
+    assert!(said.contains("segmentLeaderEpochs={1=5, 4=50}"), "{said}");
+}
+
 #[test]
 fn paths_are_spelt_as_java_spells_them() {
     let directory = Directory::new("paths");
     directory.file("00000000000000000000.log", log(1).0);
-    let spelt = Path::new(&format!("{}//", directory.0.display())).join("00000000000000000000.log");
-    dumped_alike(
-        &[],
-        &[PathBuf::from(format!("{}//", directory.0.display())).join(spelt.file_name().expect("a name"))],
-    );
+    dumped_alike(&[], &[format!("{}//00000000000000000000.log", directory.0.display())]);
 }

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ottla_tests::dump::dumped_alike;
-use ottla_tests::peer::{Kind, Peer, ottla_binary};
-use ottla_tests::program::{Ended, class_path, command, java, java_with, run};
+use ottla_tests::peer::{Kind, Peer};
+use ottla_tests::program::{class_path, command, java, java_with, run};
 
 /// Apache Kafka takes ACLs only with an authorizer.
 const KAFKA: &[(&str, &str)] = &[
@@ -39,7 +39,7 @@ fn there_and_back(end: impl FnOnce(&mut Peer)) {
     interchange(&peer, "secure");
     let (written, security) = (interchange(&peer, "tell"), interchange(&peer, "tell-security"));
     assert!(written.lines().count() > 5_000, "too little was written to prove anything:\n{written}");
-    let running = check(&peer);
+    let running = peer.checked();
     assert!(running.code == Some(2) && running.err.contains("another process uses"), "{running:?}");
     end(&mut peer);
     nothing_wrong(&peer);
@@ -158,18 +158,13 @@ fn dumped_by_both(peer: &Peer) {
 
 /// `ottla check` finds no fault in what either wrote.
 fn nothing_wrong(peer: &Peer) {
-    let said = check(peer).ok();
+    let said = peer.checked().ok();
     assert!(said.ends_with(": no fault\n"), "{said}");
     let checked = |what: &str| {
         said.split([',', '\n']).filter_map(|part| part.strip_suffix(what)?.trim().parse().ok()).next_back()
     };
     let batches: Option<u64> = checked(" batches");
     assert!(batches > Some(300), "too little was checked: {said}");
-}
-
-fn check(peer: &Peer) -> Ended {
-    let binary = ottla_binary().display().to_string();
-    run(command(&[&binary, "check", &peer.directory().join("data").display().to_string()]))
 }
 
 fn has_records(index: &Path) -> bool {

@@ -71,6 +71,9 @@ fn nothing_acknowledged_is_lost_and_nothing_is_there_twice() {
             // A different moment each time, so that it falls into different places.
             thread::sleep(Duration::from_millis(150 + (round as u64 * 37) % 200));
             peer.kill();
+            // What a broker has to mend when it starts is no fault.
+            let checked = peer.checked();
+            assert_eq!(checked.code, Some(0), "{}{}", checked.out, checked.err);
             peer.restart();
             println!("round {round}: answered after {:?}", peer.started_within());
             slowest = slowest.max(peer.started_within());

@@ -1,4 +1,4 @@
-//! Reading a `.log` file by itself, batch by batch: what `kafka-dump-log` does.
+//! Reading a `.log` file by itself, batch by batch: what `ottla check` does.
 
 use bytes::Bytes;
 

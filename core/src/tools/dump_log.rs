@@ -9,6 +9,7 @@ mod complaints;
 mod decoder;
 mod entries;
 mod indexes;
+mod remote;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod tests;
@@ -79,7 +80,7 @@ static SPECS: [OptionSpec; 17] = [
     value("max-message-size", "Integer: size", "Size of largest message. (default: 5242880)"),
     flag("offsets-decoder", "Records are those of the __consumer_offsets topic."),
     flag("print-data-log", "Shows keys and values. Automatically set if any decoder option is specified."),
-    flag("remote-log-metadata-decoder", "Not built: there are no remote logs."),
+    flag("remote-log-metadata-decoder", "Records are those of the __remote_log_metadata topic."),
     flag("share-group-state-decoder", "Records are those of the __share_group_state topic."),
     flag(
         "skip-record-metadata",
@@ -96,13 +97,13 @@ const MESSAGE_BYTES_MAX: i32 = 5 << 20;
 
 const ABOUT: &str = "This tool helps to parse a log file and dump its contents to the console, useful for debugging a \
 seemingly corrupt log segment.";
-const NOT_BUILT: &str = "--remote-log-metadata-decoder is not built: Ottla has no remote logs";
 
 /// The first that is given counts.
-const DECODERS: [(&str, Decoder); 4] = [
+const DECODERS: [(&str, Decoder); 5] = [
     ("offsets-decoder", Decoder::Offsets),
     ("transaction-log-decoder", Decoder::Transactions),
     ("cluster-metadata-decoder", Decoder::ClusterMetadata),
+    ("remote-log-metadata-decoder", Decoder::RemoteLogMetadata),
     ("share-group-state-decoder", Decoder::ShareGroups),
 ];
 
@@ -121,9 +122,6 @@ impl DumpLog {
             return Err(usage("Missing required argument \"[files]\"".into()));
         };
         let decoder = DECODERS.iter().find(|(name, _)| options.has(name)).map(|(_, decoder)| *decoder);
-        if decoder.is_none() && options.has("remote-log-metadata-decoder") {
-            return Err(Exit::error(NOT_BUILT));
-        }
         let plain = |option: &str| {
             match options.value(option) {
             None | Some("") => Ok(Plain::String),

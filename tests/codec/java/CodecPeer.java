@@ -32,6 +32,7 @@ public final class CodecPeer {
         "org.apache.kafka.common.message.", "org.apache.kafka.common.metadata.",
         "org.apache.kafka.coordinator.group.generated.", "org.apache.kafka.coordinator.transaction.generated.",
         "org.apache.kafka.coordinator.share.generated.", "org.apache.kafka.raft.generated.",
+        "org.apache.kafka.server.log.remote.metadata.storage.generated.",
     };
 
     static Class<?> find(String name) {

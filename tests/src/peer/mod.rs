@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use self::process::Supervised;
+use crate::program::{Ended, command, run};
 
 /// How long a broker may take from exec to its first Metadata answer, on a busy machine.
 const START_MAX: Duration = Duration::from_secs(90);
@@ -174,6 +175,12 @@ impl Peer {
         self.kind = kind;
         self.overrides = with_common(overrides);
         self.restart();
+    }
+
+    /// What `ottla check` says of its data directory.
+    pub fn checked(&self) -> Ended {
+        let data = self.directory.join("data").display().to_string();
+        run(command(&[&ottla_binary().display().to_string(), "check", &data]))
     }
 
     fn output_path(&self) -> PathBuf {

@@ -10,7 +10,7 @@ use ottla_protocol::records::{
 };
 use ottla_protocol::{DecodeError, DecodeErrorKind, Message, Struct, json};
 
-use super::{Refusal, failed};
+use super::{Refusal, failed, remote};
 use crate::record::{ControlRecordType, Record};
 
 /// How records are decoded.
@@ -28,6 +28,8 @@ pub(super) enum Decoder {
     ShareGroups,
     /// `__cluster_metadata`
     ClusterMetadata,
+    /// `__remote_log_metadata`
+    RemoteLogMetadata,
 }
 
 /// The decoders of `org.apache.kafka.tools.api`, but for the one that would show where Java keeps an array.
@@ -94,6 +96,14 @@ impl Decoder {
                 record.value.as_ref().map(|bytes| value.decode(bytes)).transpose()?,
             )),
             Self::ClusterMetadata => Ok((None, Some(metadata(record)))),
+            Self::RemoteLogMetadata => {
+                let shown = remote::shown(record.value.clone().unwrap_or_default());
+                let offset = record.offset;
+                Ok((
+                    None,
+                    Some(shown.unwrap_or_else(|why| format!("Error at offset {offset}, skipping. {why}"))),
+                ))
+            }
             Self::Offsets => coordinator::<GroupKey, GroupValue>(record),
             Self::Transactions => coordinator::<TransactionKey, TransactionValue>(record),
             Self::ShareGroups => coordinator::<ShareKey, ShareValue>(record),
