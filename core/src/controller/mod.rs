@@ -152,6 +152,9 @@ impl<S: LogStore> Controller<S> {
 
     fn synced(&mut self, cx: &mut Cx<'_, S>, token: u64) {
         let high_watermark = self.log.synced(token);
+        if let Err(error) = self.log.settle(cx.store) {
+            self.halt(cx, format!("the metadata log cannot be settled: {error}"));
+        }
         self.runtime.high_watermark_advanced(high_watermark);
         self.publish(cx, high_watermark);
         if self.snapshot_token.take_if(|written_with| *written_with == token).is_some()

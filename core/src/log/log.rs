@@ -256,10 +256,6 @@ impl<S: LogStore> Log<S> {
     /// that a log which ends at the recovery point that the checkpoint names, `checkpointed`, was not synced there.
     pub(super) fn unsettle(&mut self, store: &mut S, checkpointed: i64) -> Result<(), LogError> {
         self.unsettled = true;
-        if self.unsettled_below.is_none() && checkpointed == 0 {
-            // Of such a log nothing is believed, unless it never had a record.
-            return Ok(());
-        }
         self.unsettled_below = self.unsettled_below.max(Some(checkpointed));
         match store.create(&self.path(UNSETTLED_FILE)) {
             Ok(_) | Err(StoreError::AlreadyExists) => Ok(()),

@@ -180,6 +180,11 @@ impl<S: LogStore> MetadataLog<S> {
         self.high_watermark
     }
 
+    /// A sync ended well: see [`Log::settle`].
+    pub fn settle(&mut self, store: &mut S) -> Result<(), LogError> {
+        self.log.settle(store)
+    }
+
     /// The records committed since the last call.
     pub fn take_committed(&mut self) -> Vec<MetadataRecord> {
         let high_watermark = self.high_watermark;

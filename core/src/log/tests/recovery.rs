@@ -286,6 +286,19 @@ fn what_an_interrupted_recovery_has_changed_is_not_taken_for_durable() {
 }
 
 #[test]
+fn a_log_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
+    let (mut store, mut log) = fresh(small());
+    append(&mut log, &mut store, &batch(2, 100, 1_000), 0);
+    // A power loss has taken half of the records, and the leader epochs.
+    overwrite(&mut store, &format!("{DIR}/{}", with_offset(0, ".log")), |bytes| bytes.truncate(70));
+    store.remove(&format!("{DIR}/leader-epoch-checkpoint")).unwrap();
+    for _ in 0..2 {
+        let (log, _) = reopen(&mut store, 0, false).unwrap();
+        assert_eq!((log.log_end_offset(), log.flush_due(now(0).monotonic)), (0, Some(FlushScope::All)));
+    }
+}
+
+#[test]
 fn a_recovery_point_that_a_cut_has_overtaken_is_not_believed_when_the_log_has_grown_to_it_again() {
     let (mut store, log) = ten_batches();
     let last = log.segments().last().unwrap().base_offset;
