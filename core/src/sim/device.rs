@@ -222,7 +222,8 @@ impl Device {
                     into.damaged += u64::from(self.differs(*inode, &content));
                     into.store.set_content(*inode, content.clone());
                     into.store.set_node(&path, Some(Node::File(*inode)));
-                    into.files.insert(inode.0, (0, content));
+                    // A sync that was under way has not come to its end.
+                    into.files.insert(inode.0, (self.next_number, content));
                 }
                 Child::Directory(id) => {
                     into.store.set_node(&path, Some(Node::Directory));
@@ -285,6 +286,7 @@ fn torn(old: &Content, new: &Content, rng: &mut Rng) -> Content {
 impl Device {
     /// The power was lost: what was not synced is gone, or torn.
     pub fn power_loss(&mut self, rng: &mut Rng) -> Losses {
+        self.next_number += 1;
         // Of each directory's changes the first few have reached the disk.
         let mut waiting: BTreeMap<DirectoryId, u64> = BTreeMap::new();
         for (_, directory, _) in &self.journal {
