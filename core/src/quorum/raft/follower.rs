@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{FetchResponse, FetchSnapshotResponse};
 
-use super::log::{PART_SUFFIX, Validity, forgets_truncation};
+use super::log::{PART_SUFFIX, Validity};
 use super::peers::Peer;
 use super::role::{Follower, Role};
 use super::rpc::{Request, fetch, fetch_snapshot, voters as voters_rpc};
@@ -170,7 +170,7 @@ impl<S: LogStore> Quorum<S> {
                         self.epoch, self.high_watermark
                     )));
                 }
-                if !forgets_truncation(cx.planted) {
+                if !cx.planted.is(Mutation::TruncationForgotten) {
                     self.log.truncate_to_end_of(cx.store, cx.now, epoch, end_offset)?;
                 }
             }

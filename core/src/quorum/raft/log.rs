@@ -14,7 +14,6 @@ use crate::quorum::control::Control;
 use crate::quorum::join;
 use crate::record::compression::Compressors;
 use crate::record::{BatchView, batches};
-use crate::sim::mutation::{Mutation, Planted};
 use crate::time::Now;
 
 /// Snapshots that are kept: the log begins at the older one, so that a follower need not fetch the newest while it is the only one.
@@ -439,9 +438,4 @@ fn controls(batch: BatchView<'_>) -> Result<Vec<Control>, String> {
         found.push(Control::decode(&record.key.unwrap_or_default(), &record.value.unwrap_or_default())?);
     }
     Ok(found)
-}
-
-/// What a planted bug makes of the truncation point: the log stays as it is.
-pub(super) fn forgets_truncation(planted: Planted) -> bool {
-    planted.is(Mutation::TruncationForgotten)
 }

@@ -2,7 +2,7 @@ use super::{Checker, Scenario, run};
 use crate::sim::mutation::Mutation;
 
 /// Unoptimised builds run few; `cargo xtask sim --quorum` runs many.
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 12;
 
 #[test]
 fn a_few_seeds_keep_every_promise() {
