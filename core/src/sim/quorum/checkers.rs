@@ -207,7 +207,7 @@ impl Checkers {
         let Some(node) = nodes.get(&id) else { return };
         let Some(quorum) = &node.quorum else { return };
         let key = node.key();
-        if let Some(synced) = self.synced.remove(&key) {
+        if let Some(synced) = self.synced.get(&key).copied() {
             let end_offset = quorum.log().end_offset();
             self.check(Checker::SyncedKept, end_offset >= synced, || {
                 format!("{id} comes back with a log up to {end_offset}, and {synced} was on its disk")
@@ -253,10 +253,12 @@ impl Checkers {
         }
         let have = |key: ReplicaKey| {
             let live = nodes.get(&key.id).filter(|node| key.stands_for(node.key()));
-            let of_live = live.and_then(|node| Some(node.quorum.as_ref()?.log().synced_offset()));
-            let of_dead =
+            let log = live.and_then(|node| Some(node.quorum.as_ref()?.log()));
+            // A log that was opened a moment ago does not know yet what is on its disk.
+            let known = log.filter(|log| log.is_synced()).map(|log| log.synced_offset());
+            let before =
                 || self.synced.iter().find(|(dead, _)| key.stands_for(**dead)).map(|(_, synced)| *synced);
-            of_live.or_else(of_dead).unwrap_or(0)
+            known.unwrap_or_else(|| before().max(log.map(|log| log.synced_offset())).unwrap_or(0))
         };
         let voters = quorum.voters();
         let keys = voters.iter().map(|voter| ReplicaKey { id: voter.id, directory_id: voter.directory_id });

@@ -286,6 +286,9 @@ impl Scenario {
         self.await_leader();
         self.await_convergence();
         if !self.is_broken() {
+            // Whoever has missed the leader has found it again.
+            self.pass(TROUBLE_US, false);
+            self.await_convergence();
             self.leave_in_peace();
         }
         if !self.is_broken() {
@@ -615,7 +618,8 @@ impl Scenario {
 
     fn remove_voter(&mut self) {
         let (Some(leader), Some(voters)) = (self.leader(), self.voters()) else { return };
-        if !self.is_dynamic() || voters.len() < 2 {
+        // With two voters, a leader that is removed and gone before the other has heard of it leaves nobody who could be elected.
+        if !self.is_dynamic() || voters.len() < 3 {
             return;
         }
         let ids = voters.ids();
@@ -750,7 +754,8 @@ impl Scenario {
         let (end, epoch) = (leader.log().end_offset(), leader.epoch());
         self.world.nodes.values().all(|node| {
             node.quorum.as_ref().is_some_and(|quorum| {
-                quorum.log().end_offset() == end
+                matches!(quorum.role(), RoleName::Leader | RoleName::Follower)
+                    && quorum.log().end_offset() == end
                     && quorum.high_watermark() == Some(end)
                     && quorum.epoch() == epoch
                     && node.ledger.next_offset == end
