@@ -127,6 +127,9 @@ impl<S: LogStore> Recovery<S> {
                 && (options.recovery_point > 0 || !has_epochs)
                 && is_last_sound
                 && believed::is_as_synced(store, &mut segments, &options)?);
+        // The roll that has begun the last segment may not have reached the disk.
+        let has_just_rolled = segments.len() > 1
+            && segments.last().is_some_and(|last| last.base_offset == options.recovery_point);
         let mut report = RecoveryReport::default();
         let first_unflushed =
             segments.partition_point(|segment| segment.base_offset <= options.recovery_point).max(1);
@@ -136,7 +139,8 @@ impl<S: LogStore> Recovery<S> {
                 continue;
             }
             // All its records may have been synced before it was completed: then its indexes' last entries were not.
-            let is_last_believed = !options.clean_shutdown && index.saturating_add(2) == first_unflushed;
+            let is_last_believed = (!options.clean_shutdown || has_just_rolled)
+                && index.saturating_add(2) == first_unflushed;
             if *whole || (is_last_believed && !segment.has_whole_indexes(store)?) {
                 *whole = true;
                 report.rebuilt_indexes.push(segment.base_offset);
@@ -144,9 +148,6 @@ impl<S: LogStore> Recovery<S> {
         }
         let is_new = entries.is_empty() || !options.clean_shutdown;
         let is_unknown = !options.clean_shutdown && !entries.is_empty();
-        // The roll that has begun the last segment may not have reached the disk.
-        let has_just_rolled = segments.len() > 1
-            && segments.last().is_some_and(|last| last.base_offset == options.recovery_point);
         if segments.is_empty() {
             segments.push(Segment::create(store, &dir, options.log_start_offset, now.wall)?);
             whole.push(false);
