@@ -139,8 +139,8 @@ impl<S: LogStore> Recovery<S> {
                 continue;
             }
             // All its records may have been synced before it was completed: then its indexes' last entries were not.
-            let is_last_believed = (!options.clean_shutdown || has_just_rolled)
-                && index.saturating_add(2) == first_unflushed;
+            let is_last_believed =
+                (!options.clean_shutdown || has_just_rolled) && index.saturating_add(2) == first_unflushed;
             if *whole || (is_last_believed && !segment.has_whole_indexes(store)?) {
                 *whole = true;
                 report.rebuilt_indexes.push(segment.base_offset);

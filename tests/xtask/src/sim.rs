@@ -11,7 +11,7 @@ const SIM_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Seeds of one run of the phase, and of a deep one: of a broker with its clients, of a log alone, and of a quorum.
 const SEEDS: [(Option<&str>, u64, u64); 3] =
-    [(None, 60, 5_000), (Some("--log"), 2_000, 50_000), (Some("--quorum"), 60, 20_000)];
+    [(None, 60, 5_000), (Some("--log"), 2_000, 50_000), (Some("--quorum"), 20, 20_000)];
 /// Days take turns over so many slices.
 const SLICES: u64 = 1_000;
 const SECONDS_PER_DAY: u64 = 86_400;
