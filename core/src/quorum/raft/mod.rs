@@ -416,9 +416,10 @@ impl<S: LogStore> Quorum<S> {
                 self.handle_request(cx, from, version, request)
             }
             QuorumEvent::Response { correlation, outcome } => {
-                let Some(peer) = self.links.expected_from(correlation) else { return Ok(()) };
+                let now = cx.now.monotonic;
+                let Some(peer) = self.links.expected_from(correlation, now) else { return Ok(()) };
                 let well = self.handle_response(cx, peer, outcome)?;
-                self.links.answered(correlation, well, cx.now.monotonic);
+                self.links.answered(correlation, well, now);
                 Ok(())
             }
             QuorumEvent::Synced { token, outcome: SyncOutcome::Done } => self.synced(cx, token),

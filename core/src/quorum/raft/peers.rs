@@ -87,16 +87,15 @@ impl Links {
         self.next_correlation
     }
 
-    /// Who is expected to answer the request with this number.
-    pub fn expected_from(&self, correlation: u64) -> Option<i32> {
-        let is_it =
-            |link: &Link| matches!(link, Link::Waiting { correlation: sent, .. } if *sent == correlation);
+    /// Who is expected to answer the request with this number. After its time nobody is: another one may have been asked the same.
+    pub fn expected_from(&self, correlation: u64, now: Instant) -> Option<i32> {
+        let is_it = |link: &Link| matches!(link, Link::Waiting { correlation: sent, until } if *sent == correlation && *until > now);
         self.by_id.iter().find(|(_, link)| is_it(link)).map(|(id, _)| *id)
     }
 
     /// It was answered; after a failure the peer is left alone for a moment.
     pub fn answered(&mut self, correlation: u64, well: bool, now: Instant) {
-        let Some(id) = self.expected_from(correlation) else { return };
+        let Some(id) = self.expected_from(correlation, now) else { return };
         if well {
             self.by_id.remove(&id);
         } else {
