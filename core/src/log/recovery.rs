@@ -139,9 +139,12 @@ impl<S: LogStore> Recovery<S> {
                 continue;
             }
             // All its records may have been synced before it was completed: then its indexes' last entries were not.
-            let is_last_believed =
-                (!options.clean_shutdown || has_just_rolled) && index.saturating_add(2) == first_unflushed;
-            if *whole || (is_last_believed && !segment.has_whole_indexes(store)?) {
+            let is_last_believed = index.saturating_add(2) == first_unflushed;
+            let lacks_entries = match options.clean_shutdown {
+                false => is_last_believed && !segment.has_whole_indexes(store)?,
+                true => is_last_believed && has_just_rolled && segment.lacks_index_entries(store)?,
+            };
+            if *whole || lacks_entries {
                 *whole = true;
                 report.rebuilt_indexes.push(segment.base_offset);
             }

@@ -390,35 +390,46 @@ impl<F: Clone> Segment<F> {
         self.has_sound_txn_index(store, end)
     }
 
-    /// Whether the entries of the indexes rise, and no batch that begins below `position` is newer than the time index says.
+    /// Whether the indexes are not as the completion of the segment has left them, though nothing is wrong with its batches.
+    pub(super) fn lacks_index_entries<S: LogStore<File = F>>(&self, store: &mut S) -> Result<bool, LogError> {
+        match self.check_indexes(store, self.size) {
+            Err(LogError::Corrupt { .. }) => Ok(false),
+            checked => Ok(!checked?),
+        }
+    }
+
     fn has_indexes_of<S: LogStore<File = F>>(&self, store: &mut S, position: u64) -> Result<bool, LogError> {
+        match self.check_indexes(store, position) {
+            Err(LogError::Corrupt { .. }) => Ok(false),
+            checked => checked,
+        }
+    }
+
+    /// Whether the entries of the indexes rise, and no batch that begins below `position` is newer than the time index says.
+    ///
+    /// Errors: [`LogError::Corrupt`] for a batch on the way that is none.
+    fn check_indexes<S: LogStore<File = F>>(&self, store: &mut S, position: u64) -> Result<bool, LogError> {
         if !self.offset_index.rises(store)? || !self.time_index.rises(store)? {
             return Ok(false);
         }
         let last = self.time_index.last();
-        let mut walk = || {
-            let mut next = match self.time_index.entries() {
-                0 => self.batch_at(store, 0)?,
-                _ => self.find(store, last.offset)?,
-            };
-            let is_named = |batch: BatchAt| {
-                (batch.header.max_timestamp, batch.header.last_offset()) == (last.timestamp, last.offset)
-            };
-            if self.time_index.entries() > 0 && !next.is_some_and(is_named) {
+        let mut next = match self.time_index.entries() {
+            0 => self.batch_at(store, 0)?,
+            _ => self.find(store, last.offset)?,
+        };
+        let is_named = |batch: BatchAt| {
+            (batch.header.max_timestamp, batch.header.last_offset()) == (last.timestamp, last.offset)
+        };
+        if self.time_index.entries() > 0 && !next.is_some_and(is_named) {
+            return Ok(false);
+        }
+        while let Some(batch) = next.filter(|batch| batch.position < position) {
+            if batch.header.max_timestamp > last.timestamp {
                 return Ok(false);
             }
-            while let Some(batch) = next.filter(|batch| batch.position < position) {
-                if batch.header.max_timestamp > last.timestamp {
-                    return Ok(false);
-                }
-                next = self.batch_at(store, batch.end())?;
-            }
-            Ok(true)
-        };
-        match walk() {
-            Err(LogError::Corrupt { .. }) => Ok(false),
-            walked => walked,
+            next = self.batch_at(store, batch.end())?;
         }
+        Ok(true)
     }
 
     /// Drops the batches that contain `offset` or later ones. Returns the offset after the last batch that stays.
