@@ -13,6 +13,7 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
+use ottla_protocol::messages::metadata_response::MetadataResponsePartition;
 use ottla_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest, MetadataRequest};
 use ottla_tests::batch::Batch;
 use ottla_tests::load::Client;
@@ -300,19 +301,28 @@ struct Told {
     end: ErrorCode,
 }
 
-fn told(writer: &mut Writer, partition: i32) -> Told {
+/// What the metadata says of a partition.
+fn metadata_of(client: &mut Client, partition: i32) -> Option<MetadataResponsePartition> {
     let topic = MetadataRequestTopic { name: Some(TOPIC.into()), ..Default::default() };
     let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
-    let metadata = writer.client.ask(&request, 12).expect("Metadata is answered");
-    let found = metadata.topics[0].partitions.iter().find(|found| found.partition_index == partition);
-    let found = found.expect("the partition");
+    let metadata = client.ask(&request, 12).ok()?;
+    metadata.topics.first()?.partitions.iter().find(|found| found.partition_index == partition).cloned()
+}
+
+/// Which of the two Apache Kafka says of a directory that is gone depends on what it had heard of the leader when it looked for it.
+fn either(error: ErrorCode) -> ErrorCode {
+    if error == ErrorCode::KafkaStorageError { ErrorCode::NotLeaderOrFollower } else { error }
+}
+
+fn told(writer: &mut Writer, partition: i32) -> Told {
+    let found = metadata_of(&mut writer.client, partition).expect("the partition");
     Told {
         metadata: ErrorCode::from_code(found.error_code).expect("an error code of Kafka's"),
         has_leader: found.leader_id >= 0,
         isr: found.isr_nodes.len(),
         offline: found.offline_replicas.len(),
-        write: writer.write(partition),
-        end: end(writer, partition),
+        write: writer.write(partition).map_err(either),
+        end: either(end(writer, partition)),
     }
 }
 
@@ -334,8 +344,9 @@ fn told_without_a_directory(kind: Kind) -> [Told; 2] {
     take_away(&lost);
     peer.restart();
     writer.write_at_last(staying);
-    // The controller has heard of it.
-    std::thread::sleep(Duration::from_secs(5));
+    writer.client.until("the controller to have heard of it", |client| {
+        metadata_of(client, going).filter(|found| found.leader_id < 0 && !found.offline_replicas.is_empty())
+    });
     let answers = [going, staying].map(|partition| told(&mut writer, partition));
     drop(peer);
     fs::remove_dir_all(&place).expect("removed");

@@ -72,7 +72,6 @@ const TOOLS: &[(&str, &[&str])] = &[
             "--verbose",
         ],
     ),
-    ("kafka-dump-log.sh", &["--deep-iteration", "--files", "--print-data-log"]),
 ];
 
 const PLAIN: &[&str] = &["clear", "help"];

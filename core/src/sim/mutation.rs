@@ -110,7 +110,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Those that the worlds of a broker show.
-    pub const ALL: [Self; 37] = [
+    pub const BROKER: [Self; 37] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
         Self::RecoveryDropsLastBatch,

@@ -53,6 +53,24 @@ pub enum LogFault {
     BitFlipped,
 }
 
+impl LogFault {
+    /// All of them. Directories are created and files cut only while a log is opened.
+    pub fn all() -> Vec<Self> {
+        let only_opening = |op: &DiskOp| matches!(op, DiskOp::CreateDirectory | DiskOp::Truncate);
+        let ops = DiskOp::ALL.into_iter().filter(|op| !only_opening(op));
+        let others = [
+            Self::Crash,
+            Self::PowerLoss,
+            Self::PowerLossStopped,
+            Self::CleanStopIsStale,
+            Self::Stop,
+            Self::DeathOpening,
+            Self::BitFlipped,
+        ];
+        others.into_iter().chain(ops.flat_map(|op| [Self::CrashAt(op), Self::PowerLossAt(op)])).collect()
+    }
+}
+
 /// What must hold of a log that was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogChecker {

@@ -688,7 +688,7 @@ impl<S: LogStore> Quorum<S> {
         }
     }
 
-    /// Moves the high watermark up. A planted bug may move it anywhere.
+    /// Moves the high watermark up, as far as the log reaches.
     fn advance_high_watermark(&mut self, cx: &mut QuorumCx<'_, S>, high_watermark: i64) {
         let news = high_watermark.min(self.log.end_offset());
         if self.high_watermark.is_some_and(|known| known >= news) {
