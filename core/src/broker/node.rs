@@ -12,8 +12,9 @@ use crate::controller::{self, Controller, ControllerEvent};
 use crate::ids::{ConnectionId, ShardId};
 use crate::log::log_dirs::{LogDirs, LogDirsEvent};
 use crate::log::{LogStore, reserve};
-use crate::machine::{Cx, Effect, Machine as _, SyncCompletion, SyncOutcome, Waiter};
+use crate::machine::{Cx, Effect, LinkOwner, Machine as _, SyncCompletion, SyncOutcome, Waiter};
 use crate::metadata::Published;
+use crate::network::LinkEvent;
 use crate::quorum::OpenError;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -50,17 +51,19 @@ impl<S: LogStore> Node<S> {
         let (controller, published) = opened.map_err(|error| error.to_string())?;
         let (mut log_dirs, mut checkpoints) =
             LogDirs::open(cx, &config).map_err(|error| error.to_string())?;
-        log_dirs
-            .set_strays_aside(cx, &mut checkpoints, &mut rng, |partition, topic_id| {
-                let topic = match topic_id {
-                    Some(topic_id) => published.image.topic_by_id(topic_id),
-                    // Its file was lost: whose it is only the name says.
-                    None => published.image.topic(&partition.topic),
-                };
-                let replica = topic.and_then(|topic| topic.partitions.get(&partition.partition));
-                replica.is_some_and(|replica| replica.replicas.contains(&config.node_id))
-            })
-            .map_err(|error| error.to_string())?;
+        if config.process_roles.broker {
+            log_dirs
+                .set_strays_aside(cx, &mut checkpoints, &mut rng, |partition, topic_id| {
+                    let topic = match topic_id {
+                        Some(topic_id) => published.image.topic_by_id(topic_id),
+                        // Its file was lost: whose it is only the name says.
+                        None => published.image.topic(&partition.topic),
+                    };
+                    let replica = topic.and_then(|topic| topic.partitions.get(&partition.partition));
+                    replica.is_some_and(|replica| replica.replicas.contains(&config.node_id))
+                })
+                .map_err(|error| error.to_string())?;
+        }
         if let Some(registered) = published.image.broker(config.node_id) {
             log_dirs.set_broker_epoch(registered.epoch);
         }
@@ -200,6 +203,13 @@ pub fn announcements<'a, S: LogStore>(
     let connections =
         connections.map(|id| Message::Connection(*id, ConnectionEvent::Metadata(published.clone())));
     shards.chain(connections).collect()
+}
+
+/// The message that tells a machine what happened to one of its links.
+pub fn linked<S: LogStore>(owner: LinkOwner, event: LinkEvent) -> Message<S> {
+    match owner {
+        LinkOwner::Controller => Message::Controller(ControllerEvent::Link(event)),
+    }
 }
 
 /// The message that tells a machine how its sync ended.

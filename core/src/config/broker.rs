@@ -18,6 +18,14 @@ config_struct! {
         broker_rack: Option<String> = "broker.rack",
         broker_session_timeout_ms: i32 = "broker.session.timeout.ms",
         connections_max_idle_ms: i64 = "connections.max.idle.ms",
+        controller_quorum_auto_join_enable: bool = "controller.quorum.auto.join.enable",
+        controller_quorum_election_backoff_max_ms: i32 = "controller.quorum.election.backoff.max.ms",
+        controller_quorum_election_timeout_ms: i32 = "controller.quorum.election.timeout.ms",
+        controller_quorum_fetch_max_bytes: i32 = "controller.quorum.fetch.max.bytes",
+        controller_quorum_fetch_snapshot_max_bytes: i32 = "controller.quorum.fetch.snapshot.max.bytes",
+        controller_quorum_fetch_timeout_ms: i32 = "controller.quorum.fetch.timeout.ms",
+        controller_quorum_request_timeout_ms: i32 = "controller.quorum.request.timeout.ms",
+        controller_quorum_retry_backoff_ms: i32 = "controller.quorum.retry.backoff.ms",
         controller_quota_window_num: i32 = "controller.quota.window.num",
         controller_quota_window_size_seconds: i32 = "controller.quota.window.size.seconds",
         default_replication_factor: i32 = "default.replication.factor",
@@ -241,6 +249,11 @@ impl BrokerConfig {
         self.derive_listeners(settings)
     }
 
+    /// Whether controllers are spoken to by this listener.
+    pub fn is_controller_listener(&self, name: &str) -> bool {
+        self.controller_listener_names.iter().any(|listener| listener == name)
+    }
+
     fn derive_listeners(&mut self, settings: &Settings) -> Result<(), (&'static str, ConfigError)> {
         let list = |name: &str| match settings.effective(name) {
             Value::List(elements) => elements,
@@ -355,6 +368,7 @@ mod tests {
             "advertised.listeners",
             "broker.id",
             "controller.listener.names",
+            "controller.quorum.bootstrap.servers",
             "controller.quorum.voters",
             "inter.broker.listener.name",
             "listener.security.protocol.map",

@@ -22,11 +22,11 @@ fn broken(key: &'static str, sentence: impl Into<String>) -> Result<(), Broken> 
 
 fn check_roles(config: &BrokerConfig, settings: &Settings) -> Result<(), Broken> {
     const VOTERS: &str = "controller.quorum.voters";
-    if !(config.process_roles.broker && config.process_roles.controller) {
+    if !config.process_roles.controller {
         let key = "process.roles";
         return broken(
             key,
-            format!("{key} must be broker,controller: a node of one role alone is not built yet"),
+            format!("{key} must be controller or broker,controller: a broker alone is not built yet"),
         );
     }
     if let Value::Number(old) = settings.effective("broker.id")
@@ -40,13 +40,16 @@ fn check_roles(config: &BrokerConfig, settings: &Settings) -> Result<(), Broken>
     let is_this_node = |voter: &String| {
         voter.split_once('@').and_then(|(id, _)| id.trim().parse().ok()) == Some(config.node_id)
     };
-    if voters.len() > 1 {
+    if voters.len() > 1 && config.process_roles.broker {
         return broken(
             VOTERS,
-            format!("{VOTERS} names {} nodes: a quorum of more than one is not built yet", voters.len()),
+            format!(
+                "{VOTERS} names {} nodes: a broker is built only beside the one controller of its cluster yet",
+                voters.len()
+            ),
         );
     }
-    if !voters.iter().all(is_this_node) {
+    if !voters.is_empty() && !voters.iter().any(is_this_node) {
         return broken(
             VOTERS,
             format!("{VOTERS} does not name this node, whose node.id is {}", config.node_id),
@@ -67,6 +70,14 @@ fn check_listeners(config: &BrokerConfig) -> Result<(), Broken> {
         );
     }
     let of_controller = |l: &Listener| config.controller_listener_names.contains(&l.name);
+    if !config.process_roles.broker {
+        return match config.listeners.iter().all(of_controller) {
+            true => Ok(()),
+            false => {
+                broken("listeners", "listeners of a controller must all be in controller.listener.names")
+            }
+        };
+    }
     if config.listeners.iter().all(of_controller) {
         return broken("listeners", "listeners leaves none for clients: all are controller.listener.names");
     }
@@ -87,7 +98,7 @@ fn check_advertised(config: &BrokerConfig) -> Result<(), Broken> {
         }
     }
     let inter_broker = &config.inter_broker_listener_name;
-    if !config.advertised_listeners.iter().any(|l| l.name == *inter_broker) {
+    if config.process_roles.broker && !config.advertised_listeners.iter().any(|l| l.name == *inter_broker) {
         return broken(
             "inter.broker.listener.name",
             format!("inter.broker.listener.name is {inter_broker}, which is not in {KEY}"),

@@ -10,7 +10,6 @@ use super::alter_configs::{alter_configs, incremental_alter_configs};
 use super::create_partitions::create_partitions;
 use super::create_topics::create_topics;
 use super::delete_topics::delete_topics;
-use super::describe_quorum::{QuorumView, describe_quorum};
 use super::elections::elect_leaders;
 use super::reassignments::{alter_partition_reassignments, list_partition_reassignments};
 use super::request::{ControllerRequest, ControllerResponse};
@@ -29,7 +28,6 @@ const PRODUCER_ID_BLOCK: i64 = 1_000;
 pub struct Decisions {
     config: Arc<BrokerConfig>,
     kraft_version: i16,
-    quorum: QuorumView,
     /// Producer ids that are this node's to give: the next, and the end.
     producer_ids: std::ops::Range<i64>,
     planted: Planted,
@@ -37,14 +35,8 @@ pub struct Decisions {
 
 impl Decisions {
     /// For a node that has just begun to lead.
-    pub fn new(config: Arc<BrokerConfig>, kraft_version: i16, quorum: QuorumView, planted: Planted) -> Self {
-        Self { config, kraft_version, quorum, producer_ids: 0..0, planted }
-    }
-
-    /// How far the log has come.
-    pub fn quorum_advanced(&mut self, high_watermark: i64, log_end_offset: i64) {
-        self.quorum.high_watermark = high_watermark;
-        self.quorum.log_end_offset = log_end_offset;
+    pub fn new(config: Arc<BrokerConfig>, kraft_version: i16, planted: Planted) -> Self {
+        Self { config, kraft_version, producer_ids: 0..0, planted }
     }
 
     fn next_producer_id(&mut self, state: &MetadataState, token: Token) -> Decision<Self> {
@@ -121,10 +113,6 @@ impl Coordinator for Decisions {
             ControllerRequest::ListPartitionReassignments(request) => {
                 let response = list_partition_reassignments(committed, &request);
                 (Vec::new(), ControllerResponse::ListPartitionReassignments(response))
-            }
-            ControllerRequest::DescribeQuorum(request) => {
-                let response = describe_quorum(&self.quorum, cx.now.wall, &request);
-                (Vec::new(), ControllerResponse::DescribeQuorum(response))
             }
             ControllerRequest::NextProducerId => return self.next_producer_id(cx.tip, token),
         };

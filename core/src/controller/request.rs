@@ -15,9 +15,9 @@ use ottla_protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, AlterPartitionReassignmentsRequest,
     AlterPartitionReassignmentsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
     CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-    DescribeQuorumRequest, DescribeQuorumResponse, ElectLeadersRequest, ElectLeadersResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest,
-    ListPartitionReassignmentsResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
+    ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+    UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use ottla_protocol::messages::{
     alter_configs_request, alter_configs_response, incremental_alter_configs_request,
@@ -28,6 +28,8 @@ use ottla_protocol::{ErrorCode, Uuid};
 use crate::broker::RequestContext;
 use crate::coordinator::Token;
 use crate::machine::SyncOutcome;
+use crate::network::LinkEvent;
+use crate::quorum::raft::rpc;
 
 /// What can happen to the controller.
 #[derive(Clone, Debug)]
@@ -41,6 +43,17 @@ pub enum ControllerEvent {
         /// What.
         request: ControllerRequest,
     },
+    /// Another replica, or somebody who asks about the quorum.
+    Quorum {
+        /// To be answered under.
+        token: Token,
+        /// Of the API.
+        version: i16,
+        /// What.
+        request: rpc::Request,
+    },
+    /// Something happened to a link to another replica.
+    Link(LinkEvent),
     /// A sync of the metadata log ended.
     Synced {
         /// The one it was asked for under.
@@ -73,8 +86,6 @@ pub enum ControllerRequest {
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
     /// Reassignments under way.
     ListPartitionReassignments(ListPartitionReassignmentsRequest),
-    /// The metadata quorum (KIP-595).
-    DescribeQuorum(DescribeQuorumRequest),
     /// A producer id that nobody has: what InitProducerId answers.
     NextProducerId,
 }
@@ -223,11 +234,6 @@ impl ControllerRequest {
                     ..ListPartitionReassignmentsResponse::default()
                 })
             }
-            Self::DescribeQuorum(_) => ControllerResponse::DescribeQuorum(DescribeQuorumResponse {
-                error_code,
-                error_message: None,
-                ..DescribeQuorumResponse::default()
-            }),
             Self::NextProducerId => ControllerResponse::Failed(error),
         }
     }
@@ -254,8 +260,8 @@ pub enum ControllerResponse {
     AlterPartitionReassignments(AlterPartitionReassignmentsResponse),
     /// To [`ControllerRequest::ListPartitionReassignments`].
     ListPartitionReassignments(ListPartitionReassignmentsResponse),
-    /// To [`ControllerRequest::DescribeQuorum`].
-    DescribeQuorum(DescribeQuorumResponse),
+    /// To [`ControllerEvent::Quorum`].
+    Quorum(rpc::Response),
     /// To [`ControllerRequest::NextProducerId`].
     NextProducerId(i64),
     /// To any: nothing was done, because the metadata log failed.

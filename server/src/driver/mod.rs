@@ -6,6 +6,7 @@
 
 mod alarms;
 mod connections;
+mod links;
 mod ready;
 mod session;
 mod slot;
@@ -33,6 +34,7 @@ use crate::logging;
 use crate::store::Durable;
 use alarms::Target;
 use connections::{Client, Connections};
+use links::Links;
 use ready::{Leftovers, Ready, Storage};
 use slot::{Seat, Slot, Timer};
 use syncer::Syncer;
@@ -50,6 +52,7 @@ pub struct Driver<S: Durable> {
     log_dirs: Slot<S, LogDirs<S>>,
     connections: Connections<S>,
     leftovers: Leftovers,
+    links: Links,
     /// The metadata log's syncs do not queue behind those of partitions.
     quorum_syncer: Syncer<S>,
     syncer: Syncer<S>,
@@ -102,6 +105,7 @@ impl<S: Durable> Driver<S> {
             log_dirs: Slot::new(node.log_dirs, &store),
             connections: Connections::new(node.published, seed),
             leftovers: Leftovers::default(),
+            links: Links::new(runtime.clone()),
             quorum_syncer: Syncer::new(runtime.clone()),
             syncer: Syncer::new(runtime),
             store,
@@ -262,6 +266,7 @@ impl<S: Durable> Driver<S> {
                     self.syncer(then.waiter).add(targets, then, driver);
                 }
             }
+            Effect::Link { owner, effect } => self.links.perform(owner, effect, &self.this),
             Effect::Publish(published) => self.publish(&published, ready),
             Effect::Halt { reason } => (self.halt)(&reason),
             Effect::Stopped => self.stopped.notify_one(),

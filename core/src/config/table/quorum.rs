@@ -16,23 +16,23 @@ keys! { KEYS: Broker, internal = false;
     /// How long the metadata leader collects records before it writes them out.
     "controller.quorum.append.linger.ms" Int = "25", AtLeast(0), Medium, ReadOnly, Ignored(ONE_NODE);
     /// Whether a new controller adds itself to the voters.
-    "controller.quorum.auto.join.enable" Boolean = "false", Any, Low, ReadOnly, NotBuilt;
+    "controller.quorum.auto.join.enable" Boolean = "false", Any, Low, ReadOnly, Honoured;
     /// Controllers through which the current quorum is found.
-    "controller.quorum.bootstrap.servers" List = "", BootstrapServers, High, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.bootstrap.servers" List = "", BootstrapServers, High, ReadOnly, Honoured;
     /// Upper bound of the random pause before a lost election is tried again.
-    "controller.quorum.election.backoff.max.ms" Int = "1000", AtLeast(0), High, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.election.backoff.max.ms" Int = "1000", AtLeast(0), High, ReadOnly, Honoured;
     /// Time that a candidate waits for votes before it begins another election.
-    "controller.quorum.election.timeout.ms" Int = "1000", AtLeast(0), High, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.election.timeout.ms" Int = "1000", AtLeast(0), High, ReadOnly, Honoured;
     /// Most metadata that one fetch within the quorum returns.
-    "controller.quorum.fetch.max.bytes" Int = "1048576", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.fetch.max.bytes" Int = "1048576", AtLeast(1), Low, ReadOnly, Honoured;
     /// Most of a metadata snapshot that one request returns.
-    "controller.quorum.fetch.snapshot.max.bytes" Int = "1048576", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.fetch.snapshot.max.bytes" Int = "1048576", AtLeast(1), Low, ReadOnly, Honoured;
     /// Time without a successful fetch after which a voter becomes a candidate, or a leader steps down.
-    "controller.quorum.fetch.timeout.ms" Int = "2000", AtLeast(0), High, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.fetch.timeout.ms" Int = "2000", AtLeast(0), High, ReadOnly, Honoured;
     /// How long a request within the quorum may stay unanswered.
-    "controller.quorum.request.timeout.ms" Int = "2000", AtLeast(0), Medium, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.request.timeout.ms" Int = "2000", AtLeast(0), Medium, ReadOnly, Honoured;
     /// Pause before a failed request within the quorum is sent again.
-    "controller.quorum.retry.backoff.ms" Int = "20", AtLeast(0), Low, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.retry.backoff.ms" Int = "20", AtLeast(0), Low, ReadOnly, Honoured;
     /// The fixed set of controllers as `id@host:port`.
     "controller.quorum.voters" List = "", QuorumVoters, High, ReadOnly, Honoured;
     /// How long a request to the controller may stay unanswered.

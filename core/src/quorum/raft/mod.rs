@@ -319,6 +319,11 @@ impl<S: LogStore> Quorum<S> {
         self.log.read(store, offset, max_bytes, FetchIsolation::HighWatermark)
     }
 
+    /// Batches from `offset` on, committed or not, at least one if there is one.
+    pub fn read(&mut self, store: &mut S, offset: i64, max_bytes: u64) -> Result<Bytes, LogError> {
+        self.log.read(store, offset, max_bytes, FetchIsolation::LogEnd)
+    }
+
     /// What it acts on.
     pub fn config(&self) -> &QuorumConfig {
         &self.config
@@ -387,7 +392,8 @@ impl<S: LogStore> Quorum<S> {
         self.voters().is_voter(self.key())
     }
 
-    fn key(&self) -> ReplicaKey {
+    /// What the others know it by.
+    pub fn key(&self) -> ReplicaKey {
         ReplicaKey { id: self.config.node_id, directory_id: self.config.directory_id }
     }
 
@@ -661,7 +667,7 @@ impl<S: LogStore> Quorum<S> {
 
     fn synced(&mut self, cx: &mut QuorumCx<'_, S>, token: u64) -> Result<(), QuorumError> {
         let was_state = self.state_file.synced(cx.store, token)?;
-        if !was_state && !self.log.synced(token) {
+        if !was_state && !self.log.synced(cx.store, token)? {
             self.snapshot_synced(cx, token)?;
         }
         self.local_progress(cx);
