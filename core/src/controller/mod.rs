@@ -11,6 +11,7 @@ mod decisions;
 mod delete_topics;
 mod elections;
 mod error;
+mod introduction;
 mod leading;
 pub(crate) mod names;
 mod peers;
@@ -33,8 +34,9 @@ pub use decisions::Decisions;
 pub use error::ApiError;
 pub use request::{ControllerEvent, ControllerRequest, ControllerResponse};
 
+use self::introduction::Introduction;
 use self::leading::{Leading, is_survived};
-use self::peers::Peers;
+use self::peers::{Answered, Peers};
 use crate::broker::{ConnectionEvent, Message};
 use crate::config::BrokerConfig;
 use crate::coordinator::Token;
@@ -62,6 +64,7 @@ pub struct Controller<S: LogStore> {
     peers: Peers,
     role: Role,
     rng: Rng,
+    introduction: Introduction,
     /// The ids of the log directories that can be used.
     directories: Vec<Uuid>,
     /// Requests that the quorum will answer.
@@ -109,7 +112,7 @@ pub fn open<S: LogStore>(
         quorum::open::open(cx, &mut rng, config)?;
     // A driver that gives every life of a node the same seed still gets other ids in each.
     let life = u64::try_from(quorum.epoch()).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let rng = Rng::from_seed(rng.next_u64().wrapping_add(life));
+    let mut rng = Rng::from_seed(rng.next_u64().wrapping_add(life));
     let own = config.log_dirs.iter().filter_map(|directory| directories.get(directory).copied());
     let interval_ms = config.metadata_log_max_snapshot_interval_ms;
     let bytes_max = config.metadata_log_max_record_bytes_between_snapshots;
@@ -121,6 +124,7 @@ pub fn open<S: LogStore>(
         quorum_deadline: None,
         quorum,
         peers: Peers::new(config.node_id),
+        introduction: Introduction::new(rng.uuid()),
         rng,
         asked: BTreeMap::new(),
         next_request: 0,
@@ -156,8 +160,9 @@ impl<S: LogStore> Machine<S> for Controller<S> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.quorum_deadline, self.snapshot_deadline(), self.peers.deadline()];
-        deadlines.into_iter().flatten().min()
+        let own = [self.quorum_deadline, self.snapshot_deadline()];
+        let deadlines = own.into_iter().chain([self.peers.deadline(), self.introduction.deadline()]);
+        deadlines.flatten().min()
     }
 }
 
@@ -217,7 +222,10 @@ impl<S: LogStore> Controller<S> {
 
     fn take_answers(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
         for answer in self.peers.take_answers() {
-            self.tell_quorum(cx, answer)?;
+            match answer {
+                Answered::Quorum(event) => self.tell_quorum(cx, event)?,
+                Answered::Registration(is_done) => self.introduction.answered(cx.now.monotonic, is_done),
+            }
         }
         self.use_links(cx);
         Ok(())
@@ -271,9 +279,46 @@ impl<S: LogStore> Controller<S> {
         if let Role::Leading(leading) = &mut self.role {
             leading.take_ready().into_iter().for_each(|(token, response)| reply(cx, token, response));
         }
+        self.introduce(cx)?;
         self.use_links(cx);
         self.quorum_deadline = self.quorum.deadline(cx.now.monotonic);
         Ok(())
+    }
+
+    /// A controller that is no broker tells the active one that it is there; where it is that itself, it writes it down.
+    fn introduce(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
+        if self.config.process_roles.broker || !self.has_published || !self.quorum.is_voter() {
+            return Ok(());
+        }
+        let id = self.introduction.incarnation_id();
+        let image = match &self.role {
+            Role::Leading(leading) => leading.tip().tip(),
+            Role::Following { state, .. } => state.image(),
+        };
+        let is_known = image.cluster.controllers.get(&self.config.node_id);
+        let is_known = is_known.is_some_and(|controller| controller.incarnation_id == id);
+        if is_known || !image.features.metadata_version().has_controller_registrations() {
+            self.introduction.done();
+            return Ok(());
+        }
+        let record = registration::register_controller(&self.config, id);
+        match &mut self.role {
+            Role::Leading(leading) => {
+                let version = leading.tip().tip().features.metadata_version();
+                let records = vec![record.into()];
+                let effects = leading.write(cx, &mut self.quorum, version, records)?;
+                self.carry_out(cx, effects.into())
+            }
+            Role::Following { .. } => {
+                let now = cx.now.monotonic;
+                if let Some(leader) = self.quorum.leader_peer().filter(|_| self.introduction.is_due(now)) {
+                    let timeout_ms = self.quorum.config().request_timeout_ms;
+                    self.introduction.sent(now, timeout_ms);
+                    self.peers.register(now, &leader, introduction::request(record), timeout_ms);
+                }
+                Ok(())
+            }
+        }
     }
 
     fn use_links(&mut self, cx: &mut Cx<'_, S>) {

@@ -1,7 +1,8 @@
-//! Requests to the other replicas of the metadata log.
+//! Requests to the other replicas of the metadata log, and to the active controller.
 
 use std::collections::BTreeMap;
 
+use ottla_protocol::messages::{ControllerRegistrationRequest, ControllerRegistrationResponse};
 use ottla_protocol::{ApiKey, Bytes};
 
 use crate::network::{self, LinkEffect, LinkEvent, Network, Reply, Target};
@@ -13,7 +14,24 @@ use crate::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Peers {
     network: Network,
-    asked: BTreeMap<network::RequestId, (u64, ApiKey)>,
+    asked: BTreeMap<network::RequestId, Asked>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    /// By the quorum, which knows it by this number.
+    ByQuorum(u64, ApiKey),
+    /// That this controller is there.
+    Registration,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug)]
+pub enum Answered {
+    /// The quorum is to hear of it.
+    Quorum(QuorumEvent),
+    /// Whether this controller is registered.
+    Registration(bool),
 }
 
 impl Peers {
@@ -29,7 +47,20 @@ impl Peers {
         let target = Target { host: to.host.clone(), port: to.port };
         let encode = move |version| request.encode(version);
         let id = self.network.send_encoded(now, &target, versions, encode, timeout_ms);
-        self.asked.insert(id, (correlation, api));
+        self.asked.insert(id, Asked::ByQuorum(correlation, api));
+    }
+
+    /// Tells the active controller that this one is there (KIP-919).
+    pub fn register(
+        &mut self,
+        now: Instant,
+        to: &Peer,
+        request: ControllerRegistrationRequest,
+        timeout_ms: i64,
+    ) {
+        let target = Target { host: to.host.clone(), port: to.port };
+        let id = self.network.send(now, &target, (0, 0), request, timeout_ms);
+        self.asked.insert(id, Asked::Registration);
     }
 
     /// Something happened to a link.
@@ -53,11 +84,19 @@ impl Peers {
     }
 
     /// What was answered.
-    pub fn take_answers(&mut self) -> Vec<QuorumEvent> {
+    pub fn take_answers(&mut self) -> Vec<Answered> {
         let replies = self.network.take_replies();
         let answer = |reply: Reply| {
-            let (correlation, api) = self.asked.remove(&reply.id)?;
-            Some(QuorumEvent::Response { correlation, outcome: read(api, reply.version, reply.body) })
+            Some(match self.asked.remove(&reply.id)? {
+                Asked::ByQuorum(correlation, api) => {
+                    let outcome = read(api, reply.version, reply.body);
+                    Answered::Quorum(QuorumEvent::Response { correlation, outcome })
+                }
+                Asked::Registration => {
+                    let answer = reply.decode::<ControllerRegistrationResponse>();
+                    Answered::Registration(answer.is_ok_and(|answer| answer.error_code == 0))
+                }
+            })
         };
         replies.into_iter().filter_map(answer).collect()
     }

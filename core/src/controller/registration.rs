@@ -112,7 +112,8 @@ fn features() -> impl Iterator<Item = (&'static str, i16, i16)> {
     SUPPORTED.into_iter().chain([metadata])
 }
 
-fn register_controller(config: &BrokerConfig, incarnation_id: Uuid) -> RegisterControllerRecord {
+/// What a controller says of itself.
+pub fn register_controller(config: &BrokerConfig, incarnation_id: Uuid) -> RegisterControllerRecord {
     let protocol = |name: &str| {
         let listener = config.listeners.iter().find(|listener| listener.name == *name);
         listener.map_or(0, |listener| listener.security_protocol.id())

@@ -344,6 +344,12 @@ impl<S: LogStore> Quorum<S> {
         self.role.leader_id(self.config.node_id)
     }
 
+    /// Where the leader is reached, if that is known and another one.
+    pub fn leader_peer(&self) -> Option<Peer> {
+        let leader_id = self.leader_id().filter(|id| *id != self.config.node_id)?;
+        Peer::at(leader_id, self.role.leader_endpoints()?, &self.config.listener)
+    }
+
     /// Where the epoch that it leads began; `None` if it does not lead.
     pub fn epoch_start_offset(&self) -> Option<i64> {
         match &self.role {
