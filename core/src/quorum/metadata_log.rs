@@ -264,6 +264,10 @@ pub struct Appender<'a, S: LogStore> {
 }
 
 impl<S: LogStore> Append<MetadataRecord> for Appender<'_, S> {
+    fn next_offset(&self) -> i64 {
+        self.log.log_end_offset()
+    }
+
     fn append(&mut self, now: Now, records: &[MetadataRecord]) -> Result<Appended, ErrorCode> {
         match self.log.append(self.store, now, self.version, records) {
             Ok(base_offset) => Ok(Appended { base_offset, high_watermark: self.log.high_watermark() }),
