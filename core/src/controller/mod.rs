@@ -3,7 +3,14 @@
 //! [`Decisions`] decides on the shared decide/replay runtime; [`Controller`] is the machine around it: it syncs the log, publishes
 //! what is committed, answers, and takes snapshots. One file per API.
 
+mod allocate_producer_ids;
 mod alter_configs;
+mod alter_partition;
+mod assign_replicas_to_dirs;
+mod broker_heartbeat;
+mod broker_registration;
+mod cluster;
+mod controller_registration;
 mod create_partitions;
 mod create_topics;
 mod decisions;
@@ -11,11 +18,16 @@ mod delete_topics;
 mod describe_quorum;
 mod elections;
 mod error;
+mod heartbeats;
+mod leadership;
 pub(crate) mod names;
+mod partition_change;
 mod placement;
+mod racks;
 mod reassignments;
 mod registration;
 mod request;
+mod unregister_broker;
 mod update_features;
 
 #[cfg(test)]

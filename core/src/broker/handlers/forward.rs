@@ -93,6 +93,13 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
             request.respond(&quorum_at(answer, request.version), [])
         }
         ControllerResponse::NextProducerId(id) => request.respond(&producer_id(Ok(id)), []),
+        ControllerResponse::BrokerRegistration(answer) => request.respond(&answer, []),
+        ControllerResponse::BrokerHeartbeat(answer) => request.respond(&answer, []),
+        ControllerResponse::ControllerRegistration(answer) => request.respond(&answer, []),
+        ControllerResponse::AlterPartition(answer) => request.respond(&answer, []),
+        ControllerResponse::AllocateProducerIds(answer) => request.respond(&answer, []),
+        ControllerResponse::UnregisterBroker(answer) => request.respond(&answer, []),
+        ControllerResponse::AssignReplicasToDirs(answer) => request.respond(&answer, []),
         ControllerResponse::Failed(error) => return failed(request, error),
     }))
 }
