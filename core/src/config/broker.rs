@@ -14,6 +14,7 @@ config_struct! {
     /// What a broker obeys. Times are milliseconds and sizes bytes unless the name says otherwise.
     BrokerConfig: Settings as settings {
         auto_create_topics_enable: bool = "auto.create.topics.enable",
+        auto_leader_rebalance_enable: bool = "auto.leader.rebalance.enable",
         broker_heartbeat_interval_ms: i32 = "broker.heartbeat.interval.ms",
         broker_rack: Option<String> = "broker.rack",
         broker_session_timeout_ms: i32 = "broker.session.timeout.ms",
@@ -36,6 +37,7 @@ config_struct! {
         group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms",
         group_max_size: i32 = "group.max.size",
         group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms",
+        leader_imbalance_check_interval_seconds: i64 = "leader.imbalance.check.interval.seconds",
         log_cleaner_backoff_ms: i64 = "log.cleaner.backoff.ms",
         log_cleaner_dedupe_buffer_size: i64 = "log.cleaner.dedupe.buffer.size",
         log_cleaner_enable: bool = "log.cleaner.enable",
@@ -95,6 +97,7 @@ config_struct! {
         socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes",
         transaction_max_timeout_ms: i32 = "transaction.max.timeout.ms",
         unclean_leader_election_enable: bool = "unclean.leader.election.enable",
+        unclean_leader_election_interval_ms: i64 = "unclean.leader.election.interval.ms",
     }
     derived {
         /// `node.id`, or its old name `broker.id`.

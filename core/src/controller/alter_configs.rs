@@ -7,7 +7,7 @@ use ottla_protocol::messages::alter_configs_response::{self, AlterConfigsRespons
 use ottla_protocol::messages::incremental_alter_configs_request::IncrementalAlterConfigsRequest;
 use ottla_protocol::messages::incremental_alter_configs_response::{self, IncrementalAlterConfigsResponse};
 use ottla_protocol::records::MetadataRecord;
-use ottla_protocol::records::metadata::ConfigRecord;
+use ottla_protocol::records::metadata::{ClearElrRecord, ConfigRecord};
 use ottla_protocol::{ErrorCode, Str};
 
 use super::{ApiError, names};
@@ -17,7 +17,7 @@ use crate::config::{
 };
 use crate::metadata::{ConfigResource, ConfigResourceType, MetadataImage};
 
-const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// One change as requested; `op` is the protocol's number.
 struct Asked {
@@ -108,7 +108,23 @@ fn alter(
         };
         outcomes.push((kind, name, outcome));
     }
+    let mut cleared = clear_elr(image, &records);
+    records.append(&mut cleared);
     (records, outcomes)
+}
+
+/// Who was eligible under another `min.insync.replicas` may lack what was committed since (KIP-966).
+fn clear_elr(image: &MetadataImage, records: &[MetadataRecord]) -> Vec<MetadataRecord> {
+    if !image.features.has_eligible_leader_replicas() {
+        return Vec::new();
+    }
+    let changed = records.iter().filter_map(|record| match record {
+        MetadataRecord::Config(config) if *config.name == *MIN_INSYNC_REPLICAS => Some(config),
+        _ => None,
+    });
+    let is_of_topic = |config: &ConfigRecord| config.resource_type == ConfigResourceType::Topic.code();
+    let topic = |config| if is_of_topic(config) { config.resource_name.clone() } else { Str::default() };
+    changed.map(|config| ClearElrRecord { topic_name: topic(config) }.into()).collect()
 }
 
 fn alter_resource(

@@ -14,7 +14,7 @@ use crate::quorum::checkpoint::metadata_batch;
 use crate::quorum::raft::{AppendError, Quorum, QuorumCx, QuorumEffect};
 use crate::record::{BatchView, Compressors};
 use crate::rng::Rng;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 
 /// The active controller.
 #[derive(Clone, Debug)]
@@ -66,6 +66,21 @@ impl Leading {
         self.append(cx, quorum, version, |runtime, now, log| runtime.submit(now, log, token, request))
     }
 
+    /// Decides what passed deadlines ask for.
+    pub fn tick<S: LogStore>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        quorum: &mut Quorum<S>,
+    ) -> Result<Vec<QuorumEffect<S>>, LogError> {
+        let version = self.runtime.tip().tip().features.metadata_version();
+        self.append(cx, quorum, version, |runtime, now, log| runtime.tick(now, log))
+    }
+
+    /// When [`Leading::tick`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.runtime.deadline()
+    }
+
     /// Writes records that nobody asked for.
     pub fn write<S: LogStore>(
         &mut self,
@@ -74,7 +89,7 @@ impl Leading {
         version: MetadataVersion,
         records: Vec<MetadataRecord>,
     ) -> Result<Vec<QuorumEffect<S>>, LogError> {
-        let decision = Decision { records, replies: Vec::new() };
+        let decision = Decision::records(records);
         self.append(cx, quorum, version, |runtime, now, log| runtime.carry_out(now, log, decision))
     }
 
@@ -85,6 +100,7 @@ impl Leading {
         version: MetadataVersion,
         decide: impl FnOnce(&mut Runtime<Decisions>, Now, &mut Appender<'_, '_, S>),
     ) -> Result<Vec<QuorumEffect<S>>, LogError> {
+        self.runtime.coordinator_mut().set_quorum(quorum.kraft_version(), quorum.voters().ids());
         let (mut effects, planted) = (Vec::new(), cx.traces.planted());
         let mut appender = Appender {
             cx: QuorumCx { now: cx.now, store: cx.store, effects: &mut effects, planted },
@@ -141,6 +157,10 @@ struct Appender<'a, 'b, S: LogStore> {
 }
 
 impl<S: LogStore> Append<MetadataRecord> for Appender<'_, '_, S> {
+    fn next_offset(&self) -> i64 {
+        self.quorum.log().end_offset()
+    }
+
     fn append(&mut self, now: Now, records: &[MetadataRecord]) -> Result<Appended, ErrorCode> {
         let end_offset = self.quorum.log().end_offset();
         let batch = metadata_batch(end_offset, self.epoch, self.version, now.wall, records);

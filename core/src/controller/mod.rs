@@ -4,21 +4,33 @@
 //! speaks to the other replicas and, where the replica leads, lets [`Decisions`] decide on the shared decide/replay runtime and answers.
 //! One file per API.
 
+mod allocate_producer_ids;
 mod alter_configs;
+mod alter_partition;
+mod assign_replicas_to_dirs;
+mod broker_heartbeat;
+mod broker_registration;
+mod cluster;
+mod controller_registration;
 mod create_partitions;
 mod create_topics;
 mod decisions;
 mod delete_topics;
 mod elections;
 mod error;
+mod heartbeats;
 mod introduction;
+mod leadership;
 mod leading;
 pub(crate) mod names;
+mod partition_change;
 mod peers;
 mod placement;
+mod racks;
 mod reassignments;
 mod registration;
 mod request;
+mod unregister_broker;
 mod update_features;
 
 #[cfg(test)]
@@ -160,7 +172,7 @@ impl<S: LogStore> Machine<S> for Controller<S> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let own = [self.quorum_deadline, self.snapshot_deadline()];
+        let own = [self.quorum_deadline, self.snapshot_deadline(), self.brokers_deadline()];
         let deadlines = own.into_iter().chain([self.peers.deadline(), self.introduction.deadline()]);
         deadlines.flatten().min()
     }
@@ -197,6 +209,7 @@ impl<S: LogStore> Controller<S> {
                 self.peers.tick(cx.now.monotonic);
                 self.take_answers(cx)?;
                 self.tell_quorum(cx, QuorumEvent::Tick)?;
+                self.look_after_brokers(cx)?;
                 self.maybe_snapshot(cx)
             }
         }
@@ -218,6 +231,27 @@ impl<S: LogStore> Controller<S> {
             Err(error) => return Err(error.into()),
         };
         self.carry_out(cx, effects.into())
+    }
+
+    /// When something is due for a broker; never on a node that is alone: its broker lives and dies with it.
+    fn brokers_deadline(&self) -> Option<Instant> {
+        match &self.role {
+            Role::Leading(leading) if !self.config.process_roles.broker => leading.deadline(),
+            _ => None,
+        }
+    }
+
+    fn look_after_brokers(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
+        let is_due = self.brokers_deadline().is_some_and(|due| due <= cx.now.monotonic);
+        let Role::Leading(leading) = &mut self.role else { return Ok(()) };
+        if !is_due {
+            return Ok(());
+        }
+        match leading.tick(cx, &mut self.quorum) {
+            Ok(effects) => self.carry_out(cx, effects.into()),
+            Err(error) if is_survived(&error) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn take_answers(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
@@ -354,7 +388,7 @@ impl<S: LogStore> Controller<S> {
         let Role::Following { state, .. } = &self.role else { return Ok(Vec::new()) };
         let state = state.clone();
         let (version, records) = first_records(cx, &self.config, &state)?;
-        let decisions = Decisions::new(self.config.clone(), self.quorum.kraft_version(), cx.traces.planted());
+        let decisions = Decisions::new(self.config.clone(), cx.traces.planted());
         let mut leading = Leading::new(epoch, decisions, state, cx.now, self.rng.fork());
         let effects = leading.write(cx, &mut self.quorum, version, records)?;
         if let Some(unsupported) = leading.tip().image().features.unsupported() {

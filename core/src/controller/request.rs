@@ -12,12 +12,15 @@ use ottla_protocol::messages::delete_topics_response::DeletableTopicResult;
 use ottla_protocol::messages::elect_leaders_request::TopicPartitions;
 use ottla_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use ottla_protocol::messages::{
-    AlterConfigsRequest, AlterConfigsResponse, AlterPartitionReassignmentsRequest,
-    AlterPartitionReassignmentsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
-    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-    ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest,
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterConfigsRequest, AlterConfigsResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, AlterPartitionRequest,
+    AlterPartitionResponse, AssignReplicasToDirsRequest, AssignReplicasToDirsResponse,
+    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
+    ControllerRegistrationRequest, ControllerRegistrationResponse, CreatePartitionsRequest,
+    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+    DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
-    UpdateFeaturesRequest, UpdateFeaturesResponse,
+    UnregisterBrokerRequest, UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use ottla_protocol::messages::{
     alter_configs_request, alter_configs_response, incremental_alter_configs_request,
@@ -88,6 +91,20 @@ pub enum ControllerRequest {
     ListPartitionReassignments(ListPartitionReassignmentsRequest),
     /// A producer id that nobody has: what InitProducerId answers.
     NextProducerId,
+    /// A broker wants to take part (KIP-631).
+    BrokerRegistration(BrokerRegistrationRequest),
+    /// A broker is alive.
+    BrokerHeartbeat(BrokerHeartbeatRequest),
+    /// Another controller is there (KIP-919).
+    ControllerRegistration(ControllerRegistrationRequest),
+    /// A leader changes its ISR (KIP-497).
+    AlterPartition(AlterPartitionRequest),
+    /// A block of producer ids for a broker (KIP-730).
+    AllocateProducerIds(AllocateProducerIdsRequest),
+    /// A broker is gone for good.
+    UnregisterBroker(UnregisterBrokerRequest),
+    /// Where a broker's replicas are (KIP-858).
+    AssignReplicasToDirs(AssignReplicasToDirsRequest),
 }
 
 impl ControllerRequest {
@@ -235,6 +252,44 @@ impl ControllerRequest {
                 })
             }
             Self::NextProducerId => ControllerResponse::Failed(error),
+            Self::BrokerRegistration(_) => {
+                ControllerResponse::BrokerRegistration(BrokerRegistrationResponse {
+                    error_code,
+                    ..BrokerRegistrationResponse::default()
+                })
+            }
+            Self::BrokerHeartbeat(_) => ControllerResponse::BrokerHeartbeat(BrokerHeartbeatResponse {
+                error_code,
+                ..BrokerHeartbeatResponse::default()
+            }),
+            Self::ControllerRegistration(_) => {
+                ControllerResponse::ControllerRegistration(ControllerRegistrationResponse {
+                    error_code,
+                    error_message: None,
+                    ..ControllerRegistrationResponse::default()
+                })
+            }
+            Self::AlterPartition(_) => ControllerResponse::AlterPartition(AlterPartitionResponse {
+                error_code,
+                ..AlterPartitionResponse::default()
+            }),
+            Self::AllocateProducerIds(_) => {
+                ControllerResponse::AllocateProducerIds(AllocateProducerIdsResponse {
+                    error_code,
+                    ..AllocateProducerIdsResponse::default()
+                })
+            }
+            Self::UnregisterBroker(_) => ControllerResponse::UnregisterBroker(UnregisterBrokerResponse {
+                error_code,
+                error_message: None,
+                ..UnregisterBrokerResponse::default()
+            }),
+            Self::AssignReplicasToDirs(_) => {
+                ControllerResponse::AssignReplicasToDirs(AssignReplicasToDirsResponse {
+                    error_code,
+                    ..AssignReplicasToDirsResponse::default()
+                })
+            }
         }
     }
 }
@@ -264,6 +319,20 @@ pub enum ControllerResponse {
     Quorum(rpc::Response),
     /// To [`ControllerRequest::NextProducerId`].
     NextProducerId(i64),
+    /// To [`ControllerRequest::BrokerRegistration`].
+    BrokerRegistration(BrokerRegistrationResponse),
+    /// To [`ControllerRequest::BrokerHeartbeat`].
+    BrokerHeartbeat(BrokerHeartbeatResponse),
+    /// To [`ControllerRequest::ControllerRegistration`].
+    ControllerRegistration(ControllerRegistrationResponse),
+    /// To [`ControllerRequest::AlterPartition`].
+    AlterPartition(AlterPartitionResponse),
+    /// To [`ControllerRequest::AllocateProducerIds`].
+    AllocateProducerIds(AllocateProducerIdsResponse),
+    /// To [`ControllerRequest::UnregisterBroker`].
+    UnregisterBroker(UnregisterBrokerResponse),
+    /// To [`ControllerRequest::AssignReplicasToDirs`].
+    AssignReplicasToDirs(AssignReplicasToDirsResponse),
     /// To any: nothing was done, because the metadata log failed.
     Failed(ErrorCode),
 }

@@ -1,8 +1,16 @@
 //! Requests and what becomes of them, over a store in memory.
 
+mod alter_partition;
 mod configs;
+mod elections;
 mod features;
+mod heartbeats;
+mod house;
 mod lifecycle;
+mod partition_change;
+mod placing;
+mod reassignments;
+mod registration;
 mod topics;
 
 use std::sync::Arc;

@@ -27,6 +27,13 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ApiKey::ListPartitionReassignments => {
             ControllerRequest::ListPartitionReassignments(request.decode(body)?)
         }
+        ApiKey::BrokerRegistration => ControllerRequest::BrokerRegistration(request.decode(body)?),
+        ApiKey::BrokerHeartbeat => ControllerRequest::BrokerHeartbeat(request.decode(body)?),
+        ApiKey::ControllerRegistration => ControllerRequest::ControllerRegistration(request.decode(body)?),
+        ApiKey::AlterPartition => ControllerRequest::AlterPartition(request.decode(body)?),
+        ApiKey::AllocateProducerIds => ControllerRequest::AllocateProducerIds(request.decode(body)?),
+        ApiKey::UnregisterBroker => ControllerRequest::UnregisterBroker(request.decode(body)?),
+        ApiKey::AssignReplicasToDirs => ControllerRequest::AssignReplicasToDirs(request.decode(body)?),
         ApiKey::InitProducerId => {
             let asked: InitProducerIdRequest = request.decode(body)?;
             match init_producer_id(&asked) {
@@ -89,6 +96,13 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
         ControllerResponse::ListPartitionReassignments(answer) => request.respond(&answer, []),
         ControllerResponse::Quorum(_) => return Err(format!("{}: another answer", request.api.name())),
         ControllerResponse::NextProducerId(id) => request.respond(&producer_id(Ok(id)), []),
+        ControllerResponse::BrokerRegistration(answer) => request.respond(&answer, []),
+        ControllerResponse::BrokerHeartbeat(answer) => request.respond(&answer, []),
+        ControllerResponse::ControllerRegistration(answer) => request.respond(&answer, []),
+        ControllerResponse::AlterPartition(answer) => request.respond(&answer, []),
+        ControllerResponse::AllocateProducerIds(answer) => request.respond(&answer, []),
+        ControllerResponse::UnregisterBroker(answer) => request.respond(&answer, []),
+        ControllerResponse::AssignReplicasToDirs(answer) => request.respond(&answer, []),
         ControllerResponse::Failed(error) => return failed(request, error),
     }))
 }
