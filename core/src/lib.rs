@@ -19,6 +19,7 @@ pub mod metadata;
 pub mod partition;
 pub mod quorum;
 pub mod record;
+pub mod replication;
 pub mod rng;
 pub mod sim;
 pub mod time;
