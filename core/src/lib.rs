@@ -20,6 +20,7 @@ pub mod network;
 pub mod partition;
 pub mod quorum;
 pub mod record;
+pub mod replication;
 pub mod rng;
 pub mod sim;
 pub mod time;

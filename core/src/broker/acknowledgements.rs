@@ -1,6 +1,6 @@
-//! Answers that wait until what they acknowledge is durable (`ottla.log.sync=batch`).
+//! The purgatory of a shard: answers that wait until what they acknowledge is replicated, or durable (`ottla.log.sync=batch`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ottla_protocol::ErrorCode;
 
@@ -8,11 +8,37 @@ use super::data::{DataResponse, ProduceError};
 use crate::coordinator::Token;
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
+use crate::time::Instant;
 
-/// The answers of one shard, in the order of their appends.
+/// What an answer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Until {
+    /// The leader has it on its disk.
+    Durable,
+    /// It is below the high watermark.
+    Committed,
+    /// No replica has anything below.
+    Deleted,
+}
+
+/// A partition has to come to `up_to` in a way; its place in the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awaited {
+    pub(super) partition: TopicIdPartition,
+    pub(super) until: Until,
+    pub(super) up_to: i64,
+    pub(super) index: usize,
+}
+
+/// The answers of one shard.
 #[derive(Clone, Debug)]
 pub(super) struct Acknowledgements<S: LogStore> {
-    waiting: VecDeque<Waiting<S>>,
+    /// In the order of their appends.
+    waiting: BTreeMap<u64, Waiting<S>>,
+    next: u64,
+    /// What each partition is waited for, in the order of offsets, which is mostly that of arrival.
+    parts: BTreeMap<(TopicIdPartition, Until), VecDeque<(i64, u64, usize)>>,
+    deadlines: BTreeSet<(Instant, u64)>,
 }
 
 /// An answer, and what it waits for.
@@ -20,66 +46,110 @@ pub(super) struct Acknowledgements<S: LogStore> {
 struct Waiting<S: LogStore> {
     token: Token,
     response: DataResponse<S>,
-    unsynced: Vec<Unsynced>,
-}
-
-/// A partition that has to be durable below `up_to`, and the place of its answer in the request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unsynced {
-    pub(super) partition: TopicIdPartition,
-    pub(super) up_to: i64,
-    pub(super) index: usize,
+    awaited: Vec<Awaited>,
+    deadline: Option<Instant>,
 }
 
 impl<S: LogStore> Acknowledgements<S> {
-    pub(super) fn add(&mut self, token: Token, response: DataResponse<S>, unsynced: Vec<Unsynced>) {
-        self.waiting.push_back(Waiting { token, response, unsynced });
+    /// Has an answer wait, until `deadline` at most.
+    pub(super) fn add(
+        &mut self,
+        token: Token,
+        response: DataResponse<S>,
+        awaited: Vec<Awaited>,
+        deadline: Option<Instant>,
+    ) {
+        let key = self.next;
+        self.next = self.next.wrapping_add(1);
+        for part in &awaited {
+            let parts = self.parts.entry((part.partition, part.until)).or_default();
+            let at = parts.partition_point(|(up_to, ..)| *up_to <= part.up_to);
+            parts.insert(at, (part.up_to, key, part.index));
+        }
+        self.deadlines.extend(deadline.map(|deadline| (deadline, key)));
+        self.waiting.insert(key, Waiting { token, response, awaited, deadline });
     }
 
-    /// A partition is durable below `up_to`. The answers that wait for nothing more.
-    pub(super) fn synced(
+    /// A partition has come to `up_to`; what is told to those that waited for that, if it is not success. The answers that wait for nothing
+    /// more.
+    pub(super) fn reached(
         &mut self,
         partition: TopicIdPartition,
+        until: Until,
         up_to: i64,
+        error: Option<ErrorCode>,
     ) -> Vec<(Token, DataResponse<S>)> {
-        self.settle(|_, unsynced| unsynced.partition != partition || unsynced.up_to > up_to)
+        let Some(parts) = self.parts.get_mut(&(partition, until)) else { return Vec::new() };
+        let count = parts.iter().take_while(|(awaited, ..)| *awaited <= up_to).count();
+        let reached: Vec<_> = parts.drain(..count).collect();
+        if parts.is_empty() {
+            self.parts.remove(&(partition, until));
+        }
+        reached.into_iter().filter_map(|(_, key, index)| self.settle(key, partition, index, error)).collect()
     }
 
-    /// Nothing more of this partition will be durable.
+    /// A partition will not come any further.
     pub(super) fn failed(
         &mut self,
         partition: TopicIdPartition,
         error: ErrorCode,
     ) -> Vec<(Token, DataResponse<S>)> {
-        self.settle(|response, unsynced| {
-            if unsynced.partition == partition {
-                refuse(response, unsynced.index, error);
-            }
-            unsynced.partition != partition
-        })
+        let all = [Until::Durable, Until::Committed, Until::Deleted];
+        all.into_iter().flat_map(|until| self.reached(partition, until, i64::MAX, Some(error))).collect()
     }
 
+    /// One place of an answer is settled; the answer, if that was the last.
     fn settle(
         &mut self,
-        mut waits: impl FnMut(&mut DataResponse<S>, &Unsynced) -> bool,
-    ) -> Vec<(Token, DataResponse<S>)> {
-        let mut settled = Vec::new();
-        for mut waiting in std::mem::take(&mut self.waiting) {
-            let response = &mut waiting.response;
-            waiting.unsynced.retain(|unsynced| waits(response, unsynced));
-            if waiting.unsynced.is_empty() {
-                settled.push((waiting.token, waiting.response));
-            } else {
-                self.waiting.push_back(waiting);
-            }
+        key: u64,
+        partition: TopicIdPartition,
+        index: usize,
+        error: Option<ErrorCode>,
+    ) -> Option<(Token, DataResponse<S>)> {
+        let waiting = self.waiting.get_mut(&key)?;
+        waiting.awaited.retain(|part| (part.partition, part.index) != (partition, index));
+        if let Some(error) = error {
+            refuse(&mut waiting.response, index, error);
         }
-        settled
+        if !waiting.awaited.is_empty() {
+            return None;
+        }
+        let Waiting { token, response, deadline, .. } = self.waiting.remove(&key)?;
+        deadline.map(|deadline| self.deadlines.remove(&(deadline, key)));
+        Some((token, response))
+    }
+
+    /// The answers whose time has passed: what they still wait for timed out.
+    pub(super) fn expired(&mut self, now: Instant) -> Vec<(Token, DataResponse<S>)> {
+        let mut expired = Vec::new();
+        while let Some((deadline, key)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.remove(&(deadline, key));
+            let Some(Waiting { token, mut response, awaited, .. }) = self.waiting.remove(&key) else {
+                continue;
+            };
+            for part in awaited {
+                if let Some(parts) = self.parts.get_mut(&(part.partition, part.until)) {
+                    parts.retain(|(_, other, _)| *other != key);
+                    if parts.is_empty() {
+                        self.parts.remove(&(part.partition, part.until));
+                    }
+                }
+                refuse(&mut response, part.index, ErrorCode::RequestTimedOut);
+            }
+            expired.push((token, response));
+        }
+        expired
+    }
+
+    /// When [`Acknowledgements::expired`] has something.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 }
 
 impl<S: LogStore> Default for Acknowledgements<S> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new() }
+        Self { waiting: BTreeMap::new(), next: 0, parts: BTreeMap::new(), deadlines: BTreeSet::new() }
     }
 }
 
@@ -87,9 +157,17 @@ fn refuse<S: LogStore>(response: &mut DataResponse<S>, index: usize, error: Erro
     match response {
         DataResponse::Produced(answers) => {
             let answer = answers.iter_mut().find(|(place, _)| *place == index);
-            answer.into_iter().for_each(|(_, answer)| *answer = Err(ProduceError::of(error)));
+            answer.into_iter().for_each(|(_, answer)| {
+                let appended = answer.as_ref().ok().copied();
+                let log_start_offset = appended.map_or(-1, |appended| appended.log_start_offset);
+                *answer = Err(ProduceError { appended, log_start_offset, ..ProduceError::of(error) });
+            });
         }
         DataResponse::Marked(answers) => {
+            let answer = answers.iter_mut().find(|(place, _)| *place == index);
+            answer.into_iter().for_each(|(_, answer)| *answer = Err(error));
+        }
+        DataResponse::Deleted(answers) => {
             let answer = answers.iter_mut().find(|(place, _)| *place == index);
             answer.into_iter().for_each(|(_, answer)| *answer = Err(error));
         }

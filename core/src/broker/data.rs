@@ -10,20 +10,20 @@ use crate::record::EndTxnMarker;
 /// Partitions of one request that one shard owns.
 #[derive(Clone, Debug)]
 pub enum DataRequest {
-    /// Append a batch to each partition.
-    Produce { version: i16, acks: i16, parts: Vec<ProducePart> },
-    /// Say what is readable now, and again whenever that grows, until `Unwatch` or `Read`.
-    Watch { parts: Vec<WatchPart>, isolation: Isolation },
+    /// Append a batch to each partition; with acks=all the answer waits for the in-sync replicas, at most `timeout_ms`.
+    Produce { version: i16, acks: i16, timeout_ms: i32, parts: Vec<ProducePart> },
+    /// Say what is readable now, and again whenever that grows, until `Unwatch` or `Read`. Of a follower it says what that has.
+    Watch { parts: Vec<WatchPart>, reader: Reader },
     /// Stop watching.
     Unwatch,
     /// Read up to `max_bytes` over all parts, in order; ends the watch.
-    Read { parts: Vec<WatchPart>, isolation: Isolation, max_bytes: u64, first_batch_whole: bool },
+    Read { parts: Vec<WatchPart>, reader: Reader, max_bytes: u64, first_batch_whole: bool },
     /// Look up offsets by timestamp.
     ListOffsets { parts: Vec<ListOffsetsPart>, isolation: Isolation },
     /// Where an epoch ended.
     OffsetForLeaderEpoch { parts: Vec<EpochPart> },
-    /// Move the log start offset up.
-    DeleteRecords { parts: Vec<DeleteRecordsPart> },
+    /// Move the log start offset up; the answer waits until all replicas have, at most `timeout_ms`.
+    DeleteRecords { timeout_ms: i32, parts: Vec<DeleteRecordsPart> },
     /// End a transaction in each partition.
     WriteTxnMarkers { parts: Vec<MarkerPart> },
     /// The idempotent producers that a partition knows.
@@ -42,7 +42,7 @@ impl DataRequest {
             }
             Self::ListOffsets { parts, .. } => parts.iter().map(|part| part.partition).collect(),
             Self::OffsetForLeaderEpoch { parts } => parts.iter().map(|part| part.partition).collect(),
-            Self::DeleteRecords { parts } => parts.iter().map(|part| part.partition).collect(),
+            Self::DeleteRecords { parts, .. } => parts.iter().map(|part| part.partition).collect(),
             Self::WriteTxnMarkers { parts } => parts.iter().map(|part| part.partition).collect(),
             Self::DescribeProducers { parts } => parts.iter().map(|part| part.partition).collect(),
             Self::Unwatch | Self::DescribeLogs => Vec::new(),
@@ -80,6 +80,39 @@ pub enum Isolation {
     ReadUncommitted,
     /// Up to the last stable offset.
     ReadCommitted,
+    /// Up to the end of the log: replicas.
+    LogEnd,
+}
+
+/// Who fetches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reader {
+    /// Which bound counts.
+    pub isolation: Isolation,
+    /// A replica on another broker.
+    pub replica: Option<Replica>,
+    /// Followers do not serve it: a replica, or a consumer from before KIP-392.
+    pub leader_only: bool,
+    /// Where a consumer is that had better be sent to a replica nearby, if the broker does that.
+    pub place: Option<Place>,
+}
+
+/// A replica that fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// Its broker.
+    pub broker: i32,
+    /// The epoch of its broker, −1 when it does not say.
+    pub broker_epoch: i64,
+}
+
+/// Where a consumer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// `client.rack`
+    pub rack: Str,
+    /// The listener that it came by.
+    pub listener: Str,
 }
 
 /// A partition that a request names; `index` is its place in the request.
@@ -124,6 +157,8 @@ pub struct ProduceError {
     pub records: Vec<(i32, Option<Str>)>,
     /// The log start offset where the answer carries it.
     pub log_start_offset: i64,
+    /// Where the batch went all the same: only its replication failed, or took too long.
+    pub appended: Option<Produced>,
 }
 
 /// One partition of a Fetch, as far as waiting is concerned.
@@ -139,6 +174,8 @@ pub struct WatchPart {
     pub current_leader_epoch: i32,
     /// Epoch of the last record the client has; −1 when it does not say.
     pub last_fetched_epoch: i32,
+    /// The first offset that a replica has; −1 of others.
+    pub log_start_offset: i64,
     /// Bytes wanted at most; Kafka fails on a number below zero, where there is something to read.
     pub max_bytes: i64,
 }
@@ -176,6 +213,15 @@ pub struct Fetched<S: LogStore> {
     pub aborted: Option<Vec<(i64, i64)>>,
     /// (epoch, end offset) where the client's log diverges from ours.
     pub diverging: Option<(i32, i64)>,
+    /// The replica that the consumer had better read from.
+    pub preferred_read_replica: Option<i32>,
+}
+
+impl<S: LogStore> Fetched<S> {
+    /// No records.
+    pub fn nothing(bounds: Bounds) -> Self {
+        Self { bounds, records: None, aborted: None, diverging: None, preferred_read_replica: None }
+    }
 }
 
 /// One partition of a ListOffsets.
@@ -281,6 +327,6 @@ pub struct DescribedLog {
 impl ProduceError {
     /// A refusal without details.
     pub fn of(code: ErrorCode) -> Self {
-        Self { code, message: None, records: Vec::new(), log_start_offset: -1 }
+        Self { code, message: None, records: Vec::new(), log_start_offset: -1, appended: None }
     }
 }

@@ -57,6 +57,32 @@ pub fn led_here(
     Ok(TopicIdPartition { topic_id: topic.id, partition })
 }
 
+/// The partition of this name, when this node has a replica of it.
+pub fn held_here(
+    image: &MetadataImage,
+    config: &BrokerConfig,
+    topic: &str,
+    partition: i32,
+) -> Result<TopicIdPartition, ErrorCode> {
+    let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let registration = topic.partitions.get(&partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    if !registration.replicas.contains(&config.node_id) {
+        return Err(ErrorCode::NotLeaderOrFollower);
+    }
+    Ok(TopicIdPartition { topic_id: topic.id, partition })
+}
+
+/// As [`held_here`], by id.
+pub fn held_here_by_id(
+    image: &MetadataImage,
+    config: &BrokerConfig,
+    topic_id: Uuid,
+    partition: i32,
+) -> Result<TopicIdPartition, ErrorCode> {
+    let topic = image.topic_by_id(topic_id).ok_or(ErrorCode::UnknownTopicId)?;
+    held_here(image, config, &topic.name, partition)
+}
+
 /// As [`led_here`], by id.
 pub fn led_here_by_id(
     image: &MetadataImage,

@@ -33,6 +33,8 @@ pub struct Wanted {
     pub current_leader_epoch: i32,
     /// −1 when the client does not say.
     pub last_fetched_epoch: i32,
+    /// The first offset that a replica has; −1 of others.
+    pub log_start_offset: i64,
     /// Bytes at most.
     pub max_bytes: i32,
 }
@@ -207,6 +209,7 @@ fn wanted(topics: &[FetchTopic]) -> Vec<Wanted> {
                 fetch_offset: partition.fetch_offset,
                 current_leader_epoch: partition.current_leader_epoch,
                 last_fetched_epoch: partition.last_fetched_epoch,
+                log_start_offset: partition.log_start_offset,
                 max_bytes: partition.partition_max_bytes,
             };
             let place = *places.entry((&*topic.topic, topic.topic_id, new.partition)).or_insert(wanted.len());

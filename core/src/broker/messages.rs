@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::data::{DataRequest, DataResponse};
+use crate::client::network::LinkEvent;
 use crate::controller::{ControllerEvent, ControllerResponse};
 use crate::coordinator::Token;
 use crate::coordinator::group::{GroupRequest, GroupResponse};
@@ -13,6 +14,7 @@ use crate::log::LogStore;
 use crate::log::log_dirs::{LogDirState, LogDirsEvent};
 use crate::machine::SyncOutcome;
 use crate::metadata::Published;
+use crate::replication::IsrAnswer;
 
 /// A message with its address.
 #[derive(Clone, Debug)]
@@ -57,6 +59,10 @@ pub enum ShardEvent {
     Metadata(Arc<Published>),
     /// A log directory can take more, or less, than before.
     LogDir { log_dir: LogDirId, state: LogDirState },
+    /// A link of this shard to another broker did something.
+    Link(LinkEvent),
+    /// The controller answered what leaders of this shard proposed.
+    IsrAnswered(Vec<IsrAnswer>),
     /// Trace how everything stands: somebody begins to watch.
     Survey,
     /// Bring everything to the disk and stop.

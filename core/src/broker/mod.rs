@@ -8,6 +8,7 @@ pub mod cluster_view;
 pub mod connection;
 pub mod context;
 pub mod coordinators;
+mod current_leaders;
 pub mod data;
 mod due;
 mod fan_out;

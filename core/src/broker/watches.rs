@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::data::{Isolation, WatchPart};
+use super::data::{Reader, WatchPart};
 use crate::coordinator::Token;
 use crate::ids::{ConnectionId, TopicIdPartition};
 
@@ -18,8 +18,8 @@ pub struct Watches {
 pub struct Watch {
     /// Its partitions here.
     pub parts: Vec<WatchPart>,
-    /// Which bound counts.
-    pub isolation: Isolation,
+    /// Who waits.
+    pub reader: Reader,
 }
 
 impl Watches {
@@ -55,13 +55,13 @@ impl Watches {
     }
 
     /// The fetches that wait for this partition, with their parts of it.
-    pub fn of(&self, partition: TopicIdPartition) -> Vec<(Token, WatchPart, Isolation)> {
+    pub fn of(&self, partition: TopicIdPartition) -> Vec<(Token, WatchPart, Reader)> {
         let tokens = self.by_partition.get(&partition).into_iter().flatten();
         let mut found = Vec::new();
         for token in tokens {
             let Some(watch) = self.by_token.get(token) else { continue };
             let parts = watch.parts.iter().filter(|part| part.partition == partition);
-            found.extend(parts.map(|part| (*token, part.clone(), watch.isolation)));
+            found.extend(parts.map(|part| (*token, part.clone(), watch.reader.clone())));
         }
         found
     }

@@ -84,12 +84,15 @@ config_struct! {
         queued_max_requests: i32 = "queued.max.requests",
         quota_window_num: i32 = "quota.window.num",
         quota_window_size_seconds: i32 = "quota.window.size.seconds",
+        replica_fetch_backoff_ms: i32 = "replica.fetch.backoff.ms",
         replica_fetch_max_bytes: i32 = "replica.fetch.max.bytes",
         replica_fetch_min_bytes: i32 = "replica.fetch.min.bytes",
         replica_fetch_response_max_bytes: i32 = "replica.fetch.response.max.bytes",
         replica_fetch_wait_max_ms: i32 = "replica.fetch.wait.max.ms",
         replica_high_watermark_checkpoint_interval_ms: i64 = "replica.high.watermark.checkpoint.interval.ms",
         replica_lag_time_max_ms: i64 = "replica.lag.time.max.ms",
+        replica_selector_class: Option<String> = "replica.selector.class",
+        replica_socket_timeout_ms: i32 = "replica.socket.timeout.ms",
         request_timeout_ms: i32 = "request.timeout.ms",
         socket_listen_backlog_size: i32 = "socket.listen.backlog.size",
         socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes",
@@ -149,7 +152,15 @@ const SINGLE_NODE: &[(&str, &str)] = &[
 const ALWAYS: &[(&str, &str)] =
     &[("process.roles", "broker,controller"), ("controller.listener.names", "CONTROLLER")];
 
+/// The one way to choose which replica a consumer reads from, besides none.
+pub const RACK_AWARE_REPLICA_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 impl BrokerConfig {
+    /// Whether consumers are sent to replicas near them (KIP-392).
+    pub fn selects_replicas(&self) -> bool {
+        self.replica_selector_class.as_deref() == Some(RACK_AWARE_REPLICA_SELECTOR)
+    }
+
     /// Whether an acknowledgement waits for the disk.
     pub fn syncs_batches(&self) -> bool {
         self.ottla_log_sync == "batch"

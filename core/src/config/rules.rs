@@ -1,6 +1,6 @@
 //! What a broker's settings must be to each other.
 
-use super::broker::BrokerConfig;
+use super::broker::{BrokerConfig, RACK_AWARE_REPLICA_SELECTOR};
 use super::error::ConfigError;
 use super::listener::{Listener, SecurityProtocol};
 use super::settings::Settings;
@@ -96,6 +96,11 @@ fn check_advertised(config: &BrokerConfig) -> Result<(), Broken> {
         if written && matches!(advertised.host.as_str(), "0.0.0.0" | "::") {
             return broken(KEY, format!("{KEY} has {}, which no client can reach", advertised.host));
         }
+    }
+    let selector = config.replica_selector_class.as_deref().filter(|class| !class.is_empty());
+    if selector.is_some() && !config.selects_replicas() {
+        let key = "replica.selector.class";
+        return broken(key, format!("{key} can be {RACK_AWARE_REPLICA_SELECTOR} only"));
     }
     let inter_broker = &config.inter_broker_listener_name;
     if config.process_roles.broker && !config.advertised_listeners.iter().any(|l| l.name == *inter_broker) {

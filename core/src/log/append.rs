@@ -116,7 +116,8 @@ impl<S: LogStore> Log<S> {
     }
 
     /// Appends whole batches as a leader sent them, offsets and epochs included. What follows the last whole batch is ignored: a fetch
-    /// may cut it off. Batches that end below the log's end are left out (they are in the log already).
+    /// may cut it off. Batches that end below the log's end are left out (they are in the log already), and so is what begins with a batch of an
+    /// epoch above `leader_epoch`: the leader that wrote it is another one than was asked.
     ///
     /// Errors: [`LogError::InvalidRecords`] for bytes that are no batches or whose checksum is wrong,
     /// [`LogError::UnexpectedOffset`] for offsets that go back.
@@ -124,6 +125,7 @@ impl<S: LogStore> Log<S> {
         &mut self,
         store: &mut S,
         now: Now,
+        leader_epoch: i32,
         records: &[u8],
     ) -> Result<LogAppendInfo, LogError> {
         let mut headers = Vec::new();
@@ -136,6 +138,9 @@ impl<S: LogStore> Log<S> {
                 Err(crate::record::BatchError::Incomplete { .. }) => break,
                 Err(error) => return Err(LogError::InvalidRecords(error.to_string())),
             };
+            if batch.partition_leader_epoch > leader_epoch {
+                break;
+            }
             batch.check_crc().map_err(|error| LogError::InvalidRecords(error.to_string()))?;
             end = end.saturating_add(batch.bytes().len());
             if headers.is_empty() && batch.last_offset() < self.log_end_offset {

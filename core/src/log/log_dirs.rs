@@ -145,6 +145,11 @@ impl Checkpoints {
         found.is_some_and(|(found, _)| found.is_none_or(|found| found == topic_id))
     }
 
+    /// A partition that was found is there no more.
+    pub fn forget(&mut self, partition: &TopicPartition) {
+        self.partitions.remove(partition);
+    }
+
     /// Whether the last stop of a directory was clean.
     pub fn is_clean(&self, log_dir: LogDirId) -> bool {
         self.directories.get(usize::from(log_dir.0)).copied().flatten().is_some_and(|found| found.is_clean)

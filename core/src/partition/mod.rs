@@ -1,11 +1,16 @@
 //! A partition: its log, its leadership, and what clients are told of it.
 
 mod cleaning;
+mod follower;
+mod leader;
 mod opening;
 mod produce;
 mod read;
+mod replication;
 
 pub use cleaning::NotCleaned;
+pub use follower::{Followed, LeaderData};
+pub use leader::{Follower, FollowerFetch, Leadership, ProposalContext};
 pub use opening::{Opening, dir, rename_for_deletion};
 
 use std::sync::Arc;
@@ -20,7 +25,6 @@ use crate::log::log_dirs::{self, LogDirState, PartitionOffsets};
 use crate::log::producer_state::Marker;
 use crate::log::{FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, ReadHint, StoreError};
 use crate::machine::{Cx, SyncTarget};
-use crate::metadata::PartitionRegistration;
 use crate::record::{BatchRules, Compression, CompressionType, TimestampType};
 use crate::sim::mutation::{Mutation, Planted};
 use crate::time::Instant;
@@ -45,7 +49,9 @@ pub struct Partition<S: LogStore> {
     config: Arc<TopicConfig>,
     rules: BatchRules,
     leader_epoch: i32,
-    isr: usize,
+    /// Counts the changes that the controller made.
+    partition_epoch: i32,
+    role: Role,
     /// Where the last sequential reader stands.
     hint: Option<ReadHint>,
     /// Nothing is committed before it is durable (`ottla.log.sync=batch`).
@@ -54,6 +60,19 @@ pub struct Partition<S: LogStore> {
     has_room: bool,
     /// Why it does not serve, when it does not.
     failure: Option<String>,
+}
+
+/// What a replica does.
+#[derive(Clone, Debug)]
+enum Role {
+    /// Nobody has said.
+    Idle,
+    /// It leads, and there is no other replica: what it has is committed.
+    Sole,
+    /// It leads others.
+    Leader(Box<Leadership>),
+    /// It follows, or waits for somebody to lead.
+    Follower,
 }
 
 impl<S: LogStore> Partition<S> {
@@ -122,20 +141,6 @@ impl<S: LogStore> Partition<S> {
         }
     }
 
-    /// Leads from now on with the epoch of the metadata; all in-sync replicas are here.
-    pub fn become_leader(&mut self, cx: &mut Cx<'_, S>, registration: &PartitionRegistration) {
-        self.isr = registration.isr.len();
-        if registration.leader_epoch > self.leader_epoch {
-            self.leader_epoch = registration.leader_epoch;
-            let end = self.log.log_end_offset();
-            self.log.assign_epoch_start_offset(self.leader_epoch, end);
-            self.trace(cx);
-        }
-        // What was there before is synced before anybody is served.
-        let end = self.log.log_end_offset();
-        self.advance_high_watermark(cx, end);
-    }
-
     /// Tells those who watch where it stands.
     pub fn trace(&self, cx: &mut Cx<'_, S>) {
         cx.traces.emit(|| TraceEvent::PartitionServed {
@@ -146,22 +151,6 @@ impl<S: LogStore> Partition<S> {
             high_watermark: self.log.high_watermark(),
             log_end_offset: self.log.log_end_offset(),
         });
-    }
-
-    /// The only in-sync replica is the leader itself: what is appended is committed, or what is durable.
-    fn commit(&mut self, cx: &mut Cx<'_, S>) {
-        let end = if self.syncs_first { self.log.recovery_point() } else { self.log.log_end_offset() };
-        self.advance_high_watermark(cx, end);
-    }
-
-    fn advance_high_watermark(&mut self, cx: &mut Cx<'_, S>, end: i64) {
-        if self.isr <= 1
-            && let Some(high_watermark) = self.log.maybe_increment_high_watermark(end)
-        {
-            let partition = &self.name;
-            cx.traces
-                .emit(|| TraceEvent::HighWatermarkAdvanced { partition: partition.clone(), high_watermark });
-        }
     }
 
     /// Acts on another configuration from now on.
@@ -236,16 +225,9 @@ impl<S: LogStore> Partition<S> {
         }
     }
 
-    /// Where an epoch ended: (epoch, end offset).
-    pub fn epoch_end(&self, current_leader_epoch: i32, leader_epoch: i32) -> Result<(i32, i64), ErrorCode> {
-        self.serving()?;
-        self.check_epoch(current_leader_epoch)?;
-        Ok(self.log.end_offset_for_epoch(leader_epoch))
-    }
-
     /// Deletes what lies below `offset` (−1: below the high watermark); answers the log start offset.
     pub fn delete_records(&mut self, cx: &mut Cx<'_, S>, offset: i64) -> Result<i64, ErrorCode> {
-        self.serving()?;
+        self.leading()?;
         if !self.config.cleanup_policy.delete {
             return Err(ErrorCode::PolicyViolation);
         }
@@ -359,19 +341,23 @@ impl<S: LogStore> Partition<S> {
             // After a sync that failed, one that succeeds proves nothing: the pages may be gone from the cache.
             return false;
         }
-        let before = self.log.high_watermark();
         self.log.flushed_up_to(up_to, generation);
         if let Err(error) = self.log.settle(cx.store) {
             self.failed(cx, &error);
         }
-        self.commit(cx);
-        self.log.high_watermark() > before
+        self.commit(cx)
     }
 
     /// What an acknowledgement of everything appended waits for: `None` if it need not wait.
     pub fn unsynced(&self) -> Option<i64> {
         let end = self.log.log_end_offset();
         (self.syncs_first && self.log.recovery_point() < end).then_some(end)
+    }
+
+    /// What an acknowledgement by all in-sync replicas waits for: `None` if it need not wait.
+    pub fn uncommitted(&self) -> Option<i64> {
+        let end = self.log.log_end_offset();
+        (self.log.high_watermark() < end).then_some(end)
     }
 
     /// Everything below is durable.

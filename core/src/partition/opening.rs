@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ottla_protocol::Uuid;
 
-use super::{Partition, log_config, rules};
+use super::{Partition, Role, log_config, rules};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
 use crate::log::log_dirs::{self, PartitionOffsets};
@@ -92,7 +92,8 @@ impl<S: LogStore> Opening<S> {
             rules: rules(&config),
             config,
             leader_epoch: -1,
-            isr: 0,
+            partition_epoch: -1,
+            role: Role::Idle,
             hint: None,
             has_room: true,
             syncs_first,

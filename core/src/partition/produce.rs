@@ -8,7 +8,6 @@ use crate::broker::data::{ProduceError, Produced, TxnEnd};
 use crate::log::{AppendOrigin as LogOrigin, LogError, LogStore};
 use crate::machine::Cx;
 use crate::record::{AppendOrigin, ValidatedBatch, ValidationError, validate};
-use crate::trace::TraceEvent;
 
 /// Rejected records that the sentence about their batch names.
 const SHOWN_RECORDS_MAX: usize = 3;
@@ -22,8 +21,8 @@ impl<S: LogStore> Partition<S> {
         acks: i16,
         records: &Bytes,
     ) -> Result<Produced, ProduceError> {
-        self.writable().map_err(ProduceError::of)?;
-        if acks == -1 && i64::try_from(self.isr).unwrap_or(0) < i64::from(self.config.min_insync_replicas) {
+        self.leading().and_then(|()| self.writable()).map_err(ProduceError::of)?;
+        if acks == -1 && self.has_too_few_in_sync() {
             return Err(self.refused(ErrorCode::NotEnoughReplicas));
         }
         let origin = AppendOrigin::Client { produce_version };
@@ -40,9 +39,12 @@ impl<S: LogStore> Partition<S> {
         })
     }
 
-    /// Appends a batch of the node itself (a coordinator's records); answers its base offset.
+    /// Appends a batch of the node itself (a coordinator's records), as with acks=all; answers its base offset.
     pub fn append(&mut self, cx: &mut Cx<'_, S>, records: &Bytes) -> Result<i64, ErrorCode> {
-        self.writable()?;
+        self.leading().and_then(|()| self.writable())?;
+        if self.has_too_few_in_sync() {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
         let batch = validate(records, AppendOrigin::Coordinator, &self.rules, cx.now.wall, cx.compressors)
             .map_err(|error| error.error_code())?;
         let info = self.append_validated(cx, LogOrigin::Coordinator, &batch);
@@ -52,7 +54,8 @@ impl<S: LogStore> Partition<S> {
     /// Ends a transaction with a marker; answers its offset.
     pub fn write_txn_marker(&mut self, cx: &mut Cx<'_, S>, end: TxnEnd) -> Result<i64, ErrorCode> {
         let TxnEnd { producer_id, producer_epoch, marker, transaction_version } = end;
-        if self.isr < usize::try_from(self.config.min_insync_replicas).unwrap_or(0) {
+        self.leading()?;
+        if self.has_too_few_in_sync() {
             return Err(ErrorCode::NotEnoughReplicas);
         }
         if transaction_version >= 2 && !self.may_end(producer_id, producer_epoch) {
@@ -79,17 +82,7 @@ impl<S: LogStore> Partition<S> {
         if info.is_duplicate {
             return Ok(info);
         }
-        let partition = &self.name;
-        if info.has_rolled {
-            let base_offset = info.first_offset;
-            cx.traces.emit(|| TraceEvent::SegmentRolled { partition: partition.clone(), base_offset });
-        }
-        cx.traces.emit(|| TraceEvent::RecordsAppended {
-            partition: partition.clone(),
-            base_offset: info.first_offset,
-            last_offset: info.last_offset,
-            bytes: batch.size_in_bytes(),
-        });
+        self.trace_append(cx, &info, batch.size_in_bytes() as u64);
         self.commit(cx);
         Ok(info)
     }

@@ -1,10 +1,10 @@
-//! Reading from a partition as its leader.
+//! Reading from a partition: as its leader or, for those whom followers serve, as a follower.
 
 use ottla_protocol::ErrorCode;
 
-use super::Partition;
-use crate::broker::data::{Fetched, Isolation, ListOffsetsPart, ListedOffset, Readable, WatchPart};
-use crate::log::list_offsets::LATEST_TIMESTAMP;
+use super::{Leadership, Partition};
+use crate::broker::data::{Fetched, Isolation, ListOffsetsPart, ListedOffset, Readable, Reader, WatchPart};
+use crate::log::list_offsets::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 use crate::log::{FetchIsolation, LogStore};
 use crate::machine::Cx;
 
@@ -13,6 +13,7 @@ impl From<Isolation> for FetchIsolation {
         match isolation {
             Isolation::ReadUncommitted => Self::HighWatermark,
             Isolation::ReadCommitted => Self::TxnCommitted,
+            Isolation::LogEnd => Self::LogEnd,
         }
     }
 }
@@ -23,15 +24,15 @@ impl<S: LogStore> Partition<S> {
         &mut self,
         cx: &mut Cx<'_, S>,
         part: &WatchPart,
-        isolation: Isolation,
+        reader: &Reader,
     ) -> Result<Readable, ErrorCode> {
-        self.may_read(part)?;
+        self.may_read(part, reader.leader_only)?;
         if self.diverging(part)?.is_some() {
             return Ok(Readable { bytes: 0, at_once: true, bounds: self.bounds() });
         }
         let bounds = self.bounds();
         self.check_range(part.fetch_offset)?;
-        let bound = self.log.upper_bound(cx.store, isolation.into());
+        let bound = self.log.upper_bound(cx.store, reader.isolation.into());
         let bound = bound.map_err(|error| self.log_error(cx, &error))?;
         if part.fetch_offset >= bound.offset {
             return Ok(Readable { bytes: 0, at_once: false, bounds });
@@ -51,14 +52,14 @@ impl<S: LogStore> Partition<S> {
         &mut self,
         cx: &mut Cx<'_, S>,
         part: &WatchPart,
-        isolation: Isolation,
+        reader: &Reader,
         bytes_left: u64,
         first_batch_whole: bool,
     ) -> Result<Fetched<S>, ErrorCode> {
-        self.may_read(part)?;
+        let isolation = reader.isolation;
+        self.may_read(part, reader.leader_only)?;
         if let Some(diverging) = self.diverging(part)? {
-            let bounds = self.bounds();
-            return Ok(Fetched { bounds, records: None, aborted: None, diverging: Some(diverging) });
+            return Ok(Fetched { diverging: Some(diverging), ..Fetched::nothing(self.bounds()) });
         }
         self.check_range(part.fetch_offset)?;
         if part.max_bytes < 0 {
@@ -91,7 +92,14 @@ impl<S: LogStore> Partition<S> {
             records: read.records.map(|slice| (slice, size)),
             aborted,
             diverging: None,
+            preferred_read_replica: None,
         })
+    }
+
+    /// Where it stands, for a consumer that is sent to another replica.
+    pub fn elsewhere(&self, part: &WatchPart, replica: i32) -> Result<Fetched<S>, ErrorCode> {
+        self.may_read(part, false)?;
+        Ok(Fetched { preferred_read_replica: Some(replica), ..Fetched::nothing(self.bounds()) })
     }
 
     /// An offset by time.
@@ -103,33 +111,50 @@ impl<S: LogStore> Partition<S> {
     ) -> Result<ListedOffset, ErrorCode> {
         self.serving()?;
         self.check_epoch(part.current_leader_epoch)?;
+        self.leading()?;
         let visible = match isolation {
             Isolation::ReadUncommitted => self.log.high_watermark(),
             Isolation::ReadCommitted => self.log.last_stable_offset(),
+            Isolation::LogEnd => self.log.log_end_offset(),
         };
+        // A new leader does not know yet how far its predecessor had come.
+        let is_behind = isolation != Isolation::LogEnd
+            && self.leadership().map(Leadership::epoch_start_offset) > Some(self.log.high_watermark());
+        let unknown = if is_behind { Err(ErrorCode::OffsetNotAvailable) } else { Ok(()) };
         if part.timestamp == LATEST_TIMESTAMP {
+            unknown?;
             let leader_epoch = self.leader_epoch;
             return Ok(ListedOffset { offset: visible, timestamp: -1, leader_epoch });
         }
+        let is_earliest = [EARLIEST_TIMESTAMP, EARLIEST_LOCAL_TIMESTAMP].contains(&part.timestamp);
         let found = self.log.fetch_offset_by_timestamp(cx.store, cx.compressors, part.timestamp);
         match found.map_err(|error| self.log_error(cx, &error))? {
-            // What was found by time and is not visible yet is not there.
-            Some(found) if part.timestamp < 0 || found.offset < visible => Ok(ListedOffset {
+            // What was found and is not visible yet is not there.
+            Some(found) if is_earliest || found.offset < visible => Ok(ListedOffset {
                 offset: found.offset,
                 timestamp: found.timestamp,
                 leader_epoch: found.leader_epoch.unwrap_or(-1),
             }),
-            _ => Ok(ListedOffset { offset: -1, timestamp: -1, leader_epoch: -1 }),
+            _ => unknown.map(|()| ListedOffset { offset: -1, timestamp: -1, leader_epoch: -1 }),
         }
     }
 
-    fn may_read(&self, part: &WatchPart) -> Result<(), ErrorCode> {
+    /// Where an epoch ended: (epoch, end offset).
+    pub fn epoch_end(&self, current_leader_epoch: i32, leader_epoch: i32) -> Result<(i32, i64), ErrorCode> {
         self.serving()?;
-        // A fetch says nothing with any number below zero, other requests with −1 alone.
-        self.check_epoch(part.current_leader_epoch.max(-1))
+        self.check_epoch(current_leader_epoch)?;
+        self.leading()?;
+        Ok(self.log.end_offset_for_epoch(leader_epoch))
     }
 
-    fn check_range(&self, offset: i64) -> Result<(), ErrorCode> {
+    pub(super) fn may_read(&self, part: &WatchPart, leader_only: bool) -> Result<(), ErrorCode> {
+        self.serving()?;
+        // A fetch says nothing with any number below zero, other requests with −1 alone.
+        self.check_epoch(part.current_leader_epoch.max(-1))?;
+        if leader_only { self.leading() } else { self.holds() }
+    }
+
+    pub(super) fn check_range(&self, offset: i64) -> Result<(), ErrorCode> {
         if (self.log.log_start_offset()..=self.log.log_end_offset()).contains(&offset) {
             return Ok(());
         }
@@ -137,7 +162,7 @@ impl<S: LogStore> Partition<S> {
     }
 
     /// Where the reader's log and this one part, if they do (KIP-595). An epoch that this log never saw has no such place.
-    fn diverging(&self, part: &WatchPart) -> Result<Option<(i32, i64)>, ErrorCode> {
+    pub(super) fn diverging(&self, part: &WatchPart) -> Result<Option<(i32, i64)>, ErrorCode> {
         if part.last_fetched_epoch < 0 {
             return Ok(None);
         }

@@ -52,7 +52,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             topic.partitions.push(answer);
         }
     }
-    let ask = |parts| DataRequest::DeleteRecords { parts };
+    let timeout_ms = asked.timeout_ms;
+    let ask = |parts| DataRequest::DeleteRecords { timeout_ms, parts };
     Ok(join.ask(env, request, fan_out, ask, Pending::DeleteRecords))
 }
 

@@ -8,13 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use ottla_protocol::messages::fetch_request::{FetchRequest, FetchTopic};
 use ottla_protocol::messages::fetch_response::{
-    AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, PartitionData,
+    AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch,
+    NodeEndpoint, PartitionData,
 };
 use ottla_protocol::{ErrorCode, Records};
 
 use super::{Env, Handled, Outcome, Pending, Resume};
-use crate::broker::data::{DataRequest, DataResponse, Fetched, Isolation, Readable, WatchPart};
-use crate::broker::fan_out::{FanOut, led_here, led_here_by_id};
+use crate::broker::current_leaders::CurrentLeaders;
+use crate::broker::data::{
+    DataRequest, DataResponse, Fetched, Isolation, Place, Readable, Reader, Replica, WatchPart,
+};
+use crate::broker::fan_out::{FanOut, held_here, held_here_by_id};
 use crate::broker::fetch_sessions::{Resolved, Wanted};
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
@@ -22,11 +26,14 @@ use crate::ids::{ShardId, TopicIdPartition};
 use crate::log::LogStore;
 use crate::time::Instant;
 
+/// From here on clients are told who leads instead (KIP-951).
+const CURRENT_LEADER_VERSION: i16 = 16;
+
 /// A fetch on its way.
 #[derive(Clone, Debug)]
 pub struct Join<S: LogStore> {
     resolved: Resolved,
-    isolation: Isolation,
+    reader: Reader,
     min_bytes: u64,
     max_bytes: u64,
     deadline: Instant,
@@ -70,9 +77,10 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         1 => Isolation::ReadCommitted,
         _ => return Ok(Outcome::Reply(request.respond(&fail(&asked, request.version), []))),
     };
+    let reader = reader(env, request, &asked, isolation);
     let locate = |wanted: &Wanted| match request.version {
-        13.. => led_here_by_id(env.image(), env.config, wanted.topic_id, wanted.partition),
-        _ => led_here(env.image(), env.config, &wanted.topic, wanted.partition),
+        13.. => held_here_by_id(env.image(), env.config, wanted.topic_id, wanted.partition),
+        _ => held_here(env.image(), env.config, &wanted.topic, wanted.partition),
     };
     let parts: Vec<PartState<S>> = resolved
         .wanted
@@ -86,7 +94,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let max_bytes = asked.max_bytes.min(env.config.fetch_max_bytes).max(0);
     let mut join = Join {
         resolved,
-        isolation,
+        reader,
         // An error is answered at once.
         min_bytes: if refused { 0 } else { u64::try_from(asked.min_bytes.min(max_bytes)).unwrap_or(0) },
         max_bytes: u64::try_from(max_bytes).unwrap_or(0),
@@ -107,11 +115,39 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let mut shards = BTreeSet::new();
     for (shard, parts) in fan_out.into_parts() {
         shards.insert(shard);
-        let request = DataRequest::Watch { parts, isolation };
+        let request = DataRequest::Watch { parts, reader: join.reader.clone() };
         env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
     }
     join.phase = Phase::Watching { unheard: shards.clone(), shards };
     Ok(Outcome::Wait(Box::new(Pending::Fetch(join))))
+}
+
+/// Who asks. Followers serve consumers that can be told of replicas (KIP-392).
+fn reader<S: LogStore>(
+    env: &Env<'_, '_, S>,
+    request: &Request,
+    asked: &FetchRequest,
+    isolation: Isolation,
+) -> Reader {
+    let replica = match request.version {
+        15.. => Replica {
+            broker: asked.replica_state.replica_id,
+            broker_epoch: asked.replica_state.replica_epoch,
+        },
+        _ => Replica { broker: asked.replica_id, broker_epoch: -1 },
+    };
+    if replica.broker >= 0 {
+        return Reader {
+            isolation: Isolation::LogEnd,
+            replica: Some(replica),
+            leader_only: true,
+            place: None,
+        };
+    }
+    let is_placed = env.config.selects_replicas() && request.version >= 11 && !asked.rack_id.is_empty();
+    let place = is_placed
+        .then(|| Place { rack: asked.rack_id.detached(), listener: request.context.listener.clone() });
+    Reader { isolation, replica: None, leader_only: request.version < 11, place }
 }
 
 pub fn resume<S: LogStore>(
@@ -158,6 +194,7 @@ impl<S: LogStore> Join<S> {
             fetch_offset: wanted.fetch_offset,
             current_leader_epoch: wanted.current_leader_epoch,
             last_fetched_epoch: wanted.last_fetched_epoch,
+            log_start_offset: wanted.log_start_offset,
             max_bytes: i64::from(wanted.max_bytes),
         })
     }
@@ -234,7 +271,8 @@ impl<S: LogStore> Join<S> {
         first_batch_whole: bool,
     ) {
         let token = env.token(request);
-        let request = DataRequest::Read { parts, isolation: self.isolation, max_bytes, first_batch_whole };
+        let reader = self.reader.clone();
+        let request = DataRequest::Read { parts, reader, max_bytes, first_batch_whole };
         env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
     }
 
@@ -300,6 +338,7 @@ impl<S: LogStore> Join<S> {
         let mut response = FetchResponse { session_id: resolved.session_id, ..FetchResponse::default() };
         let mut slices = Vec::new();
         let mut with_records = Vec::with_capacity(parts.len());
+        let mut leaders = CurrentLeaders::default();
         for (index, (part, wanted)) in parts.into_iter().zip(&resolved.wanted).enumerate() {
             let read = part.read.unwrap_or_else(|| Err(ErrorCode::NotLeaderOrFollower));
             let bounds = match &read {
@@ -308,14 +347,24 @@ impl<S: LogStore> Join<S> {
             };
             let has_records = matches!(&read, Ok(Fetched { records: Some(_), .. }));
             let has_news = match &read {
-                Ok(fetched) => has_records || fetched.diverging.is_some(),
+                Ok(fetched) => {
+                    has_records || fetched.diverging.is_some() || fetched.preferred_read_replica.is_some()
+                }
                 Err(_) => true,
             };
             with_records.push(has_records);
             if !env.sessions.answers(&resolved, index, bounds, has_news) {
                 continue;
             }
-            let data = partition_data(wanted.partition, part.id.is_some(), read, &mut slices);
+            let error = read.as_ref().err().copied();
+            let mut data = partition_data(wanted.partition, part.id.is_some(), read, &mut slices);
+            if request.version >= CURRENT_LEADER_VERSION
+                && matches!(error, Some(ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch))
+                && let Some(leader) = leaders.of(env.image(), wanted.topic_id, wanted.partition)
+            {
+                let (leader_id, leader_epoch) = leader;
+                data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };
+            }
             let topics = &mut response.responses;
             match topics.last_mut() {
                 Some(last) if last.topic == wanted.topic && last.topic_id == wanted.topic_id => {
@@ -329,6 +378,10 @@ impl<S: LogStore> Join<S> {
             }
         }
         env.sessions.rotate(&resolved, &with_records);
+        response.node_endpoints = leaders
+            .endpoints(env.image(), &request.context.listener)
+            .map(|(node_id, host, port, rack)| NodeEndpoint { node_id, host, port, rack })
+            .collect();
         Outcome::Reply(request.respond(&response, slices))
     }
 }
@@ -342,7 +395,7 @@ fn partition_data<S: LogStore>(
 ) -> PartitionData {
     let data = PartitionData { partition_index, ..PartitionData::default() };
     match read {
-        Ok(Fetched { bounds, records, aborted, diverging }) => {
+        Ok(Fetched { bounds, records, aborted, diverging, preferred_read_replica }) => {
             let len = records.as_ref().map_or(0, |(_, len)| *len);
             slices.extend(records.map(|(slice, _)| slice));
             let aborted = aborted.map(|aborted| {
@@ -357,6 +410,7 @@ fn partition_data<S: LogStore>(
                     EpochEndOffset { epoch, end_offset }
                 }),
                 aborted_transactions: aborted,
+                preferred_read_replica: preferred_read_replica.unwrap_or(-1),
                 records: if len == 0 { Records::Bytes(Bytes::new()) } else { Records::Slice { len } },
                 ..data
             }

@@ -18,6 +18,11 @@ use crate::log::LogStore;
 /// The lowest version that knows each negative name (KIP-734, 405, 1005, 1023).
 const NAMED: [(i64, i16); 6] = [(-1, 1), (-2, 1), (-3, 7), (-4, 8), (-5, 9), (-6, 11)];
 
+/// The replica id of those who are none.
+const CONSUMER: i32 = -1;
+/// From here on "not available yet" has a code of its own; before, clients are told that there is no leader (KIP-207).
+const OFFSET_NOT_AVAILABLE_VERSION: i16 = 5;
+
 /// The answer so far.
 pub type Join = super::join::Join<ListOffsetsResponse>;
 
@@ -29,6 +34,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         1 => Isolation::ReadCommitted,
         _ => return Ok(Outcome::Reply(request.respond(&fail(&asked), []))),
     };
+    // A replica asks for where the log ends.
+    let isolation = if asked.replica_id == CONSUMER { isolation } else { Isolation::LogEnd };
     let mut fan_out = FanOut::over(env.shards);
     let mut topics: BTreeMap<&Str, usize> = BTreeMap::new();
     // Places of partitions, and whether they were named before: such are refused, once.
@@ -126,6 +133,9 @@ pub fn resume<S: LogStore>(
                 if request.version >= 4 {
                     answer.leader_epoch = leader_epoch;
                 }
+            }
+            Err(ErrorCode::OffsetNotAvailable) if request.version < OFFSET_NOT_AVAILABLE_VERSION => {
+                answer.error_code = ErrorCode::LeaderNotAvailable.code();
             }
             Err(error) => answer.error_code = error.code(),
         }

@@ -178,7 +178,7 @@ pub fn resume<S: LogStore>(
 ) -> Handled<S> {
     match (pending, event) {
         (Pending::Produce(join), Resume::Shard(_, DataResponse::Produced(parts))) => {
-            produce::resume(request, join, parts)
+            produce::resume(env, request, join, parts)
         }
         (Pending::Fetch(join), event) => fetch::resume(env, request, join, event),
         (Pending::ListOffsets(join), Resume::Shard(_, DataResponse::Offsets(parts))) => {

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ottla_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest};
 use ottla_protocol::messages::produce_response::{
-    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
+    TopicProduceResponse,
 };
 use ottla_protocol::{ErrorCode, Records, Str, Uuid};
 
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::cluster_view::is_internal;
+use crate::broker::current_leaders::CurrentLeaders;
 use crate::broker::data::{DataRequest, ProduceError, ProducePart, Produced};
 use crate::broker::fan_out::{FanOut, led_here, led_here_by_id};
 use crate::broker::request::Request;
@@ -22,6 +24,8 @@ use crate::record::{CompressionType, MAGIC_V2, entries};
 
 /// From here on topics are named by id (KIP-516).
 const TOPIC_ID_VERSION: i16 = 13;
+/// From here on clients are told who leads instead (KIP-951).
+const CURRENT_LEADER_VERSION: i16 = 10;
 /// The first version that may carry zstd (KIP-110).
 const PRODUCE_VERSION_ZSTD: i16 = 7;
 /// A batch that is shorter has no producer id.
@@ -57,7 +61,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ));
     }
     let asked: ProduceRequest = request.decode(body)?;
-    let acks = asked.acks;
+    let (acks, timeout_ms) = (asked.acks, asked.timeout_ms);
     let refused = refuse_whole(&asked, request.version).err();
     let mut slots = Slots::default();
     let mut response = ProduceResponse::default();
@@ -100,12 +104,12 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     }
     join.waiting = fan_out.len();
     if fan_out.is_empty() {
-        return finish(request, &join);
+        return finish(env, request, join);
     }
     let token = env.token(request);
     let version = request.version;
     for (shard, parts) in fan_out.into_parts() {
-        let request = DataRequest::Produce { version, acks, parts };
+        let request = DataRequest::Produce { version, acks, timeout_ms, parts };
         env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
     }
     Ok(Outcome::Wait(Box::new(Pending::Produce(join))))
@@ -199,8 +203,8 @@ fn check_format(records: &Bytes, version: i16) -> Result<(), ErrorCode> {
 
 fn refuse(answer: &mut PartitionProduceResponse, error: ProduceError) {
     answer.error_code = error.code.code();
-    answer.base_offset = -1;
-    answer.log_append_time_ms = -1;
+    answer.base_offset = error.appended.map_or(-1, |appended| appended.base_offset);
+    answer.log_append_time_ms = error.appended.map_or(-1, |appended| appended.log_append_time);
     answer.log_start_offset = error.log_start_offset;
     answer.error_message = error.message;
     answer.record_errors = error
@@ -214,6 +218,7 @@ fn refuse(answer: &mut PartitionProduceResponse, error: ProduceError) {
 }
 
 pub fn resume<S: LogStore>(
+    env: &Env<'_, '_, S>,
     request: &Request,
     mut join: Join,
     parts: Vec<(usize, Result<Produced, ProduceError>)>,
@@ -235,12 +240,38 @@ pub fn resume<S: LogStore>(
     if join.waiting > 0 {
         return Ok(Outcome::Wait(Box::new(Pending::Produce(join))));
     }
-    finish(request, &join)
+    finish(env, request, join)
+}
+
+/// Tells clients who leads the partitions that this broker does not (KIP-951).
+fn name_leaders<S: LogStore>(env: &Env<'_, '_, S>, request: &Request, response: &mut ProduceResponse) {
+    let mut leaders = CurrentLeaders::default();
+    for topic in &mut response.responses {
+        let topic_id = match request.version {
+            TOPIC_ID_VERSION.. => Some(topic.topic_id),
+            _ => env.image().topic(&topic.name).map(|topic| topic.id),
+        };
+        for answer in &mut topic.partition_responses {
+            if answer.error_code == ErrorCode::NotLeaderOrFollower.code()
+                && let Some(topic_id) = topic_id
+                && let Some((leader_id, leader_epoch)) = leaders.of(env.image(), topic_id, answer.index)
+            {
+                answer.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };
+            }
+        }
+    }
+    response.node_endpoints = leaders
+        .endpoints(env.image(), &request.context.listener)
+        .map(|(node_id, host, port, rack)| NodeEndpoint { node_id, host, port, rack })
+        .collect();
 }
 
 /// With acks=0 nobody listens: an error closes the connection so that the producer notices.
-fn finish<S: LogStore>(request: &Request, join: &Join) -> Handled<S> {
+fn finish<S: LogStore>(env: &Env<'_, '_, S>, request: &Request, mut join: Join) -> Handled<S> {
     if join.acks != 0 {
+        if request.version >= CURRENT_LEADER_VERSION {
+            name_leaders(env, request, &mut join.response);
+        }
         return Ok(Outcome::Reply(request.respond(&join.response, [])));
     }
     let failed = |answer: &&PartitionProduceResponse| answer.error_code != 0;

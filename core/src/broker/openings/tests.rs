@@ -174,7 +174,7 @@ impl<S: LogStore> World<S> {
         batch.append(0, None, Some(&vec![1; bytes]), &[]);
         let records = batch.build(&Compressors::default());
         let parts = vec![ProducePart { index: 0, partition: id(partition), records }];
-        let answer = self.ask(DataRequest::Produce { version: 9, acks: -1, parts });
+        let answer = self.ask(DataRequest::Produce { version: 9, acks: -1, timeout_ms: 30_000, parts });
         assert!(matches!(answer, DataResponse::Produced(answers) if answers[0].1.is_ok()));
     }
 

@@ -22,25 +22,25 @@ keys! { KEYS: Broker, internal = false;
     /// Threads that copy from each other broker.
     "num.replica.fetchers" Int = "1", AtLeast(1), High, ClusterWide, Ignored(ONE_NODE);
     /// Pause of a follower after a failed fetch.
-    "replica.fetch.backoff.ms" Int = "1000", AtLeast(0), Medium, ReadOnly, Ignored(ONE_NODE);
+    "replica.fetch.backoff.ms" Int = "1000", AtLeast(0), Medium, ReadOnly, Honoured;
     /// Most that a follower takes of one partition in one fetch; the first batch is whole all the same.
-    "replica.fetch.max.bytes" Int = "1048576", AtLeast(0), Medium, ReadOnly, Ignored(ONE_NODE);
+    "replica.fetch.max.bytes" Int = "1048576", AtLeast(0), Medium, ReadOnly, Honoured;
     /// Least that a follower's fetch waits for.
-    "replica.fetch.min.bytes" Int = "1", Any, High, ReadOnly, Ignored(ONE_NODE);
+    "replica.fetch.min.bytes" Int = "1", Any, High, ReadOnly, Honoured;
     /// Most that a follower takes in one fetch.
-    "replica.fetch.response.max.bytes" Int = "10485760", AtLeast(0), Medium, ReadOnly, Ignored(ONE_NODE);
+    "replica.fetch.response.max.bytes" Int = "10485760", AtLeast(0), Medium, ReadOnly, Honoured;
     /// Longest time that a follower's fetch waits.
-    "replica.fetch.wait.max.ms" Int = "500", Any, High, ReadOnly, Ignored(ONE_NODE);
+    "replica.fetch.wait.max.ms" Int = "500", Any, High, ReadOnly, Honoured;
     /// How often high watermarks are written down.
     "replica.high.watermark.checkpoint.interval.ms" Long = "5000", Any, High, ReadOnly, Honoured;
     /// Time without catching up after which a replica is out of sync.
-    "replica.lag.time.max.ms" Long = "30000", Any, High, ReadOnly, Ignored(ONE_NODE);
+    "replica.lag.time.max.ms" Long = "30000", Any, High, ReadOnly, Honoured;
     /// Plugin that chooses which replica a consumer reads from.
-    "replica.selector.class" String = null, Any, Medium, ReadOnly, NotBuilt;
+    "replica.selector.class" String = null, Any, Medium, ReadOnly, Honoured;
     /// Receive buffer of a follower's connections.
     "replica.socket.receive.buffer.bytes" Int = "65536", Any, High, ReadOnly, Ignored(ONE_NODE);
     /// How long a follower's fetch may stay unanswered.
-    "replica.socket.timeout.ms" Int = "30000", Any, High, ReadOnly, Ignored(ONE_NODE);
+    "replica.socket.timeout.ms" Int = "30000", Any, High, ReadOnly, Honoured;
     /// How many samples replication quotas remember.
     "replication.quota.window.num" Int = "11", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
     /// How long one sample of a replication quota lasts.

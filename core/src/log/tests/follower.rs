@@ -22,7 +22,7 @@ fn a_follower_that_fetches_everything_has_the_same_files() {
         let from = log.log_end_offset();
         let data = leader.read(&mut leader_store, from, 400, FetchIsolation::LogEnd, true, None).unwrap();
         let bytes = leader_store.read_slice(&data.records.unwrap()).unwrap();
-        log.append_as_follower(&mut store, now(0), &bytes).unwrap();
+        log.append_as_follower(&mut store, now(0), i32::MAX, &bytes).unwrap();
     }
     assert_eq!(log.leader_epochs(), leader.leader_epochs());
     assert_eq!(log.end_offset_for_epoch(1), leader.end_offset_for_epoch(1));
@@ -41,17 +41,19 @@ fn a_follower_that_fetches_everything_has_the_same_files() {
 #[test]
 fn holes_are_kept_and_going_back_is_refused() {
     let (mut store, mut log) = fresh(LogConfig::default());
-    let info = log.append_as_follower(&mut store, now(0), &[at(5, 0, 2), at(10, 1, 1)].concat()).unwrap();
+    let info =
+        log.append_as_follower(&mut store, now(0), i32::MAX, &[at(5, 0, 2), at(10, 1, 1)].concat()).unwrap();
     assert_eq!((info.first_offset, info.last_offset, log.log_end_offset()), (5, 10, 11));
     assert_eq!(log.leader_epochs().entries().len(), 2);
     assert_eq!(read_bases(&mut log, &mut store, 0, 1), [5]);
     assert_eq!(read_bases(&mut log, &mut store, 7, 1), [10]);
     // What is there already is left out; what straddles the end, or goes back, is refused.
-    let info = log.append_as_follower(&mut store, now(0), &[at(10, 1, 1), at(11, 1, 1)].concat()).unwrap();
+    let info =
+        log.append_as_follower(&mut store, now(0), i32::MAX, &[at(10, 1, 1), at(11, 1, 1)].concat()).unwrap();
     assert_eq!((info.first_offset, log.log_end_offset()), (11, 12));
     for records in [at(11, 1, 3), [at(20, 1, 1), at(15, 1, 1)].concat()] {
         assert!(matches!(
-            log.append_as_follower(&mut store, now(0), &records),
+            log.append_as_follower(&mut store, now(0), i32::MAX, &records),
             Err(LogError::UnexpectedOffset { .. })
         ));
     }
@@ -62,22 +64,25 @@ fn holes_are_kept_and_going_back_is_refused() {
 fn a_cut_off_batch_is_ignored_and_a_broken_one_refused() {
     let (mut store, mut log) = fresh(LogConfig::default());
     let whole = [at(0, 0, 1), at(1, 0, 1)].concat();
-    let info = log.append_as_follower(&mut store, now(0), &whole[..whole.len() - 1]).unwrap();
+    let info = log.append_as_follower(&mut store, now(0), i32::MAX, &whole[..whole.len() - 1]).unwrap();
     assert_eq!((info.last_offset, log.log_end_offset()), (0, 1));
-    assert_eq!(log.append_as_follower(&mut store, now(0), &[]).unwrap().size, 0);
+    assert_eq!(log.append_as_follower(&mut store, now(0), i32::MAX, &[]).unwrap().size, 0);
     let mut broken = at(1, 0, 1);
     *broken.last_mut().unwrap() ^= 1;
     let size = log.size();
-    assert!(matches!(log.append_as_follower(&mut store, now(0), &broken), Err(LogError::InvalidRecords(_))));
+    assert!(matches!(
+        log.append_as_follower(&mut store, now(0), i32::MAX, &broken),
+        Err(LogError::InvalidRecords(_))
+    ));
     assert_eq!(log.size(), size);
 }
 
 #[test]
 fn a_hole_too_wide_for_the_indexes_begins_a_segment() {
     let (mut store, mut log) = fresh(LogConfig::default());
-    log.append_as_follower(&mut store, now(0), &at(0, 0, 1)).unwrap();
+    log.append_as_follower(&mut store, now(0), i32::MAX, &at(0, 0, 1)).unwrap();
     let far = i64::from(i32::MAX) + 5;
-    let info = log.append_as_follower(&mut store, now(0), &at(far, 0, 1)).unwrap();
+    let info = log.append_as_follower(&mut store, now(0), i32::MAX, &at(far, 0, 1)).unwrap();
     assert!(info.has_rolled);
     assert_eq!(log.segments().iter().map(|segment| segment.base_offset).collect::<Vec<_>>(), [0, far]);
     assert_eq!(read_bases(&mut log, &mut store, 1, 1), [far]);
@@ -87,16 +92,16 @@ fn a_hole_too_wide_for_the_indexes_begins_a_segment() {
 fn diverging_tails_are_cut_with_their_epochs() {
     let (mut store, mut log) = fresh(small());
     for (base, epoch) in [(0, 0), (2, 0), (4, 1), (6, 1), (8, 3)] {
-        log.append_as_follower(&mut store, now(0), &at(base, epoch, 2)).unwrap();
+        log.append_as_follower(&mut store, now(0), i32::MAX, &at(base, epoch, 2)).unwrap();
     }
     assert_eq!(log.end_offset_for_epoch(2), (1, 8));
     assert!(log.truncate_to(&mut store, now(0), 6).unwrap());
     assert_eq!((log.log_end_offset(), log.latest_epoch()), (6, 1));
-    log.append_as_follower(&mut store, now(0), &at(6, 4, 1)).unwrap();
+    log.append_as_follower(&mut store, now(0), i32::MAX, &at(6, 4, 1)).unwrap();
     assert_eq!(log.end_offset_for_epoch(3), (1, 6));
     log.truncate_fully_and_start_at(&mut store, now(0), 100).unwrap();
     assert_eq!((log.log_start_offset(), log.log_end_offset(), log.latest_epoch()), (100, 100, -1));
-    log.append_as_follower(&mut store, now(0), &at(100, 5, 1)).unwrap();
+    log.append_as_follower(&mut store, now(0), i32::MAX, &at(100, 5, 1)).unwrap();
     assert_eq!(read_bases(&mut log, &mut store, 100, 1), [100]);
 }
 

@@ -209,7 +209,7 @@ impl<S: LogStore> QuorumLog<S> {
             }
             next_offset = header.next_offset();
         }
-        let info = self.log.append_as_follower(store, now, records)?;
+        let info = self.log.append_as_follower(store, now, epoch, records)?;
         self.bytes_since_snapshot = self.bytes_since_snapshot.saturating_add(info.size);
         for batch in batches(records).map_while(Result::ok).filter(|batch| batch.next_offset() <= next_offset)
         {

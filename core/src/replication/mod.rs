@@ -1,0 +1,10 @@
+//! Copying partitions from their leaders (KIP-101, 227, 279, 595): fetchers, and what leaders propose to the controller.
+//!
+//! A shard fetches its own partitions, one [`Fetcher`] for each broker that leads some of them: what comes is appended where it arrives.
+
+pub mod alter_partition;
+pub mod fetcher;
+mod session;
+
+pub use alter_partition::{AlterPartitions, AlteredIsr, IsrAnswer, IsrProposal};
+pub use fetcher::{FetchPosition, Fetcher};
