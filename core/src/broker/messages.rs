@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::data::{DataRequest, DataResponse};
-use crate::client::network::LinkEvent;
 use crate::controller::{ControllerEvent, ControllerResponse};
 use crate::coordinator::Token;
 use crate::coordinator::group::{GroupRequest, GroupResponse};
@@ -14,6 +13,7 @@ use crate::log::LogStore;
 use crate::log::log_dirs::{LogDirState, LogDirsEvent};
 use crate::machine::SyncOutcome;
 use crate::metadata::Published;
+use crate::network::LinkEvent;
 use crate::replication::IsrAnswer;
 
 /// A message with its address.
