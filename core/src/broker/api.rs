@@ -20,7 +20,7 @@ const fn api(key: ApiKey, min: i16, max: i16) -> Supported {
 }
 
 /// What is answered on the listeners of brokers, in the order of their keys.
-pub const SUPPORTED: &[Supported] = &[
+pub static SUPPORTED: &[Supported] = &[
     // From 0 as Apache Kafka does for librdkafka (KAFKA-18659); 0–2 are refused with UNSUPPORTED_VERSION.
     api(ApiKey::Produce, 0, 13),
     api(ApiKey::Fetch, 4, 18),
@@ -59,7 +59,7 @@ pub const SUPPORTED: &[Supported] = &[
 ];
 
 /// What is answered on the listeners of controllers (`controller.listener.names`), in the order of their keys.
-pub const CONTROLLER: &[Supported] = &[
+pub static CONTROLLER: &[Supported] = &[
     api(ApiKey::Fetch, 12, 18),
     api(ApiKey::ApiVersions, 0, 4),
     api(ApiKey::CreateTopics, 2, 7),
