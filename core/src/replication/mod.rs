@@ -8,3 +8,7 @@ mod session;
 
 pub use alter_partition::{AlterPartitions, AlteredIsr, IsrAnswer, IsrProposal};
 pub use fetcher::{FetchPosition, Fetcher};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests;
