@@ -125,6 +125,8 @@ pub enum Waiter {
 pub enum LinkOwner {
     /// The controller, to the other replicas of its log.
     Controller,
+    /// A shard, to the leaders of the partitions that it follows.
+    Shard(crate::ids::ShardId),
 }
 
 /// How a sync ended.

@@ -17,7 +17,10 @@ fn another_leader(quorum: &mut Controllers) -> (usize, usize) {
     let after = quorum.until("another leader", |status| {
         status.leader_id != before.leader_id && status.leader_epoch > before.leader_epoch
     });
-    assert!(after.high_watermark >= before.high_watermark, "nothing committed is lost: {before:?}, {after:?}");
+    assert!(
+        after.high_watermark >= before.high_watermark,
+        "nothing committed is lost: {before:?}, {after:?}"
+    );
     quorum.restart(before.leader_id);
     quorum.until("the old leader to follow", is_caught_up);
     (before.leader_id, after.leader_id)
@@ -35,7 +38,10 @@ fn are_the_same(quorum: &Controllers, ids: impl Iterator<Item = usize>) {
     let shortest = logs.iter().map(Vec::len).min().expect("logs");
     assert!(shortest > 0);
     // Of the records. Apache Kafka preallocates nothing here, and a log may lack what was written last.
-    assert!(logs.iter().all(|log| log[..shortest] == logs[0][..shortest]), "logs of {shortest} bytes and more");
+    assert!(
+        logs.iter().all(|log| log[..shortest] == logs[0][..shortest]),
+        "logs of {shortest} bytes and more"
+    );
 }
 
 #[test]

@@ -274,7 +274,7 @@ mod tests {
     fn what_the_cluster_sets_takes_effect() {
         let config = Arc::new(BrokerConfig::default());
         let rng = Rng::from_seed(1);
-        let mut shard = Shard::new(ShardId(0), 1, config, Arc::new(Checkpoints::default()), Instant(0), rng);
+        let mut shard = Shard::new(ShardId(0), 1, config, Some(Arc::default()), Instant(0), rng);
         assert_eq!(shard.cleaner().backoff_ms, 15_000);
         let mut image = MetadataImage::default();
         for (name, value) in

@@ -29,6 +29,7 @@ config_struct! {
         controller_quorum_retry_backoff_ms: i32 = "controller.quorum.retry.backoff.ms",
         controller_quota_window_num: i32 = "controller.quota.window.num",
         controller_quota_window_size_seconds: i32 = "controller.quota.window.size.seconds",
+        controller_socket_timeout_ms: i32 = "controller.socket.timeout.ms",
         default_replication_factor: i32 = "default.replication.factor",
         delete_topic_enable: bool = "delete.topic.enable",
         fetch_max_bytes: i32 = "fetch.max.bytes",

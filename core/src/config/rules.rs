@@ -22,13 +22,6 @@ fn broken(key: &'static str, sentence: impl Into<String>) -> Result<(), Broken> 
 
 fn check_roles(config: &BrokerConfig, settings: &Settings) -> Result<(), Broken> {
     const VOTERS: &str = "controller.quorum.voters";
-    if !config.process_roles.controller {
-        let key = "process.roles";
-        return broken(
-            key,
-            format!("{key} must be controller or broker,controller: a broker alone is not built yet"),
-        );
-    }
     if let Value::Number(old) = settings.effective("broker.id")
         && old != -1
         && old != i64::from(config.node_id)
@@ -40,16 +33,7 @@ fn check_roles(config: &BrokerConfig, settings: &Settings) -> Result<(), Broken>
     let is_this_node = |voter: &String| {
         voter.split_once('@').and_then(|(id, _)| id.trim().parse().ok()) == Some(config.node_id)
     };
-    if voters.len() > 1 && config.process_roles.broker {
-        return broken(
-            VOTERS,
-            format!(
-                "{VOTERS} names {} nodes: a broker is built only beside the one controller of its cluster yet",
-                voters.len()
-            ),
-        );
-    }
-    if !voters.is_empty() && !voters.iter().any(is_this_node) {
+    if config.process_roles.controller && !voters.is_empty() && !voters.iter().any(is_this_node) {
         return broken(
             VOTERS,
             format!("{VOTERS} does not name this node, whose node.id is {}", config.node_id),
@@ -182,9 +166,7 @@ mod tests {
     #[test]
     fn each_rule_names_file_and_line() {
         for (properties, expected) in [
-            ("node.id=2\nprocess.roles=broker", "server.properties:2: process.roles must be"),
             ("node.id=2\nbroker.id=3", "server.properties:2: broker.id=3 and node.id=2"),
-            ("controller.quorum.voters=1@a:1,2@b:1", "server.properties:1: controller.quorum.voters names 2"),
             ("controller.quorum.voters=2@a:1", "server.properties:1: controller.quorum.voters does not name"),
             ("listeners=SSL://:1", "server.properties:1: listener SSL asks for Ssl"),
             ("\n\nlisteners=CONTROLLER://:1", "server.properties:3: listeners leaves none"),

@@ -26,6 +26,7 @@ pub(crate) mod names;
 mod partition_change;
 mod peers;
 mod placement;
+mod producer_ids;
 mod racks;
 mod reassignments;
 mod registration;
@@ -44,14 +45,17 @@ use ottla_protocol::{ErrorCode, Uuid};
 
 pub use decisions::Decisions;
 pub use error::ApiError;
+pub use registration::registration_request;
 pub use request::{ControllerEvent, ControllerRequest, ControllerResponse};
 
 use self::introduction::Introduction;
 use self::leading::{Leading, is_survived};
 use self::peers::{Answered, Peers};
-use crate::broker::{ConnectionEvent, Message};
+use self::producer_ids::ProducerIds;
+use crate::broker::{ConnectionEvent, LifecycleEvent, Message};
 use crate::config::BrokerConfig;
 use crate::coordinator::Token;
+use crate::ids::ConnectionId;
 use crate::log::LogStore;
 use crate::machine::{Cx, Effect, LinkOwner, Machine, SyncCompletion, Waiter};
 use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, MetadataState, Published};
@@ -64,6 +68,8 @@ use crate::sim::mutation::Mutation;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
+/// How long a leader of the quorum that stops may take to hand over, ms.
+const HAND_OVER_MS: i64 = 5_000;
 /// Committed bytes that are replayed at a time.
 const REPLAY_BYTES: u64 = 8 << 20;
 
@@ -77,6 +83,7 @@ pub struct Controller<S: LogStore> {
     role: Role,
     rng: Rng,
     introduction: Introduction,
+    producer_ids: ProducerIds,
     /// The ids of the log directories that can be used.
     directories: Vec<Uuid>,
     /// Requests that the quorum will answer.
@@ -137,6 +144,7 @@ pub fn open<S: LogStore>(
         quorum,
         peers: Peers::new(config.node_id),
         introduction: Introduction::new(rng.uuid()),
+        producer_ids: ProducerIds::default(),
         rng,
         asked: BTreeMap::new(),
         next_request: 0,
@@ -184,6 +192,16 @@ impl<S: LogStore> Controller<S> {
         &self.published
     }
 
+    /// Whether this node is a cluster of its own: the only voter, and a broker.
+    pub fn is_alone(&self) -> bool {
+        self.config.process_roles.broker && self.quorum.voters().is_only_voter(self.quorum.key())
+    }
+
+    /// The ids of the log directories that can be used.
+    pub fn directories(&self) -> &[Uuid] {
+        &self.directories
+    }
+
     /// The replica of the metadata log.
     pub fn quorum(&self) -> &Quorum<S> {
         &self.quorum
@@ -191,7 +209,11 @@ impl<S: LogStore> Controller<S> {
 
     fn try_handle(&mut self, cx: &mut Cx<'_, S>, event: ControllerEvent) -> Result<(), OpenError> {
         match event {
-            ControllerEvent::Request { token, context: _, request } => self.decide(cx, token, request),
+            ControllerEvent::Request { token, context, request } => {
+                // Whoever asks a controller that is not the active one is to look for that.
+                let is_of_controller = self.config.is_controller_listener(&context.listener);
+                self.decide(cx, token, request, is_of_controller)
+            }
             ControllerEvent::Quorum { token, version, request } => {
                 let from = RequestId(self.next_request);
                 self.next_request = self.next_request.saturating_add(1);
@@ -205,6 +227,7 @@ impl<S: LogStore> Controller<S> {
                 self.peers.handle(event);
                 self.take_answers(cx)
             }
+            ControllerEvent::Stop => self.tell_quorum(cx, QuorumEvent::Stop { timeout_ms: HAND_OVER_MS }),
             ControllerEvent::Tick => {
                 self.peers.tick(cx.now.monotonic);
                 self.take_answers(cx)?;
@@ -220,10 +243,10 @@ impl<S: LogStore> Controller<S> {
         cx: &mut Cx<'_, S>,
         token: Token,
         request: ControllerRequest,
+        is_of_controller: bool,
     ) -> Result<(), OpenError> {
         let Role::Leading(leading) = &mut self.role else {
-            reply(cx, token, request.refusal(ErrorCode::NotController));
-            return Ok(());
+            return self.pass_on(cx, token, request, is_of_controller);
         };
         let effects = match leading.submit(cx, &mut self.quorum, token, request) {
             Ok(effects) => effects,
@@ -233,10 +256,43 @@ impl<S: LogStore> Controller<S> {
         self.carry_out(cx, effects.into())
     }
 
-    /// When something is due for a broker; never on a node that is alone: its broker lives and dies with it.
+    /// Another one decides. Who asked a controller that is not the active one is to look for that; what was asked of a broker is passed on.
+    fn pass_on(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        mut token: Token,
+        mut request: ControllerRequest,
+        is_of_controller: bool,
+    ) -> Result<(), OpenError> {
+        if request == ControllerRequest::NextProducerId {
+            let id = self.config.node_id;
+            let broker = (id, self.published.broker(id).map_or(-1, |broker| broker.epoch));
+            (token, request) = match self.producer_ids.next(token, broker) {
+                Ok(id) => {
+                    reply(cx, token, ControllerResponse::NextProducerId(id));
+                    return Ok(());
+                }
+                Err(None) => return Ok(()),
+                Err(Some(request)) => (producer_ids::TOKEN, request),
+            };
+        }
+        let is_own = token.connection == ConnectionId::BROKER;
+        match self.quorum.leader_peer() {
+            Some(leader) if is_own || !is_of_controller => {
+                let timeout_ms = i64::from(self.config.controller_socket_timeout_ms);
+                self.peers.forward(cx.now.monotonic, &leader, token, request, timeout_ms);
+            }
+            _ => self.peers.refuse(token, request.refusal(ErrorCode::NotController)),
+        }
+        self.take_answers(cx)
+    }
+
+    /// When something is due for a broker; never on a node that is alone with its broker, which lives and dies with it.
     fn brokers_deadline(&self) -> Option<Instant> {
         match &self.role {
-            Role::Leading(leading) if !self.config.process_roles.broker => leading.deadline(),
+            Role::Leading(leading) if !self.is_alone() || self.published.brokers().count() > 1 => {
+                leading.deadline()
+            }
             _ => None,
         }
     }
@@ -258,6 +314,11 @@ impl<S: LogStore> Controller<S> {
         for answer in self.peers.take_answers() {
             match answer {
                 Answered::Quorum(event) => self.tell_quorum(cx, event)?,
+                Answered::Forwarded(producer_ids::TOKEN, response) => {
+                    let answers = self.producer_ids.answered(&response);
+                    answers.into_iter().for_each(|(token, response)| reply(cx, token, response));
+                }
+                Answered::Forwarded(token, response) => reply(cx, token, response),
                 Answered::Registration(is_done) => self.introduction.answered(cx.now.monotonic, is_done),
             }
         }
@@ -305,8 +366,9 @@ impl<S: LogStore> Controller<S> {
                     self.committed(cx, high_watermark)?;
                 }
                 QuorumEffect::SnapshotInstalled { id } => self.snapshot_installed(cx, id)?,
-                // A node ends with its broker.
-                QuorumEffect::Stopped => {}
+                QuorumEffect::Stopped => {
+                    cx.effects.tell(Message::Lifecycle(LifecycleEvent::ControllerStopped));
+                }
                 QuorumEffect::Failed { reason } => return Err(OpenError::Quorum(reason)),
             }
         }
@@ -541,6 +603,10 @@ impl<S: LogStore> Controller<S> {
 }
 
 fn reply<S: LogStore>(cx: &mut Cx<'_, S>, token: Token, response: ControllerResponse) {
+    if token.connection == ConnectionId::BROKER {
+        let request = token.request;
+        return cx.effects.tell(Message::Lifecycle(LifecycleEvent::Answered { request, response }));
+    }
     let event = ConnectionEvent::Controller { request: token.request, response };
     cx.effects.push(Effect::Tell(Message::Connection(token.connection, event)));
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use ottla_protocol::messages::{ControllerRegistrationRequest, ControllerRegistrationResponse};
-use ottla_protocol::{ApiKey, Bytes};
+use ottla_protocol::{ApiKey, Bytes, ErrorCode};
 
-use crate::network::{self, LinkEffect, LinkEvent, Network, Reply, Target};
+use super::{ControllerRequest, ControllerResponse};
+use crate::coordinator::Token;
+use crate::network::{self, Lane, LinkEffect, LinkEvent, Network, Reply, Target};
 use crate::quorum::raft::rpc::{Request, Response, VERSIONS};
 use crate::quorum::raft::{Failure, Peer, QuorumEvent};
 use crate::time::Instant;
@@ -15,14 +17,18 @@ use crate::time::Instant;
 pub struct Peers {
     network: Network,
     asked: BTreeMap<network::RequestId, Asked>,
+    /// What cannot be passed on, with what is said to it.
+    unsent: Vec<(Token, ControllerResponse)>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Asked {
     /// By the quorum, which knows it by this number.
     ByQuorum(u64, ApiKey),
     /// That this controller is there.
     Registration,
+    /// What somebody asked this node for.
+    Forwarded(Token, Box<ControllerResponse>),
 }
 
 /// What came of a request.
@@ -32,12 +38,77 @@ pub enum Answered {
     Quorum(QuorumEvent),
     /// Whether this controller is registered.
     Registration(bool),
+    /// What the active controller says to who asked.
+    Forwarded(Token, ControllerResponse),
+}
+
+/// The requests that go to the active controller as they are, and the versions at which they do.
+macro_rules! forwarded {
+    ($($name:ident $min:literal..=$max:literal,)*) => {
+        impl Peers {
+            /// Passes a request on to the active controller.
+            pub fn forward(
+                &mut self,
+                now: Instant,
+                to: &Peer,
+                token: Token,
+                request: ControllerRequest,
+                timeout_ms: i64,
+            ) {
+                let target = Target { host: to.host.clone(), port: to.port };
+                // Beside the fetches, which wait for records.
+                let link = (&target, Lane::Coordination);
+                let refusal = request.refusal(ErrorCode::NotController);
+                let id = match request {
+                    $(ControllerRequest::$name(request) => {
+                        self.network.send_on(now, link, ($min, $max), request, timeout_ms, true)
+                    })*
+                    // A broker has ids of its own to give.
+                    ControllerRequest::NextProducerId => return self.refuse(token, refusal),
+                };
+                self.asked.insert(id, Asked::Forwarded(token, Box::new(refusal)));
+            }
+        }
+
+        fn read_forwarded(refusal: ControllerResponse, reply: &Reply) -> ControllerResponse {
+            match refusal {
+                $(ControllerResponse::$name(_) => match reply.decode() {
+                    Ok(response) => ControllerResponse::$name(response),
+                    Err(_) => refusal,
+                },)*
+                _ => refusal,
+            }
+        }
+    };
+}
+
+forwarded! {
+    CreateTopics 2..=7,
+    DeleteTopics 1..=6,
+    CreatePartitions 0..=3,
+    IncrementalAlterConfigs 0..=1,
+    AlterConfigs 0..=2,
+    UpdateFeatures 0..=2,
+    ElectLeaders 0..=2,
+    AlterPartitionReassignments 0..=1,
+    ListPartitionReassignments 0..=0,
+    BrokerRegistration 0..=4,
+    BrokerHeartbeat 0..=2,
+    ControllerRegistration 0..=0,
+    AlterPartition 2..=3,
+    AllocateProducerIds 0..=0,
+    UnregisterBroker 0..=0,
+    AssignReplicasToDirs 0..=0,
 }
 
 impl Peers {
     /// Nobody is spoken to yet.
     pub fn new(node_id: i32) -> Self {
-        Self { network: Network::new(format!("raft-client-{node_id}")), asked: BTreeMap::new() }
+        Self {
+            network: Network::new(format!("raft-client-{node_id}")),
+            asked: BTreeMap::new(),
+            unsent: Vec::new(),
+        }
     }
 
     /// Sends a request; the answer, or that there is none, comes out of [`Peers::take_answers`].
@@ -61,6 +132,11 @@ impl Peers {
         let target = Target { host: to.host.clone(), port: to.port };
         let id = self.network.send(now, &target, (0, 0), request, timeout_ms);
         self.asked.insert(id, Asked::Registration);
+    }
+
+    /// Nobody can be asked: this comes out of [`Peers::take_answers`].
+    pub fn refuse(&mut self, token: Token, refusal: ControllerResponse) {
+        self.unsent.push((token, refusal));
     }
 
     /// Something happened to a link.
@@ -92,13 +168,18 @@ impl Peers {
                     let outcome = read(api, reply.version, reply.body);
                     Answered::Quorum(QuorumEvent::Response { correlation, outcome })
                 }
+                Asked::Forwarded(token, refusal) => {
+                    Answered::Forwarded(token, read_forwarded(*refusal, &reply))
+                }
                 Asked::Registration => {
                     let answer = reply.decode::<ControllerRegistrationResponse>();
                     Answered::Registration(answer.is_ok_and(|answer| answer.error_code == 0))
                 }
             })
         };
-        replies.into_iter().filter_map(answer).collect()
+        let unsent = std::mem::take(&mut self.unsent).into_iter();
+        let unsent = unsent.map(|(token, refusal)| Answered::Forwarded(token, refusal));
+        replies.into_iter().filter_map(answer).chain(unsent).collect()
     }
 }
 

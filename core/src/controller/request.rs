@@ -64,6 +64,8 @@ pub enum ControllerEvent {
         /// How.
         outcome: SyncOutcome,
     },
+    /// The node is to stop: a leader hands over.
+    Stop,
     /// A deadline passed.
     Tick,
 }

@@ -51,7 +51,8 @@ pub(super) fn open<S: LogStore>(
     let Some(cluster_id) =
         found.iter().find_map(|(_, properties)| Some(properties.as_ref()?.cluster_id.clone()))
     else {
-        if !config.process_roles.broker || static_voters(config).len() > 1 {
+        let may_be_alone = config.process_roles.broker && config.process_roles.controller;
+        if !may_be_alone || static_voters(config).len() > 1 {
             return Err(OpenError::FormatFirst(config.metadata_log_dir.clone()));
         }
         let formatted =

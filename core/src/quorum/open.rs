@@ -54,8 +54,6 @@ pub enum OpenError {
     NotFormatted(String),
     /// It is one of several, which have to be formatted for one cluster.
     FormatFirst(String),
-    /// The quorum has other voters.
-    NotAlone(Vec<i32>),
     /// A snapshot that is not readable: file, reason.
     BadSnapshot(String, String),
     /// A record that is not readable or does not follow: where, and why.
@@ -110,12 +108,6 @@ impl std::fmt::Display for OpenError {
                     "{directory} is not formatted: run ottla format with the --cluster-id of its cluster, the same on every node"
                 )
             }
-            Self::NotAlone(voters) => {
-                write!(
-                    f,
-                    "the voters of the metadata quorum are {voters:?}; this build runs a broker only beside the one controller of its cluster"
-                )
-            }
             Self::BadRecord(reason) | Self::Quorum(reason) => f.write_str(reason),
             Self::NoBootstrap(path) => {
                 write!(f, "the metadata log is empty and {path} is not there: format the node")
@@ -160,9 +152,6 @@ pub fn open<S: LogStore>(
     let mut quorum_cx =
         QuorumCx { now: cx.now, store: cx.store, effects: &mut effects, planted: cx.traces.planted() };
     let quorum = Quorum::open(&mut quorum_cx, quorum_config, rng.fork())?;
-    if config.process_roles.broker && !quorum.voters().is_only_voter(quorum.key()) {
-        return Err(OpenError::NotAlone(quorum.voters().ids()));
-    }
     sync_first(&mut effects, sync.files, sync.directories);
 
     let mut state = MetadataState::new(MetadataImage::empty(cluster_id));
@@ -172,6 +161,7 @@ pub fn open<S: LogStore>(
     }
     let next_offset = snapshot.map_or(0, |id| id.end_offset);
     let mut opened = Opened { quorum, effects, state, next_offset, directories };
+    // A voter that is alone.
     if opened.quorum.role() == RoleName::Leader {
         // What was in the log is published before it is synced again. It was synced before anybody was answered; what was not was never acknowledged.
         while opened.next_offset < opened.quorum.log().end_offset() {
@@ -209,7 +199,7 @@ fn quorum_config(config: &BrokerConfig, cluster_id: &str, directory_id: Uuid) ->
     let own = own_voter(config, directory_id);
     let mut static_voters = static_voters(config);
     // A node that is broker and controller needs to be told of nobody else.
-    if static_voters.is_empty() && config.process_roles.broker {
+    if static_voters.is_empty() && config.process_roles.broker && config.process_roles.controller {
         static_voters.push(own.clone());
     }
     QuorumConfig {
@@ -227,7 +217,7 @@ fn quorum_config(config: &BrokerConfig, cluster_id: &str, directory_id: Uuid) ->
             ..LogConfig::default()
         },
         listener: config.controller_listener_names.first().map_or("CONTROLLER", String::as_str).into(),
-        endpoints: own.endpoints,
+        endpoints: if config.process_roles.controller { own.endpoints } else { Vec::new() },
         static_voters,
         bootstrap_servers: bootstrap_servers(config),
         auto_join: config.controller_quorum_auto_join_enable,

@@ -91,7 +91,7 @@ impl<S: LogStore> World<S> {
         let config = self.config.clone();
         let (_, checkpoints) = self.with(|_, cx| LogDirs::open(cx, &config)).unwrap();
         let (checkpoints, rng) = (Arc::new(checkpoints), Rng::from_seed(1));
-        self.shard = Shard::new(ShardId(0), 1, config, checkpoints, Instant(0), rng);
+        self.shard = Shard::new(ShardId(0), 1, config, Some(checkpoints), Instant(0), rng);
         self.handle(ShardEvent::Metadata(self.published.clone()));
     }
 

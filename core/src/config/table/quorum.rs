@@ -4,13 +4,13 @@ use super::rows::*;
 
 keys! { KEYS: Broker, internal = false;
     /// Time between two heartbeats of a broker to the controller.
-    "broker.heartbeat.interval.ms" Int = "2000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
+    "broker.heartbeat.interval.ms" Int = "2000", Any, Medium, ReadOnly, Honoured;
     /// Older name of `node.id`.
     "broker.id" Int = "-1", Any, High, ReadOnly, Honoured;
     /// Rack or zone of this broker, for spreading replicas and for reading from the nearest one.
     "broker.rack" String = null, Any, Medium, ReadOnly, Honoured;
     /// Time without heartbeats after which the controller fences a broker.
-    "broker.session.timeout.ms" Int = "9000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
+    "broker.session.timeout.ms" Int = "9000", Any, Medium, ReadOnly, Honoured;
     /// Listeners that belong to the controller; the first of them is how others reach it.
     "controller.listener.names" List = required, DistinctNonEmpty, High, ReadOnly, Honoured;
     /// How long the metadata leader collects records before it writes them out.
@@ -36,7 +36,7 @@ keys! { KEYS: Broker, internal = false;
     /// The fixed set of controllers as `id@host:port`.
     "controller.quorum.voters" List = "", QuorumVoters, High, ReadOnly, Honoured;
     /// How long a request to the controller may stay unanswered.
-    "controller.socket.timeout.ms" Int = "30000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
+    "controller.socket.timeout.ms" Int = "30000", Any, Medium, ReadOnly, Honoured;
     /// How long a starting broker tries to register before it gives up.
     "initial.broker.registration.timeout.ms" Int = "60000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
     /// Directory of the metadata log; the first of `log.dirs` when absent.

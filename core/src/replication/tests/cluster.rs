@@ -40,6 +40,7 @@ pub struct Broker {
     pub shard: Shard<MemoryStore>,
     connections: BTreeMap<ConnectionId, (Connection<MemoryStore>, End)>,
     alter: AlterPartitions,
+    links: Vec<LinkEffect>,
 }
 
 pub struct Cluster {
@@ -152,9 +153,14 @@ impl Cluster {
         };
         let (_, checkpoints) = LogDirs::open(&mut cx, &config).unwrap();
         let rng = Rng::from_seed(u64::from(id.unsigned_abs()));
-        let shard = Shard::new(ShardId(0), 1, config, Arc::new(checkpoints), self.now.monotonic, rng);
+        let shard = Shard::new(ShardId(0), 1, config, Some(Arc::new(checkpoints)), self.now.monotonic, rng);
         self.stores.insert(id, store);
-        let broker = Broker { shard, connections: BTreeMap::new(), alter: AlterPartitions::default() };
+        let broker = Broker {
+            shard,
+            connections: BTreeMap::new(),
+            alter: AlterPartitions::default(),
+            links: Vec::new(),
+        };
         self.brokers.insert(id, broker);
         let published = &*self.published;
         let (image, offset) = (published.image.clone(), published.offset);
@@ -235,7 +241,7 @@ impl Cluster {
         for _ in 0..10_000 {
             let mut effects = Vec::new();
             for (id, broker) in &mut self.brokers {
-                effects.extend(broker.shard.take_link_effects().into_iter().map(|effect| (*id, effect)));
+                effects.extend(std::mem::take(&mut broker.links).into_iter().map(|effect| (*id, effect)));
             }
             let has_proposals = self.decide();
             if effects.is_empty() && !has_proposals {
@@ -284,7 +290,6 @@ impl Cluster {
     fn decide(&mut self) -> bool {
         let mut requests = Vec::new();
         for (id, broker) in &mut self.brokers {
-            broker.shard.take_proposals().into_iter().for_each(|proposal| broker.alter.add(proposal));
             requests.extend(broker.alter.next_request(*id, 10).map(|request| (*id, request)));
         }
         let has_proposals = !requests.is_empty();
@@ -346,7 +351,10 @@ impl Cluster {
                         connection.handle(&mut cx, event);
                     }
                 }
-                Message::Controller(_) | Message::LogDirs(_) => {}
+                Message::Lifecycle(LifecycleEvent::Proposed(proposals)) => {
+                    proposals.into_iter().for_each(|proposal| broker.alter.add(proposal));
+                }
+                Message::Controller(_) | Message::LogDirs(_) | Message::Lifecycle(_) => {}
             }
             for effect in effects.drain() {
                 match effect {
@@ -363,6 +371,7 @@ impl Cluster {
                         let bytes: Vec<u8> = bytes.collect();
                         outside.push((broker.connections[&connection].1, Bytes::from(bytes).slice(4..)));
                     }
+                    Effect::Link { effect, .. } => broker.links.push(effect),
                     other => panic!("{other:?}"),
                 }
             }
