@@ -249,7 +249,6 @@ mod tests {
     use crate::broker::{Shard, ShardEvent};
     use crate::ids::ShardId;
     use crate::log::MemoryStore;
-    use crate::log::log_dirs::Checkpoints;
     use crate::machine::{Effects, Machine as _};
     use crate::metadata::{MetadataImage, Published};
     use crate::record::Compressors;

@@ -73,14 +73,8 @@ impl<S: LogStore> World<S> {
             image.replay(&record.into()).unwrap();
         }
         let published = Published::first(image, 1, 1, 0);
-        let shard = Shard::new(
-            ShardId(0),
-            1,
-            config.clone(),
-            Arc::new(Checkpoints::default()),
-            Instant(0),
-            Rng::from_seed(1),
-        );
+        let shard =
+            Shard::new(ShardId(0), 1, config.clone(), Some(Arc::default()), Instant(0), Rng::from_seed(1));
         let mut world = Self { config, published, store, shard, now: Now::default() };
         world.restart();
         world

@@ -12,9 +12,9 @@ use ottla_protocol::records::metadata::{
 };
 use ottla_protocol::{ErrorCode, Uuid};
 
+use crate::broker::LifecycleEvent;
 use crate::broker::data::{DataRequest, DataResponse, ProduceError, ProducePart, Produced};
 use crate::broker::{Connection, ConnectionEvent, Message, Peer, Shard, ShardEvent};
-use crate::client::network::{LinkEffect, LinkEvent, LinkId};
 use crate::config::BrokerConfig;
 use crate::coordinator::Token;
 use crate::ids::{ConnectionId, ShardId, TopicIdPartition};
@@ -22,6 +22,7 @@ use crate::log::log_dirs::LogDirs;
 use crate::log::{LogStore as _, MemoryStore};
 use crate::machine::{Chunk, Cx, Effect, Effects, Machine as _, SyncOutcome};
 use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration, Published};
+use crate::network::{LinkEffect, LinkEvent, LinkId};
 use crate::partition::Partition;
 use crate::record::{BatchBuilder, BatchOptions, Compressors};
 use crate::replication::{AlterPartitions, IsrAnswer};
@@ -111,7 +112,8 @@ impl Cluster {
         records.iter().for_each(|record| image.replay(record).unwrap());
         let delta = MetadataDelta::between(before, &image, &records);
         let offset = self.published.offset + 1;
-        self.published = Arc::new(Published { image, delta, offset, epoch: 1, kraft_version: 0 });
+        self.published =
+            Arc::new(Published { image, delta, offset, epoch: 1, leader_id: 1, kraft_version: 0 });
         for id in self.brokers.keys().copied().collect::<Vec<_>>() {
             let published = self.published.clone();
             self.drive(id, Message::Shard(ShardId(0), ShardEvent::Metadata(published.clone())));
