@@ -210,10 +210,8 @@ impl Coordinator for Decisions {
         let cluster = Cluster { image: cx.tip.tip(), config: &self.config };
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         let records = if let Some((broker, epoch)) = self.heartbeats.take_expired(now) {
-            match cluster.registered(broker, epoch) {
-                Ok(broker) if !broker.fenced => leadership::fence(cluster, broker),
-                _ => Vec::new(),
-            }
+            let registered = cluster.registered(broker, epoch);
+            registered.map_or_else(|_| Vec::new(), |broker| leadership::fence(cluster, broker))
         } else if is_due(self.rebalance_due) {
             let records = rebalance(cluster);
             self.rebalance_due = self.rebalance_after(now, records.len());
