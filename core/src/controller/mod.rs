@@ -3,7 +3,9 @@
 //! [`Decisions`] decides on the shared decide/replay runtime; [`Controller`] is the machine around it: it syncs the log, publishes
 //! what is committed, answers, and takes snapshots. One file per API.
 
+mod acls;
 mod allocate_producer_ids;
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition;
 mod assign_replicas_to_dirs;
