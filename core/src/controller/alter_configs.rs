@@ -142,7 +142,7 @@ fn alter_resource(
         return Err(invalid_request(format!("Unknown resource type {kind}")));
     }
     let alterations = parse(asked)?;
-    check_name(broker, resource_type, name)?;
+    check_name(image, broker, resource_type, name)?;
     if resource_type == ConfigResourceType::BrokerLogger {
         return Err(ApiError::new(ErrorCode::InvalidConfig, "This build has no loggers to configure."));
     }
@@ -205,8 +205,13 @@ fn with_removals(mut alterations: Vec<Alteration>, current: &BTreeMap<String, St
     alterations
 }
 
-/// Names that no resource of its kind can have.
-fn check_name(broker: &BrokerConfig, resource_type: ConfigResourceType, name: &Str) -> Result<(), ApiError> {
+/// Names that no resource of its kind can have. The other brokers of the cluster ask for themselves.
+fn check_name(
+    image: &MetadataImage,
+    broker: &BrokerConfig,
+    resource_type: ConfigResourceType,
+    name: &Str,
+) -> Result<(), ApiError> {
     match resource_type {
         ConfigResourceType::Topic if name.is_empty() => {
             Err(invalid_request("Default topic resources are not allowed."))
@@ -221,7 +226,7 @@ fn check_name(broker: &BrokerConfig, resource_type: ConfigResourceType, name: &S
         ConfigResourceType::Group | ConfigResourceType::ClientMetrics => Ok(()),
         ConfigResourceType::Broker if name.is_empty() => Ok(()),
         ConfigResourceType::Broker | ConfigResourceType::BrokerLogger => match name.parse::<i32>() {
-            Ok(id) if id == broker.node_id => Ok(()),
+            Ok(id) if id == broker.node_id || image.broker(id).is_some() => Ok(()),
             Ok(id) => {
                 let own = broker.node_id;
                 Err(invalid_request(match resource_type {

@@ -45,7 +45,6 @@ pub fn broker_heartbeat(
     let next = next_state(cluster.image, heartbeats, broker, current, is_caught_up, request);
     let mut records = match next {
         next if next == current => Vec::new(),
-        State::Fenced | State::ShutdownNow if broker.fenced => Vec::new(),
         State::Fenced | State::ShutdownNow => leadership::fence(cluster, broker),
         State::Unfenced => leadership::unfence(cluster, broker),
         State::ControlledShutdown => leadership::begin_controlled_shutdown(cluster, broker),
@@ -63,6 +62,9 @@ pub fn broker_heartbeat(
         && let Some(cordoned) = &request.cordoned_log_dirs
     {
         records.extend(leadership::directories_cordoned(broker, cordoned));
+    }
+    if records.iter().any(|record| matches!(record, MetadataRecord::BrokerRegistrationChange(_))) {
+        heartbeats.registration_changed(broker.id);
     }
     if next == State::ControlledShutdown {
         let written = i64::try_from(records.len()).unwrap_or(i64::MAX);

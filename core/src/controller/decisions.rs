@@ -6,7 +6,9 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::records::MetadataRecord;
 use ottla_protocol::records::metadata::ProducerIdsRecord;
 
+use super::acls::{create_acls, delete_acls};
 use super::allocate_producer_ids::{PRODUCER_ID_BLOCK, allocate_producer_ids};
+use super::alter_client_quotas::alter_client_quotas;
 use super::alter_configs::{alter_configs, incremental_alter_configs};
 use super::alter_partition::alter_partition;
 use super::assign_replicas_to_dirs::assign_replicas_to_dirs;
@@ -190,6 +192,18 @@ impl Coordinator for Decisions {
                 is_atomic = false;
                 (records, ControllerResponse::UnregisterBroker(response))
             }
+            ControllerRequest::AlterClientQuotas(request) => {
+                let (records, response) = alter_client_quotas(image, &request);
+                (records, ControllerResponse::AlterClientQuotas(response))
+            }
+            ControllerRequest::CreateAcls(request) => {
+                let (records, response) = create_acls(image, cx.rng, &request);
+                (records, ControllerResponse::CreateAcls(response))
+            }
+            ControllerRequest::DeleteAcls(request) => {
+                let (records, response) = delete_acls(image, &request);
+                (records, ControllerResponse::DeleteAcls(response))
+            }
             ControllerRequest::AssignReplicasToDirs(request) => {
                 let (records, response) = assign_replicas_to_dirs(cluster, &request);
                 is_atomic = false;
@@ -205,10 +219,8 @@ impl Coordinator for Decisions {
         let cluster = Cluster { image: cx.tip.tip(), config: &self.config };
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         let records = if let Some((broker, epoch)) = self.heartbeats.take_expired(now) {
-            match cluster.registered(broker, epoch) {
-                Ok(broker) if !broker.fenced => leadership::fence(cluster, broker),
-                _ => Vec::new(),
-            }
+            let registered = cluster.registered(broker, epoch);
+            registered.map_or_else(|_| Vec::new(), |broker| leadership::fence(cluster, broker))
         } else if is_due(self.rebalance_due) {
             let records = rebalance(cluster);
             self.rebalance_due = self.rebalance_after(now, records.len());

@@ -48,9 +48,9 @@ impl Heartbeats {
     /// A broker registers; the record is at the offset `at`. An amendment of a registration leaves the session as it is.
     pub fn register(&mut self, broker: i32, epoch: i64, at: i64) {
         let known = self.brokers.get(&broker).filter(|known| known.epoch == epoch);
-        let fresh =
-            Heartbeat { epoch, registered_at: at, contact: None, metadata_offset: -1, shutdown_offset: None };
-        let heartbeat = known.map_or(fresh, |known| Heartbeat { registered_at: at, ..*known });
+        let contact = known.and_then(|known| known.contact);
+        let heartbeat =
+            Heartbeat { epoch, registered_at: at, contact, metadata_offset: -1, shutdown_offset: None };
         self.brokers.insert(broker, heartbeat);
     }
 
@@ -73,6 +73,13 @@ impl Heartbeats {
         heartbeat.metadata_offset = metadata_offset;
         if is_fenced {
             heartbeat.shutdown_offset = None;
+        }
+    }
+
+    /// What a broker has of the metadata counts from its next heartbeat on: its registration has changed.
+    pub fn registration_changed(&mut self, broker: i32) {
+        if let Some(heartbeat) = self.brokers.get_mut(&broker) {
+            heartbeat.metadata_offset = -1;
         }
     }
 

@@ -4,7 +4,9 @@
 //! speaks to the other replicas and, where the replica leads, lets [`Decisions`] decide on the shared decide/replay runtime and answers.
 //! One file per API.
 
+mod acls;
 mod allocate_producer_ids;
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition;
 mod assign_replicas_to_dirs;

@@ -99,6 +99,9 @@ forwarded! {
     AllocateProducerIds 0..=0,
     UnregisterBroker 0..=0,
     AssignReplicasToDirs 0..=0,
+    AlterClientQuotas 0..=1,
+    CreateAcls 1..=3,
+    DeleteAcls 1..=3,
 }
 
 impl Peers {

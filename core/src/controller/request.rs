@@ -4,27 +4,31 @@ use ottla_protocol::messages::alter_partition_reassignments_request::Reassignabl
 use ottla_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
+use ottla_protocol::messages::create_acls_response::AclCreationResult;
 use ottla_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use ottla_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use ottla_protocol::messages::create_topics_request::CreatableTopic;
 use ottla_protocol::messages::create_topics_response::CreatableTopicResult;
+use ottla_protocol::messages::delete_acls_response::DeleteAclsFilterResult;
 use ottla_protocol::messages::delete_topics_response::DeletableTopicResult;
 use ottla_protocol::messages::elect_leaders_request::TopicPartitions;
 use ottla_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use ottla_protocol::messages::{
-    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterConfigsRequest, AlterConfigsResponse,
-    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, AlterPartitionRequest,
-    AlterPartitionResponse, AssignReplicasToDirsRequest, AssignReplicasToDirsResponse,
-    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
-    ControllerRegistrationRequest, ControllerRegistrationResponse, CreatePartitionsRequest,
-    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
-    UnregisterBrokerRequest, UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterClientQuotasRequest,
+    AlterClientQuotasResponse, AlterConfigsRequest, AlterConfigsResponse, AlterPartitionReassignmentsRequest,
+    AlterPartitionReassignmentsResponse, AlterPartitionRequest, AlterPartitionResponse,
+    AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, BrokerHeartbeatRequest,
+    BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
+    ControllerRegistrationRequest, ControllerRegistrationResponse, CreateAclsRequest, CreateAclsResponse,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, ElectLeadersRequest,
+    ElectLeadersResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, UnregisterBrokerRequest,
+    UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use ottla_protocol::messages::{
-    alter_configs_request, alter_configs_response, incremental_alter_configs_request,
-    incremental_alter_configs_response,
+    alter_client_quotas_request, alter_client_quotas_response, alter_configs_request, alter_configs_response,
+    incremental_alter_configs_request, incremental_alter_configs_response,
 };
 use ottla_protocol::{ErrorCode, Uuid};
 
@@ -107,6 +111,12 @@ pub enum ControllerRequest {
     UnregisterBroker(UnregisterBrokerRequest),
     /// Where a broker's replicas are (KIP-858).
     AssignReplicasToDirs(AssignReplicasToDirsRequest),
+    /// Limits of clients (KIP-546).
+    AlterClientQuotas(AlterClientQuotasRequest),
+    /// Access control entries.
+    CreateAcls(CreateAclsRequest),
+    /// By filter.
+    DeleteAcls(DeleteAclsRequest),
 }
 
 impl ControllerRequest {
@@ -286,6 +296,34 @@ impl ControllerRequest {
                 error_message: None,
                 ..UnregisterBrokerResponse::default()
             }),
+            Self::AlterClientQuotas(request) => {
+                let part = |part: &alter_client_quotas_request::EntityData| {
+                    alter_client_quotas_response::EntityData {
+                        entity_type: part.entity_type.clone(),
+                        entity_name: part.entity_name.clone(),
+                    }
+                };
+                let refused = |entry: &alter_client_quotas_request::EntryData| {
+                    let entity = entry.entity.iter().map(part).collect();
+                    alter_client_quotas_response::EntryData { error_code, error_message: None, entity }
+                };
+                let entries = request.entries.iter().map(refused).collect();
+                ControllerResponse::AlterClientQuotas(AlterClientQuotasResponse {
+                    throttle_time_ms: 0,
+                    entries,
+                })
+            }
+            Self::CreateAcls(request) => {
+                let refused = |_| AclCreationResult { error_code, error_message: None };
+                let results = request.creations.iter().map(refused).collect();
+                ControllerResponse::CreateAcls(CreateAclsResponse { throttle_time_ms: 0, results })
+            }
+            Self::DeleteAcls(request) => {
+                let refused =
+                    |_| DeleteAclsFilterResult { error_code, error_message: None, matching_acls: Vec::new() };
+                let filter_results = request.filters.iter().map(refused).collect();
+                ControllerResponse::DeleteAcls(DeleteAclsResponse { throttle_time_ms: 0, filter_results })
+            }
             Self::AssignReplicasToDirs(_) => {
                 ControllerResponse::AssignReplicasToDirs(AssignReplicasToDirsResponse {
                     error_code,
@@ -335,6 +373,12 @@ pub enum ControllerResponse {
     UnregisterBroker(UnregisterBrokerResponse),
     /// To [`ControllerRequest::AssignReplicasToDirs`].
     AssignReplicasToDirs(AssignReplicasToDirsResponse),
+    /// To [`ControllerRequest::AlterClientQuotas`].
+    AlterClientQuotas(AlterClientQuotasResponse),
+    /// To [`ControllerRequest::CreateAcls`].
+    CreateAcls(CreateAclsResponse),
+    /// To [`ControllerRequest::DeleteAcls`].
+    DeleteAcls(DeleteAclsResponse),
     /// To any: nothing was done, because the metadata log failed.
     Failed(ErrorCode),
 }

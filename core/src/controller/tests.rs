@@ -1,6 +1,8 @@
 //! Requests and what becomes of them, over a store in memory.
 
+mod acls;
 mod alter_partition;
+mod client_quotas;
 mod configs;
 mod elections;
 mod features;

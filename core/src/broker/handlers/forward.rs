@@ -103,6 +103,9 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
         ControllerResponse::AllocateProducerIds(answer) => request.respond(&answer, []),
         ControllerResponse::UnregisterBroker(answer) => request.respond(&answer, []),
         ControllerResponse::AssignReplicasToDirs(answer) => request.respond(&answer, []),
+        ControllerResponse::AlterClientQuotas(answer) => request.respond(&answer, []),
+        ControllerResponse::CreateAcls(answer) => request.respond(&answer, []),
+        ControllerResponse::DeleteAcls(answer) => request.respond(&answer, []),
         ControllerResponse::Failed(error) => return failed(request, error),
     }))
 }

@@ -267,3 +267,28 @@ fn replicas_are_assigned_to_directories() {
     assert_eq!(house.partition(0).directories, [DIRECTORY_LOST, directory(2)]);
     assert_eq!(house.shape(0), "2 [2] []", "a replica in a directory that is offline is not in sync");
 }
+
+#[test]
+fn brokers_configure_themselves() {
+    use ottla_protocol::messages::incremental_alter_configs_request::{
+        AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+    };
+
+    let mut house = House::of(&[1, 2]);
+    let mut set = |broker: &str| {
+        let config = AlterableConfig {
+            name: "num.replica.fetchers".into(),
+            config_operation: 0,
+            value: Some("2".into()),
+        };
+        let resource =
+            AlterConfigsResource { resource_type: 4, resource_name: broker.into(), configs: vec![config] };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+        match house.ask(ControllerRequest::IncrementalAlterConfigs(request)) {
+            ControllerResponse::IncrementalAlterConfigs(response) => response.responses[0].error_code,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((set("2"), set("3")), (0, ErrorCode::InvalidRequest.code()));
+    assert_eq!(house.image().broker_configs(2).len(), 1);
+}
