@@ -1,6 +1,7 @@
 //! Three brokers and a partition: produced, copied, cut off, elected, truncated.
 
 mod cluster;
+mod groups;
 mod random;
 
 use ottla_protocol::ErrorCode;

@@ -220,7 +220,7 @@ impl<S: LogStore> Shard<S> {
         if let Some(partition) = self.partitions.get(&id)
             && *partition.name().topic == *OFFSETS_TOPIC
         {
-            self.coordinators.unload(partition.name().partition);
+            self.coordinators.unload(cx.now, partition.name().partition);
         }
         self.refuse_unsynced(cx, id, ErrorCode::NotLeaderOrFollower);
         self.tell_watchers(cx, id, |_| true);
