@@ -101,6 +101,7 @@ fn a_coordinator_that_moves_tells_those_who_wait() {
     assert_eq!(outcome(&mut cluster, waiting), None);
     cluster.elect(2, &[2, 3]);
     assert_eq!(outcome(&mut cluster, waiting), Some(ErrorCode::NotCoordinator));
+    cluster.cut(2, 3);
     cluster.elect(2, &[2]);
     let refused = commit(&mut cluster, 2, 8);
     assert_eq!(outcome(&mut cluster, refused), Some(ErrorCode::CoordinatorNotAvailable));
