@@ -70,6 +70,11 @@ impl<S: LogStore> Acknowledgements<S> {
         self.waiting.insert(key, Waiting { token, response, awaited, deadline });
     }
 
+    /// Whether anybody waits for a partition in this way.
+    pub(super) fn awaits(&self, partition: TopicIdPartition, until: Until) -> bool {
+        self.parts.contains_key(&(partition, until))
+    }
+
     /// A partition has come to `up_to`; what is told to those that waited for that, if it is not success. The answers that wait for nothing
     /// more.
     pub(super) fn reached(

@@ -11,7 +11,7 @@ use crate::coordinator::group::offsets::partitions;
 use crate::coordinator::group::{
     GroupConfig, GroupCoordinator, GroupRecord, GroupRequest, GroupResponse, GroupState,
 };
-use crate::coordinator::{Append, Appended, Coordinator as _, Runtime, Token};
+use crate::coordinator::{Append, Appended, Coordinator as _, Replicated, Runtime, Token};
 use crate::ids::{TopicIdPartition, TopicPartition};
 use crate::log::LogStore;
 use crate::machine::Cx;
@@ -40,7 +40,7 @@ enum Phase {
     Waiting,
     /// The log is being replayed up to where it ended.
     Loading {
-        state: GroupState,
+        state: Replicated<GroupState>,
         next_offset: i64,
         end_offset: i64,
         rng: Rng,
@@ -164,19 +164,21 @@ impl GroupCoordinators {
             return;
         }
         let phase = Phase::Loading {
-            state: GroupState::default(),
+            state: Replicated::new(GroupState::default()),
             next_offset: partition.log_start_offset(),
-            end_offset: partition.high_watermark(),
+            // What a predecessor appended last may have been acknowledged, before this broker heard that it is committed.
+            end_offset: partition.log_end_offset(),
             rng,
         };
         self.by_partition.insert(index, (partition.id(), phase));
         self.load_step(cx, index, partition);
     }
 
-    /// The partition went elsewhere.
-    pub fn unload(&mut self, index: i32) {
+    /// The partition went elsewhere: who waits is told.
+    pub fn unload(&mut self, now: Now, index: i32) {
         if let Some((_, Phase::Active(mut runtime))) = self.by_partition.remove(&index) {
             self.ready.extend(runtime.coordinator_mut().unloaded());
+            self.ready.extend(runtime.abandon(now, ErrorCode::NotLeaderOrFollower));
         }
     }
 
@@ -184,8 +186,16 @@ impl GroupCoordinators {
         let Some((_, phase)) = self.by_partition.get_mut(&index) else { return };
         let Phase::Loading { state, next_offset, end_offset, rng } = phase else { return };
         let planted = cx.traces.planted();
+        let high_watermark = partition.high_watermark();
+        let mut last_offset = next_offset.saturating_sub(1);
         let replayed =
             partition.for_each_record(cx, *next_offset, *end_offset, LOAD_STEP_BYTES, |at, record| {
+                // From the high watermark on every state is kept until it is committed, as after an append.
+                if at.offset >= high_watermark {
+                    state.appended(last_offset);
+                }
+                last_offset = at.offset;
+                let state = state.tip_mut();
                 let (key, value) = match record {
                     LogRecord::Data { key, value } => (key.unwrap_or_default(), value),
                     LogRecord::EndTxn { is_commit } => {
@@ -210,14 +220,16 @@ impl GroupCoordinators {
             Err(reason) => {
                 let path = partition.name().to_string();
                 partition.fail(reason.clone());
-                self.unload(index);
+                self.unload(cx.now, index);
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason });
                 return;
             }
         }
         if next_offset >= end_offset {
             let coordinator = GroupCoordinator::new(GroupConfig { planted, ..self.config.clone() });
-            let runtime = Runtime::loaded(coordinator, std::mem::take(state), cx.now, rng.fork());
+            state.appended(end_offset.saturating_sub(1));
+            let mut runtime = Runtime::resumed(coordinator, state.clone(), cx.now, rng.fork());
+            runtime.high_watermark_advanced(partition.high_watermark());
             *phase = Phase::Active(Box::new(runtime));
         }
     }

@@ -42,9 +42,22 @@ pub struct Runtime<C: Coordinator> {
 
 impl<C: Coordinator> Runtime<C> {
     /// A runtime over a state that was loaded from the log.
-    pub fn loaded(mut coordinator: C, state: C::State, now: Now, rng: Rng) -> Self {
-        coordinator.loaded(now, &state);
-        Self { coordinator, state: Replicated::new(state), rng, parked: VecDeque::new(), ready: Vec::new() }
+    pub fn loaded(coordinator: C, state: C::State, now: Now, rng: Rng) -> Self {
+        Self::resumed(coordinator, Replicated::new(state), now, rng)
+    }
+
+    /// The same for a log of which the end is not committed yet: a predecessor's last writes.
+    pub fn resumed(mut coordinator: C, state: Replicated<C::State>, now: Now, rng: Rng) -> Self {
+        coordinator.loaded(now, state.tip());
+        Self { coordinator, state, rng, parked: VecDeque::new(), ready: Vec::new() }
+    }
+
+    /// The log went elsewhere: what waited for it to be committed is refused, as if it had not been appended. Nothing is submitted any more.
+    pub fn abandon(&mut self, now: Now, error: ErrorCode) -> Vec<(Token, C::Response)> {
+        let parked = std::mem::take(&mut self.parked).into_iter().flat_map(|(_, replies)| replies);
+        let mut refused = std::mem::take(&mut self.ready);
+        refused.extend(self.coordinator.append_failed(now, error, parked.collect()));
+        refused
     }
 
     /// Asks the coordinator something. Answers appear in [`Runtime::take_ready`], at once or after later calls.

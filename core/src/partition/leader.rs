@@ -380,3 +380,7 @@ impl Follower {
         !self.is_shutting_down && (fetched == UNKNOWN_BROKER_EPOCH || fetched == alive)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+mod tests;

@@ -17,7 +17,7 @@ use super::session::Session;
 use crate::config::BrokerConfig;
 use crate::ids::{TopicIdPartition, TopicPartition};
 use crate::log::list_offsets::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
-use crate::network::RequestId;
+use crate::network::{Lane, RequestId};
 use crate::time::Instant;
 
 /// The versions of Fetch that a replica speaks: topics have ids (13), it has an epoch (15).
@@ -77,7 +77,10 @@ pub struct Fetcher {
     paused: BTreeSet<(Instant, TopicIdPartition)>,
     asking: BTreeSet<TopicIdPartition>,
     session: Session,
+    /// The one on the link that is not in use.
+    left_behind: Session,
     fetch: Option<RequestId>,
+    is_second_link: bool,
     lookup: Option<(RequestId, Vec<TopicIdPartition>)>,
     /// The broker did not answer: not before then.
     retry_at: Option<Instant>,
@@ -85,8 +88,21 @@ pub struct Fetcher {
 
 impl Fetcher {
     /// Fetches a partition from now on; what was known of it is forgotten.
+    ///
+    /// A Fetch that waits at the broker for records of others is not waited for: a leader that was just elected commits nothing before its
+    /// followers have fetched. It is left behind on its link, and a new session begins on another.
     pub fn add(&mut self, id: TopicIdPartition) {
         self.set(id, State::Fetching);
+        if self.fetch.take().is_some() {
+            std::mem::swap(&mut self.session, &mut self.left_behind);
+            self.session.lost();
+            self.is_second_link = !self.is_second_link;
+        }
+    }
+
+    /// The link that its Fetches are sent on.
+    pub fn lane(&self) -> Lane {
+        if self.is_second_link { Lane::Coordination } else { Lane::Data }
     }
 
     /// Fetches it no more.
@@ -262,11 +278,11 @@ impl Fetcher {
         self.retry_at = Some(now.plus_ms(i64::from(config.replica_fetch_backoff_ms)));
     }
 
-    /// A partition was fetched: its next pause is a short one again.
+    /// A partition was fetched, or can be again: its next pause is a short one.
     pub fn went_well(&mut self, id: TopicIdPartition) {
         match self.partitions.get(&id) {
-            Some(State::Paused(..)) => self.set(id, State::Fetching),
-            Some(_) => _ = self.changed.insert(id),
+            Some(State::Fetching) => _ = self.changed.insert(id),
+            Some(State::Paused(..) | State::Asking(_)) => self.set(id, State::Fetching),
             None => {}
         }
     }

@@ -1,10 +1,11 @@
 //! Three brokers and a partition: produced, copied, cut off, elected, truncated.
 
 mod cluster;
+mod groups;
 mod random;
 
 use ottla_protocol::ErrorCode;
-use ottla_protocol::records::metadata::{FenceBrokerRecord, PartitionChangeRecord};
+use ottla_protocol::records::metadata::{FenceBrokerRecord, PartitionChangeRecord, PartitionRecord};
 
 use self::cluster::{Cluster, ID, registration, unchanged};
 use crate::broker::data::{
@@ -142,9 +143,10 @@ fn a_follower_that_is_gone_leaves_the_isr_and_joins_again_once_it_has_caught_up(
 #[test]
 fn who_is_fenced_does_not_join() {
     let mut cluster = cluster();
-    cluster.elect(1, &[1, 2]);
     cluster.publish(vec![FenceBrokerRecord { id: 3, epoch: 10 }.into()]);
+    cluster.elect(1, &[1, 2]);
     cluster.advance(2_000);
+    assert_eq!(cluster.ends(3).0, cluster.ends(1).0);
     assert_eq!(cluster.registration().isr, [1, 2]);
     // It is there, and has everything; but it is of another life.
     cluster.publish(vec![registration(3, 12)]);
@@ -221,6 +223,32 @@ fn what_only_a_lost_leader_had_is_truncated() {
     cluster.advance(1_000);
     assert_eq!(cluster.produced(number).unwrap().unwrap().base_offset, 3);
     cluster.assert_identical();
+}
+
+#[test]
+fn followers_of_a_new_leader_do_not_wait_for_what_they_had_asked_it_before() {
+    let mut cluster = cluster();
+    // Broker 2 leads another partition, so that the others wait at it for records.
+    let other = PartitionRecord {
+        partition_id: 1,
+        topic_id: ID.topic_id,
+        replicas: vec![2, 1, 3],
+        isr: vec![2, 1, 3],
+        leader: 2,
+        leader_epoch: 0,
+        partition_epoch: 0,
+        ..PartitionRecord::default()
+    };
+    cluster.publish(vec![other.into()]);
+    cluster.settle();
+    for leader in [2, 3, 2, 1, 2] {
+        cluster.elect(leader, &[1, 2, 3]);
+        let number = cluster.produce(leader, -1, 10);
+        cluster.settle();
+        cluster.produced(number).expect("an answer at once").unwrap();
+        // Longer than a Fetch waits.
+        cluster.advance(600);
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl<S: LogStore> Shard<S> {
             Opened::More => {}
             Opened::Failed(reason) => {
                 if *name.topic == *OFFSETS_TOPIC {
-                    self.coordinators.unload(name.partition);
+                    self.coordinators.unload(cx.now, name.partition);
                 }
                 let path = name.to_string();
                 cx.traces.fault(TraceEvent::StorageFailed { path, reason });

@@ -148,7 +148,7 @@ impl<S: LogStore> Shard<S> {
             self.reply(cx, token, DataResponse::Watched(vec![(part.index, Err(error))]));
         }
         if *name.topic == *OFFSETS_TOPIC {
-            self.coordinators.unload(name.partition);
+            self.coordinators.unload(cx.now, name.partition);
         }
         cx.traces.emit(|| TraceEvent::PartitionRemoved { partition: name.clone() });
         cx.effects.tell(Message::LogDirs(LogDirsEvent::Removed(name.clone())));

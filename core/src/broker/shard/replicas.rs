@@ -107,13 +107,12 @@ impl<S: LogStore> Shard<S> {
         let partition = self.partitions.get_mut(&part.partition).ok_or(absent)?;
         let has_committed = partition.follower_fetched(cx, part, replica, broker_epoch)?;
         self.replicas.proposals.extend(partition.take_proposal());
-        for (token, response) in self.acknowledgements.reached(
-            part.partition,
-            Until::Deleted,
-            self.low_watermark(part.partition),
-            None,
-        ) {
-            self.reply(cx, token, response);
+        if self.acknowledgements.awaits(part.partition, Until::Deleted) {
+            let low_watermark = self.low_watermark(part.partition);
+            let deleted = self.acknowledgements.reached(part.partition, Until::Deleted, low_watermark, None);
+            for (token, response) in deleted {
+                self.reply(cx, token, response);
+            }
         }
         Ok(has_committed)
     }
@@ -220,7 +219,7 @@ impl<S: LogStore> Shard<S> {
         if let Some(partition) = self.partitions.get(&id)
             && *partition.name().topic == *OFFSETS_TOPIC
         {
-            self.coordinators.unload(partition.name().partition);
+            self.coordinators.unload(cx.now, partition.name().partition);
         }
         self.refuse_unsynced(cx, id, ErrorCode::NotLeaderOrFollower);
         self.tell_watchers(cx, id, |_| true);
@@ -284,7 +283,14 @@ impl<S: LogStore> Shard<S> {
             };
             let position = |id: TopicIdPartition| partitions.get(&id)?.fetch_position();
             if let Some(request) = fetcher.next_fetch(now, config, me, position) {
-                let request = replicas.network.send(now, &target, FETCH_VERSIONS, request, timeout_ms);
+                let request = replicas.network.send_on(
+                    now,
+                    (&target, fetcher.lane()),
+                    FETCH_VERSIONS,
+                    request,
+                    timeout_ms,
+                    true,
+                );
                 fetcher.sent(request);
             }
             let name = |id: TopicIdPartition| {
@@ -397,7 +403,7 @@ impl<S: LogStore> Shard<S> {
             Some(LeaderEnd::Earliest(_)) => true,
         };
         if serves {
-            fetcher.add(id);
+            fetcher.went_well(id);
         } else {
             self.replicas.copy(id, None);
         }

@@ -17,6 +17,7 @@ use crate::broker::data::{DataRequest, DataResponse, ProduceError, ProducePart, 
 use crate::broker::{Connection, ConnectionEvent, Message, Peer, Shard, ShardEvent};
 use crate::config::BrokerConfig;
 use crate::coordinator::Token;
+use crate::coordinator::group::{GroupRequest, GroupResponse};
 use crate::ids::{ConnectionId, ShardId, TopicIdPartition};
 use crate::log::log_dirs::LogDirs;
 use crate::log::{LogStore as _, MemoryStore};
@@ -56,12 +57,18 @@ pub struct Cluster {
     /// What the controller refuses proposals with.
     pub refuse: Option<ErrorCode>,
     answers: BTreeMap<u64, DataResponse<MemoryStore>>,
+    group_answers: BTreeMap<u64, GroupResponse>,
     next: u64,
 }
 
 impl Cluster {
     /// Three brokers that have just created a partition; the first leads it.
     pub fn new(configure: impl Fn(&mut BrokerConfig)) -> Self {
+        Self::of("t", configure)
+    }
+
+    /// The same with a partition of this topic.
+    pub fn of(topic: &str, configure: impl Fn(&mut BrokerConfig)) -> Self {
         let config = |node_id| {
             let mut config = BrokerConfig {
                 node_id,
@@ -84,10 +91,11 @@ impl Cluster {
             cut: BTreeSet::new(),
             refuse: None,
             answers: BTreeMap::new(),
+            group_answers: BTreeMap::new(),
             next: 0,
         };
         let mut records: Vec<MetadataRecord> = (1..=3).map(|id| registration(id, 10)).collect();
-        records.push(TopicRecord { name: "t".into(), topic_id: TOPIC_ID }.into());
+        records.push(TopicRecord { name: topic.into(), topic_id: TOPIC_ID }.into());
         let partition = PartitionRecord {
             partition_id: 0,
             topic_id: TOPIC_ID,
@@ -348,6 +356,9 @@ impl Cluster {
                 Message::Connection(CLIENT, ConnectionEvent::Shard { request, response, .. }) => {
                     self.answers.insert(request, response);
                 }
+                Message::Connection(CLIENT, ConnectionEvent::Group { request, response }) => {
+                    self.group_answers.insert(request, response);
+                }
                 Message::Connection(connection, event) => {
                     if let Some((connection, _)) = broker.connections.get_mut(&connection) {
                         connection.handle(&mut cx, event);
@@ -390,6 +401,20 @@ impl Cluster {
         let number = self.next;
         self.drive(broker, Message::Shard(ShardId(0), ShardEvent::Data { token, request }));
         number
+    }
+
+    /// Asks a broker's group coordinator; the number by which the answer is known.
+    pub fn ask_group(&mut self, broker: i32, request: GroupRequest) -> u64 {
+        self.next += 1;
+        let token = Token { connection: CLIENT, request: self.next };
+        let event = ShardEvent::Group { token, partition: 0, request };
+        self.drive(broker, Message::Shard(ShardId(0), event));
+        token.request
+    }
+
+    /// The answer of a group coordinator.
+    pub fn group_answer(&mut self, number: u64) -> Option<GroupResponse> {
+        self.group_answers.remove(&number)
     }
 
     /// The newest answer to a question.
