@@ -148,6 +148,11 @@ impl Lifecycle {
         }
     }
 
+    /// Whether there is somebody to be in a cluster with.
+    fn has_company(&self) -> bool {
+        !self.is_alone || self.published.image.brokers().count() > 1
+    }
+
     /// Whether it is, or wants to be, in the cluster.
     fn is_there(&self) -> bool {
         self.epoch().is_some() || self.phase == Phase::Registering
@@ -156,7 +161,7 @@ impl Lifecycle {
     /// Registers, or sends a heartbeat, if it is time to.
     fn communicate<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
         let now = cx.now.monotonic;
-        if self.is_alone || self.asked.is_some() || self.due.is_none_or(|due| due > now) {
+        if !self.has_company() || self.asked.is_some() || self.due.is_none_or(|due| due > now) {
             return;
         }
         let request = match self.phase {
@@ -258,7 +263,7 @@ impl Lifecycle {
 
     fn stop<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
         match self.phase {
-            _ if self.is_alone => self.stop_shards(cx),
+            _ if !self.has_company() => self.stop_shards(cx),
             Phase::Registered { epoch } => {
                 self.phase = Phase::Leaving { epoch, until: cx.now.monotonic.plus_ms(HAND_OVER_MS) };
                 self.due = Some(cx.now.monotonic);
@@ -316,7 +321,7 @@ impl<S: LogStore> Machine<S> for Lifecycle {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let due = self.due.filter(|_| !self.is_alone && self.asked.is_none() && self.is_there());
+        let due = self.due.filter(|_| self.has_company() && self.asked.is_none() && self.is_there());
         let until = match self.phase {
             Phase::Leaving { until, .. } => Some(until),
             _ => None,

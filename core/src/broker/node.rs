@@ -99,6 +99,7 @@ impl<S: LogStore> Node<S> {
             for shard in &mut self.shards {
                 shard.handle(cx, ShardEvent::ConnectionClosed(id));
             }
+            self.controller.handle(cx, ControllerEvent::ConnectionClosed(id));
         }
         self.settle(cx)
     }
@@ -154,6 +155,7 @@ impl<S: LogStore> Node<S> {
                     self.connections.remove(&connection);
                     let closed = |id| Message::Shard(ShardId(id), ShardEvent::ConnectionClosed(connection));
                     queue.extend((0..u16::try_from(self.shards.len()).unwrap_or(u16::MAX)).map(closed));
+                    queue.push_back(Message::Controller(ControllerEvent::ConnectionClosed(connection)));
                     outside.push(Effect::Close { connection, reason });
                 }
                 effect => outside.push(effect),

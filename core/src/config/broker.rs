@@ -75,6 +75,7 @@ config_struct! {
         offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor",
         offsets_topic_segment_bytes: i32 = "offsets.topic.segment.bytes",
         ottla_http_listeners: Vec<String> = "ottla.http.listeners",
+        ottla_broker_fast_fencing_enable: bool = "ottla.broker.fast.fencing.enable",
         ottla_log_flush_idle_ms: i64 = "ottla.log.flush.idle.ms",
         ottla_log_reserve_bytes: i64 = "ottla.log.reserve.bytes",
         ottla_log_sync: String = "ottla.log.sync",

@@ -69,6 +69,11 @@ impl Decisions {
         (self.kraft_version, self.voters) = (kraft_version, voters);
     }
 
+    /// A broker is known to be gone.
+    pub fn lose(&mut self, broker: i32, epoch: i64) {
+        self.heartbeats.lose(broker, epoch);
+    }
+
     /// When to look at leaders again after so many were elected: at once when there may be more.
     fn rebalance_after(&self, now: Instant, elected: usize) -> Option<Instant> {
         let interval_ms = self.config.leader_imbalance_check_interval_seconds.saturating_mul(1_000);

@@ -20,6 +20,8 @@ struct Heartbeat {
     registered_at: i64,
     /// When it was heard of last; `None` before its first heartbeat and after its session has ended.
     contact: Option<Instant>,
+    /// It is known to be gone: its session is over.
+    is_lost: bool,
     /// The last metadata that it has, −1 while it has not said.
     metadata_offset: i64,
     /// Where the move of its leaderships ended in the log, while it is in controlled shutdown.
@@ -49,8 +51,14 @@ impl Heartbeats {
     pub fn register(&mut self, broker: i32, epoch: i64, at: i64) {
         let known = self.brokers.get(&broker).filter(|known| known.epoch == epoch);
         let contact = known.and_then(|known| known.contact);
-        let heartbeat =
-            Heartbeat { epoch, registered_at: at, contact, metadata_offset: -1, shutdown_offset: None };
+        let heartbeat = Heartbeat {
+            epoch,
+            registered_at: at,
+            contact,
+            is_lost: false,
+            metadata_offset: -1,
+            shutdown_offset: None,
+        };
         self.brokers.insert(broker, heartbeat);
     }
 
@@ -70,6 +78,7 @@ impl Heartbeats {
     pub fn touch(&mut self, now: Instant, broker: i32, metadata_offset: i64, is_fenced: bool) {
         let Some(heartbeat) = self.brokers.get_mut(&broker) else { return };
         heartbeat.contact = Some(now);
+        heartbeat.is_lost = false;
         heartbeat.metadata_offset = metadata_offset;
         if is_fenced {
             heartbeat.shutdown_offset = None;
@@ -115,8 +124,19 @@ impl Heartbeats {
         active.map(|(_, one)| one.metadata_offset).min().unwrap_or(i64::MAX)
     }
 
+    /// This life of a broker is known to be gone: its session ends now.
+    pub fn lose(&mut self, broker: i32, epoch: i64) {
+        let known = self.brokers.get_mut(&broker).filter(|known| known.epoch == epoch);
+        if let Some(heartbeat) = known.filter(|known| known.contact.is_some()) {
+            heartbeat.is_lost = true;
+        }
+    }
+
     /// When the next session ends.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.brokers.values().any(|one| one.is_lost) {
+            return Some(Instant(0));
+        }
         let contacts = self.brokers.values().filter_map(|one| one.contact);
         contacts.min().map(|contact| contact.plus_ms(self.session_timeout_ms))
     }
@@ -128,9 +148,10 @@ impl Heartbeats {
         let (broker, heartbeat) = self
             .brokers
             .iter_mut()
-            .filter(|(_, one)| one.contact.as_ref().is_some_and(is_over))
+            .filter(|(_, one)| one.is_lost || one.contact.as_ref().is_some_and(is_over))
             .min_by_key(|(_, one)| one.contact)?;
         heartbeat.contact = None;
+        heartbeat.is_lost = false;
         heartbeat.shutdown_offset = None;
         Some((*broker, heartbeat.epoch))
     }

@@ -135,8 +135,13 @@ impl Leading {
 
     /// Another one leads: what is not committed never was.
     pub fn abandon(&mut self, now: Now) -> (MetadataState, Vec<(Token, ControllerResponse)>) {
-        self.runtime.abandon(now, ErrorCode::NotController);
-        (self.runtime.committed().clone(), self.take_ready())
+        let refusals = self.runtime.abandon(now, ErrorCode::NotController);
+        (self.runtime.committed().clone(), refusals)
+    }
+
+    /// A broker is known to be gone: its session is over, if it is still that life of it.
+    pub fn lose(&mut self, broker: i32, epoch: i64) {
+        self.runtime.coordinator_mut().lose(broker, epoch);
     }
 
     /// The answers that may be sent.

@@ -33,6 +33,7 @@ mod racks;
 mod reassignments;
 mod registration;
 mod request;
+mod suspects;
 mod unregister_broker;
 mod update_features;
 
@@ -54,6 +55,7 @@ use self::introduction::Introduction;
 use self::leading::{Leading, is_survived};
 use self::peers::{Answered, Peers};
 use self::producer_ids::ProducerIds;
+use self::suspects::Suspects;
 use crate::broker::{ConnectionEvent, LifecycleEvent, Message};
 use crate::config::BrokerConfig;
 use crate::coordinator::Token;
@@ -61,6 +63,7 @@ use crate::ids::ConnectionId;
 use crate::log::LogStore;
 use crate::machine::{Cx, Effect, LinkOwner, Machine, SyncCompletion, Waiter};
 use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, MetadataState, Published};
+use crate::network::Target;
 use crate::quorum::checkpoint::{Checkpoint, SnapshotId};
 use crate::quorum::open::{first_records, load_snapshot};
 use crate::quorum::raft::{Quorum, QuorumCx, QuorumEffect, QuorumEvent, RequestId, VoterSet};
@@ -86,6 +89,7 @@ pub struct Controller<S: LogStore> {
     rng: Rng,
     introduction: Introduction,
     producer_ids: ProducerIds,
+    suspects: Suspects,
     /// The ids of the log directories that can be used.
     directories: Vec<Uuid>,
     /// Requests that the quorum will answer.
@@ -147,6 +151,7 @@ pub fn open<S: LogStore>(
         peers: Peers::new(config.node_id),
         introduction: Introduction::new(rng.uuid()),
         producer_ids: ProducerIds::default(),
+        suspects: Suspects::default(),
         rng,
         asked: BTreeMap::new(),
         next_request: 0,
@@ -183,7 +188,8 @@ impl<S: LogStore> Machine<S> for Controller<S> {
 
     fn deadline(&self) -> Option<Instant> {
         let own = [self.quorum_deadline, self.snapshot_deadline(), self.brokers_deadline()];
-        let deadlines = own.into_iter().chain([self.peers.deadline(), self.introduction.deadline()]);
+        let others = [self.peers.deadline(), self.introduction.deadline(), self.suspects.deadline()];
+        let deadlines = own.into_iter().chain(others);
         deadlines.flatten().min()
     }
 }
@@ -214,6 +220,11 @@ impl<S: LogStore> Controller<S> {
             ControllerEvent::Request { token, context, request } => {
                 // Whoever asks a controller that is not the active one is to look for that.
                 let is_of_controller = self.config.is_controller_listener(&context.listener);
+                if let ControllerRequest::BrokerHeartbeat(heartbeat) = &request
+                    && token.connection != ConnectionId::BROKER
+                {
+                    self.suspects.heard(token.connection, heartbeat.broker_id, heartbeat.broker_epoch);
+                }
                 self.decide(cx, token, request, is_of_controller)
             }
             ControllerEvent::Quorum { token, version, request } => {
@@ -229,11 +240,16 @@ impl<S: LogStore> Controller<S> {
                 self.peers.handle(event);
                 self.take_answers(cx)
             }
+            ControllerEvent::ConnectionClosed(connection) => {
+                self.suspects.closed(cx.now.monotonic, connection);
+                self.look_at_suspects(cx)
+            }
             ControllerEvent::Stop => self.tell_quorum(cx, QuorumEvent::Stop { timeout_ms: HAND_OVER_MS }),
             ControllerEvent::Tick => {
                 self.peers.tick(cx.now.monotonic);
                 self.take_answers(cx)?;
                 self.tell_quorum(cx, QuorumEvent::Tick)?;
+                self.look_at_suspects(cx)?;
                 self.look_after_brokers(cx)?;
                 self.maybe_snapshot(cx)
             }
@@ -299,6 +315,29 @@ impl<S: LogStore> Controller<S> {
         }
     }
 
+    /// Looks whether brokers are there whose connection has closed.
+    fn look_at_suspects(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
+        let now = cx.now.monotonic;
+        if !matches!(self.role, Role::Leading(_)) || !self.config.ottla_broker_fast_fencing_enable {
+            self.suspects.forget();
+            return Ok(());
+        }
+        for id in self.suspects.take_due(now) {
+            let broker = self.published.broker(id).filter(|broker| !broker.fenced);
+            let endpoint = broker.and_then(|broker| {
+                let between_brokers = broker.endpoint(&self.config.inter_broker_listener_name);
+                between_brokers.or(broker.endpoints.first())
+            });
+            match endpoint {
+                Some(at) => {
+                    self.peers.look(now, id, &Target { host: at.host.clone(), port: at.port });
+                }
+                None => _ = self.suspects.looked(now, id, false),
+            }
+        }
+        self.take_answers(cx)
+    }
+
     fn look_after_brokers(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
         let is_due = self.brokers_deadline().is_some_and(|due| due <= cx.now.monotonic);
         let Role::Leading(leading) = &mut self.role else { return Ok(()) };
@@ -321,6 +360,13 @@ impl<S: LogStore> Controller<S> {
                     answers.into_iter().for_each(|(token, response)| reply(cx, token, response));
                 }
                 Answered::Forwarded(token, response) => reply(cx, token, response),
+                Answered::Look { broker, has_refused } => {
+                    let gone = self.suspects.looked(cx.now.monotonic, broker, has_refused);
+                    if let (Some(epoch), Role::Leading(leading)) = (gone, &mut self.role) {
+                        leading.lose(broker, epoch);
+                        self.look_after_brokers(cx)?;
+                    }
+                }
                 Answered::Registration(is_done) => self.introduction.answered(cx.now.monotonic, is_done),
             }
         }
@@ -459,6 +505,9 @@ impl<S: LogStore> Controller<S> {
             return Err(OpenError::Unsupported(unsupported));
         }
         self.role = Role::Leading(Box::new(leading));
+        // Who led before may have taken its broker with it.
+        let others = self.published.unfenced_brokers().filter(|broker| broker.id != self.config.node_id);
+        self.suspects.suspect(cx.now.monotonic, others.map(|broker| (broker.id, broker.epoch)));
         Ok(effects)
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ottla_protocol::messages::{ControllerRegistrationRequest, ControllerRegistrationResponse};
+use ottla_protocol::messages::{
+    ApiVersionsRequest, ControllerRegistrationRequest, ControllerRegistrationResponse,
+};
 use ottla_protocol::{ApiKey, Bytes, ErrorCode};
 
 use super::{ControllerRequest, ControllerResponse};
@@ -11,6 +13,9 @@ use crate::network::{self, Lane, LinkEffect, LinkEvent, Network, Reply, Target};
 use crate::quorum::raft::rpc::{Request, Response, VERSIONS};
 use crate::quorum::raft::{Failure, Peer, QuorumEvent};
 use crate::time::Instant;
+
+/// How long a look at a broker may take, ms: one that does not even refuse may be slow.
+const LOOK_TIMEOUT_MS: i64 = 1_000;
 
 /// Links to them, and what was asked.
 #[derive(Clone, Debug)]
@@ -29,6 +34,8 @@ enum Asked {
     Registration,
     /// What somebody asked this node for.
     Forwarded(Token, Box<ControllerResponse>),
+    /// Whether a broker is there.
+    Look(i32),
 }
 
 /// What came of a request.
@@ -40,6 +47,8 @@ pub enum Answered {
     Registration(bool),
     /// What the active controller says to who asked.
     Forwarded(Token, ControllerResponse),
+    /// Whether a broker refused the connection.
+    Look { broker: i32, has_refused: bool },
 }
 
 /// The requests that go to the active controller as they are, and the versions at which they do.
@@ -137,6 +146,17 @@ impl Peers {
         self.asked.insert(id, Asked::Registration);
     }
 
+    /// Looks whether a broker is there.
+    pub fn look(&mut self, now: Instant, broker: i32, target: &Target) {
+        let request = ApiVersionsRequest {
+            client_software_name: "ottla".into(),
+            client_software_version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let link = (target, Lane::Data);
+        let id = self.network.send_on(now, link, (0, 4), request, LOOK_TIMEOUT_MS, true);
+        self.asked.insert(id, Asked::Look(broker));
+    }
+
     /// Nobody can be asked: this comes out of [`Peers::take_answers`].
     pub fn refuse(&mut self, token: Token, refusal: ControllerResponse) {
         self.unsent.push((token, refusal));
@@ -171,6 +191,10 @@ impl Peers {
                     let outcome = read(api, reply.version, reply.body);
                     Answered::Quorum(QuorumEvent::Response { correlation, outcome })
                 }
+                Asked::Look(broker) => {
+                    let has_refused = matches!(reply.body, Err(network::Failure::Disconnected(_)));
+                    Answered::Look { broker, has_refused }
+                }
                 Asked::Forwarded(token, refusal) => {
                     Answered::Forwarded(token, read_forwarded(*refusal, &reply))
                 }
@@ -189,6 +213,7 @@ impl Peers {
 fn read(api: ApiKey, version: i16, body: Result<Bytes, network::Failure>) -> Result<Response, Failure> {
     let body = body.map_err(|failure| match failure {
         network::Failure::UnsupportedVersion { .. } => Failure::UnsupportedVersion,
+        network::Failure::TimedOut => Failure::TimedOut,
         _ => Failure::Disconnected,
     })?;
     let decoded = Response::decode(api, version, body).and_then(Result::ok);

@@ -34,6 +34,7 @@ use ottla_protocol::{ErrorCode, Uuid};
 
 use crate::broker::RequestContext;
 use crate::coordinator::Token;
+use crate::ids::ConnectionId;
 use crate::machine::SyncOutcome;
 use crate::network::LinkEvent;
 use crate::quorum::raft::rpc;
@@ -68,6 +69,8 @@ pub enum ControllerEvent {
         /// How.
         outcome: SyncOutcome,
     },
+    /// A connection to this node is gone.
+    ConnectionClosed(ConnectionId),
     /// The node is to stop: a leader hands over.
     Stop,
     /// A deadline passed.

@@ -109,15 +109,6 @@ impl<C: Coordinator> Runtime<C> {
         }
     }
 
-    /// Others write the log from now on: what is not committed never was, and whoever waits for it is told `error`.
-    pub fn abandon(&mut self, now: Now, error: ErrorCode) {
-        self.state.revert_to(0);
-        for (_, replies) in std::mem::take(&mut self.parked) {
-            let refusals = self.coordinator.append_failed(now, error, replies);
-            self.ready.extend(refusals);
-        }
-    }
-
     /// The answers that may be sent.
     pub fn take_ready(&mut self) -> Vec<(Token, C::Response)> {
         std::mem::take(&mut self.ready)

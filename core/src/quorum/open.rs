@@ -221,6 +221,7 @@ fn quorum_config(config: &BrokerConfig, cluster_id: &str, directory_id: Uuid) ->
         static_voters,
         bootstrap_servers: bootstrap_servers(config),
         auto_join: config.controller_quorum_auto_join_enable,
+        fast_election: config.ottla_broker_fast_fencing_enable,
         election_timeout_ms: config.controller_quorum_election_timeout_ms.into(),
         fetch_timeout_ms: config.controller_quorum_fetch_timeout_ms.into(),
         election_backoff_max_ms: config.controller_quorum_election_backoff_max_ms.into(),

@@ -115,6 +115,8 @@ pub enum QuorumEvent {
 pub enum Failure {
     /// The connection failed.
     Disconnected,
+    /// Nobody said anything in time.
+    TimedOut,
     /// The other side has no version of the API that can say this.
     UnsupportedVersion,
 }
@@ -533,6 +535,9 @@ impl<S: LogStore> Quorum<S> {
                     // Somebody does not know pre-votes.
                     self.become_candidate(cx);
                     return Ok(true);
+                }
+                if failure == Failure::Disconnected {
+                    self.leader_refused(cx, peer);
                 }
                 self.handle_api_versions(cx, peer, None)?;
                 Ok(false)
