@@ -8,9 +8,12 @@ use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, Of
 
 use super::cluster::Cluster;
 use crate::coordinator::group::{GroupRequest, GroupResponse};
+use crate::sim::mutation::Planted;
 
 fn cluster() -> Cluster {
-    Cluster::of("__consumer_offsets", |config| config.topic_defaults.min_insync_replicas = 2)
+    Cluster::of("__consumer_offsets", Planted::default(), |config| {
+        config.topic_defaults.min_insync_replicas = 2;
+    })
 }
 
 /// Commits an offset of a consumer without a group's membership.
