@@ -11,6 +11,11 @@ pub struct NodeId(pub i32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnectionId(pub u64);
 
+impl ConnectionId {
+    /// What the broker itself asks under, where others ask by their connections.
+    pub const BROKER: Self = Self(u64::MAX);
+}
+
 /// One of a node's shards: the owner of a part of its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(pub u16);

@@ -11,6 +11,7 @@ use crate::broker::Message;
 use crate::ids::ConnectionId;
 use crate::log::LogStore;
 use crate::metadata::Published;
+use crate::network::LinkEffect;
 use crate::record::compression::Compressors;
 use crate::time::{Instant, Now};
 use crate::trace::Traces;
@@ -71,6 +72,13 @@ pub enum Effect<S: LogStore> {
     },
     /// Tell every shard, the log directories and every connection, present and (the newest only) future.
     Publish(Arc<Published>),
+    /// Open, use or close a connection to another node; what happens to it comes back to the owner.
+    Link {
+        /// Whose it is: the numbers of links are each owner's own.
+        owner: LinkOwner,
+        /// What.
+        effect: LinkEffect,
+    },
     /// A clean stop has ended: everything is on the disk.
     Stopped,
     /// The node cannot go on: a broken invariant, or metadata that cannot be replayed.
@@ -110,6 +118,15 @@ pub enum Waiter {
     Shard(crate::ids::ShardId),
     /// The keeper of checkpoint files.
     LogDirs,
+}
+
+/// A machine that speaks to other nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LinkOwner {
+    /// The controller, to the other replicas of its log.
+    Controller,
+    /// A shard, to the leaders of the partitions that it follows.
+    Shard(crate::ids::ShardId),
 }
 
 /// How a sync ended.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ottla_core::metadata::MetadataVersion;
-use ottla_core::quorum::{self, FormatOptions};
+use ottla_core::quorum::format::initial_voter;
+use ottla_core::quorum::{self, FirstVoters, FormatOptions};
 use ottla_core::rng::Rng;
 
 use crate::cli::{configuration, refuse, say};
@@ -13,12 +14,16 @@ use crate::lock::DirectoryLocks;
 use crate::store::{Durable as _, FileStore};
 
 const HELP: &str = "\
-ottla format --config FILE [--cluster-id ID] [--standalone] [--ignore-formatted]
+ottla format --config FILE [--cluster-id ID] [--ignore-formatted]
+             [--standalone | --initial-controllers VOTERS | --no-initial-controllers]
              [--release-version VERSION] [--feature NAME=LEVEL]...
 
   -c, --config FILE             The node's server.properties.
   -t, --cluster-id ID           The cluster's id; drawn at random without one, and printed.
-  -s, --standalone              The node is a quorum of its own, which is the default.
+  -s, --standalone              The node is a quorum of its own, which is the default without controller.quorum.voters.
+  -I, --initial-controllers ID@HOST:PORT:DIRECTORY-ID,...
+                                The voters that the quorum begins with, this node among them.
+  -N, --no-initial-controllers  The node finds the quorum by controller.quorum.bootstrap.servers.
   -g, --ignore-formatted        Leaves directories that are formatted alone.
   -r, --release-version VERSION The release whose features are finalized, such as 4.3 or 4.0-IV3.
   -f, --feature NAME=LEVEL      The level of one feature.
@@ -41,6 +46,8 @@ struct Arguments {
     file: Option<PathBuf>,
     overrides: Vec<String>,
     options: FormatOptions,
+    /// Of `--initial-controllers`.
+    voters: Option<String>,
 }
 
 fn parse(arguments: &[String]) -> Result<Arguments, String> {
@@ -59,7 +66,9 @@ fn parse(arguments: &[String]) -> Result<Arguments, String> {
             "--override" => parsed.overrides.push(value()?),
             "--cluster-id" | "-t" => parsed.options.cluster_id = Some(value()?),
             "--ignore-formatted" | "-g" => parsed.options.ignore_formatted = true,
-            "--standalone" | "-s" => {}
+            "--standalone" | "-s" => parsed.options.voters = FirstVoters::Standalone,
+            "--no-initial-controllers" | "-N" => parsed.options.voters = FirstVoters::Unknown,
+            "--initial-controllers" | "-I" => parsed.voters = Some(value()?),
             "--release-version" | "-r" => {
                 let release = value()?;
                 let version = MetadataVersion::from_release(&release);
@@ -79,8 +88,16 @@ fn feature(text: &str) -> Result<(String, i16), String> {
 }
 
 fn format(arguments: Arguments) -> Result<String, String> {
-    let Arguments { file, overrides, options } = arguments;
+    let Arguments { file, overrides, mut options, voters } = arguments;
     let config = configuration(file.as_deref(), &overrides)?.config;
+    if let Some(voters) = voters {
+        let parse = |voter: &str| {
+            let parsed = initial_voter(&config, voter);
+            parsed
+                .ok_or_else(|| format!("--initial-controllers {voter}: it is not ID@HOST:PORT:DIRECTORY-ID"))
+        };
+        options.voters = FirstVoters::Initial(voters.split(',').map(parse).collect::<Result<_, _>>()?);
+    }
     let directories = quorum::log_dirs(&config);
     let _locks = DirectoryLocks::take(directories.iter().map(String::as_str))?;
     let mut store = FileStore::default();

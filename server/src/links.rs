@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ottla_core::client::network::{LinkEffect, LinkEvent, LinkId, Target};
+use ottla_core::network::{LinkEffect, LinkEvent, LinkId, Target};
 
 /// How long one of a name's addresses may take to answer (`socket.connection.setup.timeout.ms`).
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);

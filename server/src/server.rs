@@ -91,11 +91,26 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
     let (stop, stopped) = watch::channel(false);
     let limits = Limits::new(&config).await;
     let mut addresses = Vec::new();
-    for listener in kafka {
+    // Controllers speak to each other before the broker has a place in the cluster.
+    let (controllers, brokers): (Vec<_>, Vec<_>) =
+        kafka.into_iter().partition(|listener| config.is_controller_listener(listener.name()));
+    let mut serve = |listener: KafkaListener| {
         addresses.extend(listener.address().map(|address| format!("{}://{address}", listener.name())));
         let service = Arc::clone(&driver) as _;
         tokio::spawn(listener.serve(service, limits.clone(), dispatcher.clone(), stopped.clone()));
+    };
+    let mut signals = Signals::listen()?;
+    controllers.into_iter().for_each(&mut serve);
+    if config.process_roles.broker {
+        tokio::select! {
+            () = driver.let_in() => {}
+            signal = signals.next() => {
+                tracing::info!(signal, "stopping before the cluster has let the broker in");
+                return Ok(());
+            }
+        }
     }
+    brokers.into_iter().for_each(&mut serve);
     let pages: Vec<SocketAddr> = http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     for listener in http {
         let mut stopped = stopped.clone();
@@ -109,8 +124,6 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
             }
         });
     }
-    // Whoever reads the block may signal at once.
-    let mut signals = Signals::listen()?;
     announce(&config, &addresses, &pages, started);
 
     let signal = signals.next().await;

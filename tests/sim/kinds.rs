@@ -13,7 +13,7 @@ pub fn broker() -> Kind {
         faults: names(scenario::Fault::all()),
         checkers: names(checkers::Checker::ALL),
         mutations: &Mutation::BROKER,
-        seeds_per_mutation: 60,
+        seeds_per_mutation: 300,
         run: |seed, mutation| {
             let report = scenario::run(seed, mutation);
             let Tally { events, frames, frames_delayed, frames_lost, halts, losses } = report.tally;

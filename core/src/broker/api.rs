@@ -1,6 +1,8 @@
-//! The APIs that this broker answers, and the versions at which it does: the one list that ApiVersions advertises.
+//! The APIs that a node answers, and the versions at which it does: the lists that ApiVersions advertises.
 
 use ottla_protocol::ApiKey;
+
+use crate::config::BrokerConfig;
 
 /// An API and the versions at which every branch works or refuses as Apache Kafka does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +19,8 @@ const fn api(key: ApiKey, min: i16, max: i16) -> Supported {
     Supported { key, min, max }
 }
 
-/// In the order of their keys.
-pub const SUPPORTED: &[Supported] = &[
+/// What is answered on the listeners of brokers, in the order of their keys.
+pub static SUPPORTED: &[Supported] = &[
     // From 0 as Apache Kafka does for librdkafka (KAFKA-18659); 0–2 are refused with UNSUPPORTED_VERSION.
     api(ApiKey::Produce, 0, 13),
     api(ApiKey::Fetch, 4, 18),
@@ -56,7 +58,46 @@ pub const SUPPORTED: &[Supported] = &[
     api(ApiKey::DescribeTopicPartitions, 0, 0),
 ];
 
+/// What is answered on the listeners of controllers (`controller.listener.names`), in the order of their keys.
+pub static CONTROLLER: &[Supported] = &[
+    api(ApiKey::Fetch, 12, 18),
+    api(ApiKey::ApiVersions, 0, 4),
+    api(ApiKey::CreateTopics, 2, 7),
+    api(ApiKey::DeleteTopics, 1, 6),
+    api(ApiKey::AlterConfigs, 0, 2),
+    api(ApiKey::CreatePartitions, 0, 3),
+    api(ApiKey::ElectLeaders, 0, 2),
+    api(ApiKey::IncrementalAlterConfigs, 0, 1),
+    api(ApiKey::AlterPartitionReassignments, 0, 1),
+    api(ApiKey::ListPartitionReassignments, 0, 0),
+    api(ApiKey::Vote, 0, 2),
+    api(ApiKey::BeginQuorumEpoch, 0, 1),
+    api(ApiKey::EndQuorumEpoch, 0, 1),
+    api(ApiKey::DescribeQuorum, 0, 2),
+    api(ApiKey::AlterPartition, 2, 3),
+    api(ApiKey::UpdateFeatures, 0, 2),
+    api(ApiKey::FetchSnapshot, 0, 1),
+    api(ApiKey::DescribeCluster, 0, 2),
+    api(ApiKey::BrokerRegistration, 0, 4),
+    api(ApiKey::BrokerHeartbeat, 0, 2),
+    api(ApiKey::UnregisterBroker, 0, 0),
+    api(ApiKey::AllocateProducerIds, 0, 0),
+    api(ApiKey::ControllerRegistration, 0, 0),
+    api(ApiKey::AssignReplicasToDirs, 0, 0),
+    api(ApiKey::AddRaftVoter, 0, 1),
+    api(ApiKey::RemoveRaftVoter, 0, 0),
+    api(ApiKey::UpdateRaftVoter, 0, 0),
+];
+
+/// What is answered on a listener.
+pub fn of_listener(config: &BrokerConfig, listener: &str) -> &'static [Supported] {
+    match config.is_controller_listener(listener) {
+        true => CONTROLLER,
+        false => SUPPORTED,
+    }
+}
+
 /// The entry of an API, when it is built.
-pub fn supported(key: ApiKey) -> Option<&'static Supported> {
-    SUPPORTED.iter().find(|api| api.key == key)
+pub fn find(apis: &'static [Supported], key: ApiKey) -> Option<&'static Supported> {
+    apis.iter().find(|api| api.key == key)
 }

@@ -249,7 +249,6 @@ mod tests {
     use crate::broker::{Shard, ShardEvent};
     use crate::ids::ShardId;
     use crate::log::MemoryStore;
-    use crate::log::log_dirs::Checkpoints;
     use crate::machine::{Effects, Machine as _};
     use crate::metadata::{MetadataImage, Published};
     use crate::record::Compressors;
@@ -274,7 +273,7 @@ mod tests {
     fn what_the_cluster_sets_takes_effect() {
         let config = Arc::new(BrokerConfig::default());
         let rng = Rng::from_seed(1);
-        let mut shard = Shard::new(ShardId(0), 1, config, Arc::new(Checkpoints::default()), Instant(0), rng);
+        let mut shard = Shard::new(ShardId(0), 1, config, Some(Arc::default()), Instant(0), rng);
         assert_eq!(shard.cleaner().backoff_ms, 15_000);
         let mut image = MetadataImage::default();
         for (name, value) in

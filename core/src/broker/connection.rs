@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_protocol::{ApiKey, Str};
 
+use super::api::{self, Supported};
 use super::fetch_sessions::FetchSessions;
 use super::handlers::{self, Env, Outcome, Pending};
 use super::request::{self, Parsed, Request};
@@ -34,6 +35,7 @@ pub struct Connection<S: LogStore> {
     context: RequestContext,
     config: Arc<BrokerConfig>,
     published: Arc<Published>,
+    apis: &'static [Supported],
     shards: u16,
     sessions: FetchSessions,
     next_request: u64,
@@ -76,6 +78,7 @@ impl<S: LogStore> Connection<S> {
         shards: u16,
         seed: u64,
     ) -> Self {
+        let apis = api::of_listener(&config, &peer.listener);
         let context = RequestContext {
             principal: "User:ANONYMOUS".into(),
             listener: peer.listener,
@@ -86,6 +89,7 @@ impl<S: LogStore> Connection<S> {
             id: peer.id,
             context,
             published,
+            apis,
             shards,
             sessions: FetchSessions::new(
                 config.max_incremental_fetch_session_cache_slots,
@@ -135,10 +139,10 @@ impl<S: LogStore> Connection<S> {
         let bytes = frame.len();
         let id = self.next_request;
         self.next_request += 1;
-        let (request, outcome) = match request::parse(frame, id, &self.context) {
+        let (request, outcome) = match request::parse(frame, id, &self.context, self.apis) {
             Parsed::Refused(reason) => return self.close(cx, reason),
             Parsed::UnsupportedApiVersions(request) => {
-                let outcome = handlers::api_versions::refuse_version(&request);
+                let outcome = handlers::api_versions::refuse_version(self.apis, &request);
                 (request, outcome)
             }
             Parsed::Request(request, body) => {
@@ -164,6 +168,7 @@ impl<S: LogStore> Connection<S> {
             connection: self.id,
             config: &self.config,
             published: &self.published,
+            apis: self.apis,
             shards: self.shards,
             sessions: &mut self.sessions,
         }

@@ -58,6 +58,10 @@ struct OffsetsLog<'a, 'b, S: LogStore> {
 }
 
 impl<S: LogStore> Append<GroupRecord> for OffsetsLog<'_, '_, S> {
+    fn next_offset(&self) -> i64 {
+        self.partition.log().log_end_offset()
+    }
+
     fn append(&mut self, now: Now, records: &[GroupRecord]) -> Result<Appended, ErrorCode> {
         let mut batch = BatchBuilder::new(BatchOptions::default());
         for record in records {

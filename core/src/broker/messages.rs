@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::LifecycleEvent;
 use super::data::{DataRequest, DataResponse};
-use crate::client::network::LinkEvent;
 use crate::controller::{ControllerEvent, ControllerResponse};
 use crate::coordinator::Token;
 use crate::coordinator::group::{GroupRequest, GroupResponse};
 use crate::ids::{ConnectionId, LogDirId, ShardId};
 use crate::log::LogStore;
-use crate::log::log_dirs::{LogDirState, LogDirsEvent};
+use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirsEvent};
 use crate::machine::SyncOutcome;
 use crate::metadata::Published;
+use crate::network::LinkEvent;
 use crate::replication::IsrAnswer;
 
 /// A message with its address.
@@ -27,6 +28,8 @@ pub enum Message<S: LogStore> {
     Controller(ControllerEvent),
     /// To the keeper of the log directories.
     LogDirs(LogDirsEvent),
+    /// To what keeps the broker in its cluster.
+    Lifecycle(LifecycleEvent),
 }
 
 /// What can happen to a connection.
@@ -55,6 +58,8 @@ pub enum ShardEvent {
     Group { token: Token, partition: i32, request: GroupRequest },
     /// The connection is gone: nothing of it needs an answer.
     ConnectionClosed(ConnectionId),
+    /// What the log directories hold: partitions can be placed.
+    Found(Arc<Checkpoints>),
     /// New metadata was committed.
     Metadata(Arc<Published>),
     /// A log directory can take more, or less, than before.

@@ -14,6 +14,7 @@ mod due;
 mod fan_out;
 mod fetch_sessions;
 mod handlers;
+pub mod lifecycle;
 pub mod messages;
 pub mod node;
 mod openings;
@@ -23,6 +24,7 @@ mod watches;
 
 pub use connection::{Connection, Peer};
 pub use context::RequestContext;
+pub use lifecycle::{Lifecycle, LifecycleEvent};
 pub use messages::{ConnectionEvent, Message, ShardEvent};
 pub use node::Node;
 pub use shard::Shard;

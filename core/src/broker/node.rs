@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Connection, ConnectionEvent, Message, Peer, Shard, ShardEvent};
+use super::lifecycle::Myself;
+use super::{Connection, ConnectionEvent, Lifecycle, LifecycleEvent, Message, Peer, Shard, ShardEvent};
 use crate::config::BrokerConfig;
 use crate::controller::{self, Controller, ControllerEvent};
 use crate::ids::{ConnectionId, ShardId};
 use crate::log::log_dirs::{LogDirs, LogDirsEvent};
 use crate::log::{LogStore, reserve};
-use crate::machine::{Cx, Effect, Machine as _, SyncCompletion, SyncOutcome, Waiter};
+use crate::machine::{Cx, Effect, LinkOwner, Machine, SyncCompletion, SyncOutcome, Waiter};
 use crate::metadata::Published;
+use crate::network::LinkEvent;
 use crate::quorum::OpenError;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -29,6 +31,8 @@ pub struct Node<S: LogStore> {
     pub controller: Controller<S>,
     /// The keeper of the log directories.
     pub log_dirs: LogDirs<S>,
+    /// What keeps the broker in its cluster.
+    pub lifecycle: Lifecycle,
     /// The metadata that new connections begin with.
     pub published: Arc<Published>,
     /// Clients.
@@ -50,30 +54,35 @@ impl<S: LogStore> Node<S> {
         let (controller, published) = opened.map_err(|error| error.to_string())?;
         let (mut log_dirs, mut checkpoints) =
             LogDirs::open(cx, &config).map_err(|error| error.to_string())?;
-        log_dirs
-            .set_strays_aside(cx, &mut checkpoints, &mut rng, |partition, topic_id| {
-                let topic = match topic_id {
-                    Some(topic_id) => published.image.topic_by_id(topic_id),
-                    // Its file was lost: whose it is only the name says.
-                    None => published.image.topic(&partition.topic),
-                };
-                let replica = topic.and_then(|topic| topic.partitions.get(&partition.partition));
-                replica.is_some_and(|replica| replica.replicas.contains(&config.node_id))
-            })
-            .map_err(|error| error.to_string())?;
-        if let Some(registered) = published.image.broker(config.node_id) {
-            log_dirs.set_broker_epoch(registered.epoch);
+        let is_alone = controller.is_alone();
+        let mut found = None;
+        if is_alone {
+            log_dirs
+                .set_strays_aside(cx, &mut checkpoints, &mut rng, &published.image)
+                .map_err(|error| error.to_string())?;
+            found = Some(Arc::new(checkpoints));
+            if let Some(registered) = published.image.broker(config.node_id) {
+                log_dirs.handle(cx, LogDirsEvent::Registered { epoch: registered.epoch });
+            }
+        } else {
+            log_dirs.hold(checkpoints, rng.fork());
         }
-        let checkpoints = Arc::new(checkpoints);
         let count = super::shard_count(&config);
         let mut shards = Vec::with_capacity(usize::from(count));
         for id in 0..count {
-            let (config, checkpoints) = (config.clone(), checkpoints.clone());
-            let mut shard = Shard::new(ShardId(id), count, config, checkpoints, cx.now.monotonic, rng.fork());
+            let (config, found) = (config.clone(), found.clone());
+            let mut shard = Shard::new(ShardId(id), count, config, found, cx.now.monotonic, rng.fork());
             shard.handle(cx, ShardEvent::Metadata(published.clone()));
             shards.push(shard);
         }
-        Ok(Self { config, shards, controller, log_dirs, published, connections: BTreeMap::new(), rng })
+        let me = Myself {
+            incarnation_id: rng.uuid(),
+            directories: controller.directories().to_vec(),
+            previous_epoch: log_dirs.previous_broker_epoch(),
+        };
+        let lifecycle = Lifecycle::new(config.clone(), count, me, published.clone(), is_alone);
+        let connections = BTreeMap::new();
+        Ok(Self { config, shards, controller, log_dirs, lifecycle, published, connections, rng })
     }
 
     /// A client came.
@@ -90,6 +99,7 @@ impl<S: LogStore> Node<S> {
             for shard in &mut self.shards {
                 shard.handle(cx, ShardEvent::ConnectionClosed(id));
             }
+            self.controller.handle(cx, ControllerEvent::ConnectionClosed(id));
         }
         self.settle(cx)
     }
@@ -121,6 +131,7 @@ impl<S: LogStore> Node<S> {
                 }
                 Message::Controller(event) => self.controller.handle(cx, event),
                 Message::LogDirs(event) => self.log_dirs.handle(cx, event),
+                Message::Lifecycle(event) => self.lifecycle.handle(cx, event),
             }
             self.take_effects(cx, &mut queue, &mut outside);
         }
@@ -144,6 +155,7 @@ impl<S: LogStore> Node<S> {
                     self.connections.remove(&connection);
                     let closed = |id| Message::Shard(ShardId(id), ShardEvent::ConnectionClosed(connection));
                     queue.extend((0..u16::try_from(self.shards.len()).unwrap_or(u16::MAX)).map(closed));
+                    queue.push_back(Message::Controller(ControllerEvent::ConnectionClosed(connection)));
                     outside.push(Effect::Close { connection, reason });
                 }
                 effect => outside.push(effect),
@@ -167,6 +179,9 @@ impl<S: LogStore> Node<S> {
         if is_due(self.log_dirs.deadline()) {
             due.push(Message::LogDirs(LogDirsEvent::Tick));
         }
+        if is_due(Machine::<S>::deadline(&self.lifecycle)) {
+            due.push(Message::Lifecycle(LifecycleEvent::Tick));
+        }
         for (id, connection) in &self.connections {
             if is_due(connection.deadline()) {
                 due.push(Message::Connection(*id, ConnectionEvent::Tick));
@@ -179,27 +194,41 @@ impl<S: LogStore> Node<S> {
     pub fn deadline(&self) -> Option<Instant> {
         let shards = self.shards.iter().filter_map(|shard| shard.deadline());
         let connections = self.connections.values().filter_map(|connection| connection.deadline());
-        shards.chain(connections).chain(self.controller.deadline()).chain(self.log_dirs.deadline()).min()
+        let others = [self.controller.deadline(), self.log_dirs.deadline()];
+        let lifecycle = Machine::<S>::deadline(&self.lifecycle);
+        shards.chain(connections).chain(others.into_iter().flatten()).chain(lifecycle).min()
     }
 
-    /// The messages that begin a clean stop; it has ended when [`Effect::Stopped`] appears.
-    pub fn stop_messages(&self) -> Vec<Message<S>> {
-        let shards = 0..u16::try_from(self.shards.len()).unwrap_or(u16::MAX);
-        shards.map(|id| Message::Shard(ShardId(id), ShardEvent::Stop)).collect()
+    /// The message that begins a clean stop; it has ended when [`Effect::Stopped`] appears.
+    pub fn stop_message() -> Message<S> {
+        Message::Lifecycle(LifecycleEvent::Stop)
     }
 }
 
 /// Who is told of new metadata: shards before connections, so that a partition is there when a client hears of it.
+/// The keeper of the log directories comes first: it knows what the shards may take.
 pub fn announcements<'a, S: LogStore>(
     shards: usize,
     connections: impl Iterator<Item = &'a ConnectionId>,
     published: &Arc<Published>,
 ) -> Vec<Message<S>> {
+    let others = [
+        Message::LogDirs(LogDirsEvent::Metadata(published.clone())),
+        Message::Lifecycle(LifecycleEvent::Metadata(published.clone())),
+    ];
     let shards = (0..u16::try_from(shards).unwrap_or(u16::MAX))
         .map(|id| Message::Shard(ShardId(id), ShardEvent::Metadata(published.clone())));
     let connections =
         connections.map(|id| Message::Connection(*id, ConnectionEvent::Metadata(published.clone())));
-    shards.chain(connections).collect()
+    others.into_iter().chain(shards).chain(connections).collect()
+}
+
+/// The message that tells a machine what happened to one of its links.
+pub fn linked<S: LogStore>(owner: LinkOwner, event: LinkEvent) -> Message<S> {
+    match owner {
+        LinkOwner::Controller => Message::Controller(ControllerEvent::Link(event)),
+        LinkOwner::Shard(id) => Message::Shard(id, ShardEvent::Link(event)),
+    }
 }
 
 /// The message that tells a machine how its sync ended.

@@ -37,14 +37,14 @@ pub enum Parsed {
 }
 
 /// Reads the header of a frame.
-pub fn parse(frame: Bytes, id: u64, context: &RequestContext) -> Parsed {
+pub fn parse(frame: Bytes, id: u64, context: &RequestContext, apis: &'static [Supported]) -> Parsed {
     let mut input = Decoder::new(frame);
     let (api, header) = match ottla_protocol::decode_request_header(&mut input) {
         Ok(read) => read,
         Err(error) => return Parsed::Refused(format!("a request's header: {error}")),
     };
     let RequestHeader { request_api_version: version, correlation_id, client_id, .. } = header;
-    let Some(Supported { min, max, .. }) = api::supported(api) else {
+    let Some(Supported { min, max, .. }) = api::find(apis, api) else {
         return Parsed::Refused(format!("{} is not enabled here", api.name()));
     };
     let context = RequestContext { client_id: client_id.map(|id| id.detached()), ..context.clone() };

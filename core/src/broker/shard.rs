@@ -24,7 +24,7 @@ use crate::ids::{LogDirId, ShardId, TopicIdPartition};
 use crate::log::LogStore;
 use crate::log::log_dirs::{self, Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
 use crate::machine::{Cx, Machine};
-use crate::metadata::{MetadataImage, Published};
+use crate::metadata::{MetadataDelta, MetadataImage, Published};
 use crate::partition::Partition;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -52,6 +52,8 @@ pub struct Shard<S: LogStore> {
     in_force: Arc<BrokerConfig>,
     published: Arc<Published>,
     checkpoints: Arc<Checkpoints>,
+    /// It does not know what is in the log directories yet: the newest metadata waits.
+    is_waiting: bool,
     partitions: Partitions<S>,
     openings: Openings<S>,
     /// The last topic that was asked for: its partitions come together, and share it.
@@ -104,12 +106,12 @@ struct Chores {
 }
 
 impl<S: LogStore> Shard<S> {
-    /// A shard without partitions; they come with the first metadata.
+    /// A shard without partitions; they come with the first metadata, once it is known what the log directories hold.
     pub fn new(
         id: ShardId,
         shards: u16,
         config: Arc<BrokerConfig>,
-        checkpoints: Arc<Checkpoints>,
+        checkpoints: Option<Arc<Checkpoints>>,
         now: Instant,
         mut rng: Rng,
     ) -> Self {
@@ -126,7 +128,8 @@ impl<S: LogStore> Shard<S> {
             cleaner: Cleaner::new(&config, shards, rng.fork()),
             config,
             published: Published::first(MetadataImage::default(), -1, -1, 0),
-            checkpoints,
+            is_waiting: checkpoints.is_none(),
+            checkpoints: checkpoints.unwrap_or_default(),
             partitions: BTreeMap::new(),
             openings: Openings::new(),
             topic_config: None,
@@ -285,6 +288,13 @@ impl<S: LogStore> Machine<S> for Shard<S> {
                 self.send_group_replies(cx);
             }
             ShardEvent::ConnectionClosed(connection) => self.watches.remove_connection(connection),
+            ShardEvent::Found(checkpoints) => {
+                (self.checkpoints, self.is_waiting) = (checkpoints, false);
+                let published = (*self.published).clone();
+                let delta = MetadataDelta::everything(&published.image);
+                self.metadata(cx, Arc::new(Published { delta, ..published }));
+            }
+            ShardEvent::Metadata(published) if self.is_waiting => self.published = published,
             ShardEvent::Metadata(published) => self.metadata(cx, published),
             ShardEvent::LogDir { log_dir, state } => self.log_dir_changed(cx, log_dir, state),
             ShardEvent::Link(event) => self.link(event),
@@ -295,6 +305,7 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             ShardEvent::Tick => self.tick(cx),
         }
         self.replicate(cx);
+        self.reach_out(cx);
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ottla_protocol::messages::MetadataResponse;
 use ottla_protocol::{ErrorCode, Str, Uuid};
 
-use super::network::Target;
+use crate::network::Target;
 
 /// A client's view of the cluster, as of the last Metadata answers.
 #[derive(Clone, Debug, Default)]

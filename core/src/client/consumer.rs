@@ -18,8 +18,8 @@ use ottla_protocol::{ErrorCode, Records, Str};
 
 use super::assignor::TopicPartition;
 use super::membership::{Membership, MembershipConfig, MembershipEvent};
-use super::network::{Failure, LinkEvent, Reply, RequestId};
 use super::session::{Destination, Session, SessionConfig, Topics};
+use crate::network::{Failure, LinkEvent, Reply, RequestId};
 use crate::record::{Compressors, batches};
 use crate::time::{Instant, Now};
 

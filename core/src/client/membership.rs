@@ -19,8 +19,8 @@ use ottla_protocol::records::embedded::consumer_protocol_subscription::{
 use ottla_protocol::{Decoder, Encoder, ErrorCode, Str};
 
 use super::assignor::{Assignor, Subscription, TopicPartition};
-use super::network::{Reply, RequestId, Target};
 use super::session::{Destination, Session, Topics};
+use crate::network::{Reply, RequestId, Target};
 use crate::time::Instant;
 
 const PROTOCOL_TYPE: &str = "consumer";

@@ -8,15 +8,14 @@ pub mod assignor;
 pub mod cluster;
 pub mod consumer;
 pub mod membership;
-pub mod network;
 pub mod partitioner;
 pub mod producer;
 pub mod session;
 
+pub use crate::network::{Failure, Lane, LinkEffect, LinkEvent, LinkId, Network, Reply, RequestId, Target};
 pub use cluster::Cluster;
 pub use consumer::{AutoOffsetReset, Consumer, ConsumerConfig, ConsumerEvent, ConsumerRecord};
 pub use membership::{MembershipConfig, assigned_partitions};
-pub use network::{Failure, Lane, LinkEffect, LinkEvent, LinkId, Network, Reply, RequestId, Target};
 pub use producer::{
     Delivery, DeliveryError, Producer, ProducerConfig, ProducerRecord, RecordId, RecordMetadata,
 };

@@ -10,9 +10,9 @@ use ottla_protocol::messages::produce_request::{PartitionProduceData, ProduceReq
 use ottla_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProduceResponse};
 use ottla_protocol::{ErrorCode, Records, Str};
 
-use super::network::{Failure, Lane, LinkEvent, Reply, RequestId};
 use super::partitioner::{Sticky, partition_for_key};
 use super::session::{Destination, Session, SessionConfig, Topics};
+use crate::network::{Failure, Lane, LinkEvent, Reply, RequestId};
 use crate::record::{BatchBuilder, BatchOptions, Compression, Compressors, increment_sequence};
 use crate::rng::Rng;
 use crate::time::{Instant, Now};

@@ -5,7 +5,7 @@ use ottla_protocol::messages::metadata_request::{MetadataRequest, MetadataReques
 use ottla_protocol::{ErrorCode, Request, Str};
 
 use super::cluster::Cluster;
-use super::network::{Failure, Lane, LinkEffect, LinkEvent, Network, Reply, RequestId, Target};
+use crate::network::{Failure, Lane, LinkEffect, LinkEvent, Network, Reply, RequestId, Target};
 use crate::time::Instant;
 
 /// The highest Metadata version that this client reads.

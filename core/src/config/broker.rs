@@ -14,12 +14,22 @@ config_struct! {
     /// What a broker obeys. Times are milliseconds and sizes bytes unless the name says otherwise.
     BrokerConfig: Settings as settings {
         auto_create_topics_enable: bool = "auto.create.topics.enable",
+        auto_leader_rebalance_enable: bool = "auto.leader.rebalance.enable",
         broker_heartbeat_interval_ms: i32 = "broker.heartbeat.interval.ms",
         broker_rack: Option<String> = "broker.rack",
         broker_session_timeout_ms: i32 = "broker.session.timeout.ms",
         connections_max_idle_ms: i64 = "connections.max.idle.ms",
+        controller_quorum_auto_join_enable: bool = "controller.quorum.auto.join.enable",
+        controller_quorum_election_backoff_max_ms: i32 = "controller.quorum.election.backoff.max.ms",
+        controller_quorum_election_timeout_ms: i32 = "controller.quorum.election.timeout.ms",
+        controller_quorum_fetch_max_bytes: i32 = "controller.quorum.fetch.max.bytes",
+        controller_quorum_fetch_snapshot_max_bytes: i32 = "controller.quorum.fetch.snapshot.max.bytes",
+        controller_quorum_fetch_timeout_ms: i32 = "controller.quorum.fetch.timeout.ms",
+        controller_quorum_request_timeout_ms: i32 = "controller.quorum.request.timeout.ms",
+        controller_quorum_retry_backoff_ms: i32 = "controller.quorum.retry.backoff.ms",
         controller_quota_window_num: i32 = "controller.quota.window.num",
         controller_quota_window_size_seconds: i32 = "controller.quota.window.size.seconds",
+        controller_socket_timeout_ms: i32 = "controller.socket.timeout.ms",
         default_replication_factor: i32 = "default.replication.factor",
         delete_topic_enable: bool = "delete.topic.enable",
         fetch_max_bytes: i32 = "fetch.max.bytes",
@@ -28,6 +38,7 @@ config_struct! {
         group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms",
         group_max_size: i32 = "group.max.size",
         group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms",
+        leader_imbalance_check_interval_seconds: i64 = "leader.imbalance.check.interval.seconds",
         log_cleaner_backoff_ms: i64 = "log.cleaner.backoff.ms",
         log_cleaner_dedupe_buffer_size: i64 = "log.cleaner.dedupe.buffer.size",
         log_cleaner_enable: bool = "log.cleaner.enable",
@@ -64,6 +75,7 @@ config_struct! {
         offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor",
         offsets_topic_segment_bytes: i32 = "offsets.topic.segment.bytes",
         ottla_http_listeners: Vec<String> = "ottla.http.listeners",
+        ottla_broker_fast_fencing_enable: bool = "ottla.broker.fast.fencing.enable",
         ottla_log_flush_idle_ms: i64 = "ottla.log.flush.idle.ms",
         ottla_log_reserve_bytes: i64 = "ottla.log.reserve.bytes",
         ottla_log_sync: String = "ottla.log.sync",
@@ -90,6 +102,7 @@ config_struct! {
         socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes",
         transaction_max_timeout_ms: i32 = "transaction.max.timeout.ms",
         unclean_leader_election_enable: bool = "unclean.leader.election.enable",
+        unclean_leader_election_interval_ms: i64 = "unclean.leader.election.interval.ms",
     }
     derived {
         /// `node.id`, or its old name `broker.id`.
@@ -252,6 +265,11 @@ impl BrokerConfig {
         self.derive_listeners(settings)
     }
 
+    /// Whether controllers are spoken to by this listener.
+    pub fn is_controller_listener(&self, name: &str) -> bool {
+        self.controller_listener_names.iter().any(|listener| listener == name)
+    }
+
     fn derive_listeners(&mut self, settings: &Settings) -> Result<(), (&'static str, ConfigError)> {
         let list = |name: &str| match settings.effective(name) {
             Value::List(elements) => elements,
@@ -366,6 +384,7 @@ mod tests {
             "advertised.listeners",
             "broker.id",
             "controller.listener.names",
+            "controller.quorum.bootstrap.servers",
             "controller.quorum.voters",
             "inter.broker.listener.name",
             "listener.security.protocol.map",

@@ -22,13 +22,6 @@ fn broken(key: &'static str, sentence: impl Into<String>) -> Result<(), Broken> 
 
 fn check_roles(config: &BrokerConfig, settings: &Settings) -> Result<(), Broken> {
     const VOTERS: &str = "controller.quorum.voters";
-    if !(config.process_roles.broker && config.process_roles.controller) {
-        let key = "process.roles";
-        return broken(
-            key,
-            format!("{key} must be broker,controller: a node of one role alone is not built yet"),
-        );
-    }
     if let Value::Number(old) = settings.effective("broker.id")
         && old != -1
         && old != i64::from(config.node_id)
@@ -40,13 +33,7 @@ fn check_roles(config: &BrokerConfig, settings: &Settings) -> Result<(), Broken>
     let is_this_node = |voter: &String| {
         voter.split_once('@').and_then(|(id, _)| id.trim().parse().ok()) == Some(config.node_id)
     };
-    if voters.len() > 1 {
-        return broken(
-            VOTERS,
-            format!("{VOTERS} names {} nodes: a quorum of more than one is not built yet", voters.len()),
-        );
-    }
-    if !voters.iter().all(is_this_node) {
+    if config.process_roles.controller && !voters.is_empty() && !voters.iter().any(is_this_node) {
         return broken(
             VOTERS,
             format!("{VOTERS} does not name this node, whose node.id is {}", config.node_id),
@@ -67,6 +54,14 @@ fn check_listeners(config: &BrokerConfig) -> Result<(), Broken> {
         );
     }
     let of_controller = |l: &Listener| config.controller_listener_names.contains(&l.name);
+    if !config.process_roles.broker {
+        return match config.listeners.iter().all(of_controller) {
+            true => Ok(()),
+            false => {
+                broken("listeners", "listeners of a controller must all be in controller.listener.names")
+            }
+        };
+    }
     if config.listeners.iter().all(of_controller) {
         return broken("listeners", "listeners leaves none for clients: all are controller.listener.names");
     }
@@ -92,7 +87,7 @@ fn check_advertised(config: &BrokerConfig) -> Result<(), Broken> {
         return broken(key, format!("{key} can be {RACK_AWARE_REPLICA_SELECTOR} only"));
     }
     let inter_broker = &config.inter_broker_listener_name;
-    if !config.advertised_listeners.iter().any(|l| l.name == *inter_broker) {
+    if config.process_roles.broker && !config.advertised_listeners.iter().any(|l| l.name == *inter_broker) {
         return broken(
             "inter.broker.listener.name",
             format!("inter.broker.listener.name is {inter_broker}, which is not in {KEY}"),
@@ -171,9 +166,7 @@ mod tests {
     #[test]
     fn each_rule_names_file_and_line() {
         for (properties, expected) in [
-            ("node.id=2\nprocess.roles=broker", "server.properties:2: process.roles must be"),
             ("node.id=2\nbroker.id=3", "server.properties:2: broker.id=3 and node.id=2"),
-            ("controller.quorum.voters=1@a:1,2@b:1", "server.properties:1: controller.quorum.voters names 2"),
             ("controller.quorum.voters=2@a:1", "server.properties:1: controller.quorum.voters does not name"),
             ("listeners=SSL://:1", "server.properties:1: listener SSL asks for Ssl"),
             ("\n\nlisteners=CONTROLLER://:1", "server.properties:3: listeners leaves none"),

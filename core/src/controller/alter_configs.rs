@@ -7,7 +7,7 @@ use ottla_protocol::messages::alter_configs_response::{self, AlterConfigsRespons
 use ottla_protocol::messages::incremental_alter_configs_request::IncrementalAlterConfigsRequest;
 use ottla_protocol::messages::incremental_alter_configs_response::{self, IncrementalAlterConfigsResponse};
 use ottla_protocol::records::MetadataRecord;
-use ottla_protocol::records::metadata::ConfigRecord;
+use ottla_protocol::records::metadata::{ClearElrRecord, ConfigRecord};
 use ottla_protocol::{ErrorCode, Str};
 
 use super::{ApiError, names};
@@ -17,7 +17,7 @@ use crate::config::{
 };
 use crate::metadata::{ConfigResource, ConfigResourceType, MetadataImage};
 
-const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// One change as requested; `op` is the protocol's number.
 struct Asked {
@@ -108,7 +108,23 @@ fn alter(
         };
         outcomes.push((kind, name, outcome));
     }
+    let mut cleared = clear_elr(image, &records);
+    records.append(&mut cleared);
     (records, outcomes)
+}
+
+/// Who was eligible under another `min.insync.replicas` may lack what was committed since (KIP-966).
+fn clear_elr(image: &MetadataImage, records: &[MetadataRecord]) -> Vec<MetadataRecord> {
+    if !image.features.has_eligible_leader_replicas() {
+        return Vec::new();
+    }
+    let changed = records.iter().filter_map(|record| match record {
+        MetadataRecord::Config(config) if *config.name == *MIN_INSYNC_REPLICAS => Some(config),
+        _ => None,
+    });
+    let is_of_topic = |config: &ConfigRecord| config.resource_type == ConfigResourceType::Topic.code();
+    let topic = |config| if is_of_topic(config) { config.resource_name.clone() } else { Str::default() };
+    changed.map(|config| ClearElrRecord { topic_name: topic(config) }.into()).collect()
 }
 
 fn alter_resource(
@@ -126,7 +142,7 @@ fn alter_resource(
         return Err(invalid_request(format!("Unknown resource type {kind}")));
     }
     let alterations = parse(asked)?;
-    check_name(broker, resource_type, name)?;
+    check_name(image, broker, resource_type, name)?;
     if resource_type == ConfigResourceType::BrokerLogger {
         return Err(ApiError::new(ErrorCode::InvalidConfig, "This build has no loggers to configure."));
     }
@@ -189,8 +205,13 @@ fn with_removals(mut alterations: Vec<Alteration>, current: &BTreeMap<String, St
     alterations
 }
 
-/// Names that no resource of its kind can have.
-fn check_name(broker: &BrokerConfig, resource_type: ConfigResourceType, name: &Str) -> Result<(), ApiError> {
+/// Names that no resource of its kind can have. The other brokers of the cluster ask for themselves.
+fn check_name(
+    image: &MetadataImage,
+    broker: &BrokerConfig,
+    resource_type: ConfigResourceType,
+    name: &Str,
+) -> Result<(), ApiError> {
     match resource_type {
         ConfigResourceType::Topic if name.is_empty() => {
             Err(invalid_request("Default topic resources are not allowed."))
@@ -205,7 +226,7 @@ fn check_name(broker: &BrokerConfig, resource_type: ConfigResourceType, name: &S
         ConfigResourceType::Group | ConfigResourceType::ClientMetrics => Ok(()),
         ConfigResourceType::Broker if name.is_empty() => Ok(()),
         ConfigResourceType::Broker | ConfigResourceType::BrokerLogger => match name.parse::<i32>() {
-            Ok(id) if id == broker.node_id => Ok(()),
+            Ok(id) if id == broker.node_id || image.broker(id).is_some() => Ok(()),
             Ok(id) => {
                 let own = broker.node_id;
                 Err(invalid_request(match resource_type {

@@ -11,7 +11,7 @@ use ottla_protocol::{ErrorCode, Str};
 
 use super::create_topics::PARTITIONS_PER_REQUEST_MAX;
 use super::{ApiError, placement};
-use crate::metadata::MetadataImage;
+use crate::metadata::{MetadataImage, PartitionRegistration};
 use crate::rng::Rng;
 
 /// Decides which topics grow, and what is written.
@@ -67,10 +67,10 @@ fn grow(
         return Err(ApiError::bare(ErrorCode::UnknownServerError));
     }
     let replication_factor = topic.partitions.get(&0).map_or(1, |partition| partition.replicas.len());
-    let replicas: Vec<Vec<i32>> = match &request.assignments {
+    let partitions: Vec<PartitionRegistration> = match &request.assignments {
         None => {
             let replication_factor = i16::try_from(replication_factor).unwrap_or(i16::MAX);
-            placement::place(image, rng, additional, replication_factor)?
+            placement::place(image, rng, present, additional, replication_factor)?
         }
         Some(assignments) => {
             if i32::try_from(assignments.len()) != Ok(additional) {
@@ -82,17 +82,13 @@ fn grow(
                     ),
                 ));
             }
-            for assignment in assignments {
-                placement::validate_manual(image, &assignment.broker_ids, Some(replication_factor))?;
-            }
-            assignments.iter().map(|assignment| assignment.broker_ids.clone()).collect()
+            let assigned = (present..).zip(assignments).map(|(index, assignment)| {
+                placement::assigned_partition(image, index, &assignment.broker_ids, Some(replication_factor))
+            });
+            assigned.collect::<Result<_, _>>()?
         }
     };
     let version = image.features.metadata_version();
-    (present..)
-        .zip(replicas)
-        .map(|(index, replicas)| {
-            Ok(placement::new_partition(image, index, replicas)?.to_record(topic.id, index, version).into())
-        })
-        .collect()
+    let indexed = (present..).zip(partitions);
+    Ok(indexed.map(|(index, partition)| partition.to_record(topic.id, index, version).into()).collect())
 }

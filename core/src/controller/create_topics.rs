@@ -202,8 +202,7 @@ fn placed(
         }
         given => given,
     };
-    let placed = placement::place(image, rng, partitions, replication_factor)?;
-    (0..).zip(placed).map(|(index, replicas)| placement::new_partition(image, index, replicas)).collect()
+    placement::place(image, rng, 0, partitions, replication_factor)
 }
 
 fn assigned(image: &MetadataImage, topic: &CreatableTopic) -> Result<Vec<PartitionRegistration>, ApiError> {
@@ -228,9 +227,10 @@ fn assigned(image: &MetadataImage, topic: &CreatableTopic) -> Result<Vec<Partiti
                 format!("Found multiple manual partition assignments for partition {index}"),
             ));
         }
-        placement::validate_manual(image, &assignment.broker_ids, replication_factor)?;
+        let partition =
+            placement::assigned_partition(image, index, &assignment.broker_ids, replication_factor)?;
         replication_factor = Some(assignment.broker_ids.len());
-        partitions.insert(index, placement::new_partition(image, index, assignment.broker_ids.clone())?);
+        partitions.insert(index, partition);
     }
     if !partitions.keys().copied().eq((0..).take(partitions.len())) {
         return Err(ApiError::new(

@@ -6,14 +6,25 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::records::MetadataRecord;
 use ottla_protocol::records::metadata::ProducerIdsRecord;
 
+use super::acls::{create_acls, delete_acls};
+use super::allocate_producer_ids::{PRODUCER_ID_BLOCK, allocate_producer_ids};
+use super::alter_client_quotas::alter_client_quotas;
 use super::alter_configs::{alter_configs, incremental_alter_configs};
+use super::alter_partition::alter_partition;
+use super::assign_replicas_to_dirs::assign_replicas_to_dirs;
+use super::broker_heartbeat::broker_heartbeat;
+use super::broker_registration::broker_registration;
+use super::cluster::Cluster;
+use super::controller_registration::controller_registration;
 use super::create_partitions::create_partitions;
 use super::create_topics::create_topics;
 use super::delete_topics::delete_topics;
-use super::describe_quorum::{QuorumView, describe_quorum};
-use super::elections::elect_leaders;
+use super::elections::{ELECTIONS_MAX, elect_leaders, elect_uncleanly, rebalance};
+use super::heartbeats::Heartbeats;
+use super::leadership;
 use super::reassignments::{alter_partition_reassignments, list_partition_reassignments};
 use super::request::{ControllerRequest, ControllerResponse};
+use super::unregister_broker::unregister_broker;
 use super::update_features::update_features;
 use crate::config::BrokerConfig;
 use crate::coordinator::{Coordinator, DecideCx, Decision, ReplayAt, Token};
@@ -21,30 +32,58 @@ use crate::metadata::{MetadataState, record};
 use crate::sim::mutation::{Mutation, Planted};
 use crate::time::{Instant, Now};
 
-/// Producer ids in one block (KIP-730).
-const PRODUCER_ID_BLOCK: i64 = 1_000;
-
 /// What the controller knows besides its log.
 #[derive(Clone, Debug)]
 pub struct Decisions {
     config: Arc<BrokerConfig>,
     kraft_version: i16,
-    quorum: QuorumView,
+    /// Ids of the controllers that vote.
+    voters: Vec<i32>,
     /// Producer ids that are this node's to give: the next, and the end.
     producer_ids: std::ops::Range<i64>,
+    heartbeats: Heartbeats,
+    /// When preferred replicas are next given the lead; never without `auto.leader.rebalance.enable`.
+    rebalance_due: Option<Instant>,
+    /// When partitions without a leader are next looked at for an unclean election.
+    unclean_elections_due: Option<Instant>,
     planted: Planted,
 }
 
 impl Decisions {
     /// For a node that has just begun to lead.
-    pub fn new(config: Arc<BrokerConfig>, kraft_version: i16, quorum: QuorumView, planted: Planted) -> Self {
-        Self { config, kraft_version, quorum, producer_ids: 0..0, planted }
+    pub fn new(config: Arc<BrokerConfig>, planted: Planted) -> Self {
+        Self {
+            heartbeats: Heartbeats::new(i64::from(config.broker_session_timeout_ms)),
+            config,
+            kraft_version: 0,
+            voters: Vec::new(),
+            producer_ids: 0..0,
+            rebalance_due: None,
+            unclean_elections_due: None,
+            planted,
+        }
     }
 
-    /// How far the log has come.
-    pub fn quorum_advanced(&mut self, high_watermark: i64, log_end_offset: i64) {
-        self.quorum.high_watermark = high_watermark;
-        self.quorum.log_end_offset = log_end_offset;
+    /// What the quorum is by now.
+    pub fn set_quorum(&mut self, kraft_version: i16, voters: Vec<i32>) {
+        (self.kraft_version, self.voters) = (kraft_version, voters);
+    }
+
+    /// A broker is known to be gone.
+    pub fn lose(&mut self, broker: i32, epoch: i64) {
+        self.heartbeats.lose(broker, epoch);
+    }
+
+    /// When to look at leaders again after so many were elected: at once when there may be more.
+    fn rebalance_after(&self, now: Instant, elected: usize) -> Option<Instant> {
+        let interval_ms = self.config.leader_imbalance_check_interval_seconds.saturating_mul(1_000);
+        let due = now.plus_ms(if elected < ELECTIONS_MAX { interval_ms } else { 0 });
+        self.config.auto_leader_rebalance_enable.then_some(due)
+    }
+
+    fn unclean_elections_after(&self, now: Instant, elected: usize) -> Option<Instant> {
+        let interval_ms = self.config.unclean_leader_election_interval_ms;
+        Some(now.plus_ms(if elected < ELECTIONS_MAX { interval_ms } else { 0 }))
     }
 
     fn next_producer_id(&mut self, state: &MetadataState, token: Token) -> Decision<Self> {
@@ -56,7 +95,7 @@ impl Decisions {
             return Decision::reply(token, ControllerResponse::NextProducerId(producer_id));
         }
         let first = state.tip().next_producer_id.unwrap_or(0);
-        let next_producer_id = first.saturating_add(PRODUCER_ID_BLOCK);
+        let next_producer_id = first.saturating_add(i64::from(PRODUCER_ID_BLOCK));
         self.producer_ids = first.saturating_add(1)..next_producer_id;
         let broker_id = self.config.node_id;
         let broker_epoch = state.tip().broker(broker_id).map_or(-1, |broker| broker.epoch);
@@ -80,7 +119,10 @@ impl Coordinator for Decisions {
         request: ControllerRequest,
     ) -> Decision<Self> {
         let (image, committed) = (cx.tip.tip(), cx.committed.image());
-        let config = &*self.config;
+        let config = self.config.clone();
+        let (config, now) = (&*config, cx.now.monotonic);
+        let cluster = Cluster { image, config };
+        let mut is_atomic = true;
         let (records, response) = match request {
             ControllerRequest::CreateTopics(request) => {
                 let (records, response) = create_topics(image, config, cx.rng, &request);
@@ -107,36 +149,102 @@ impl Coordinator for Decisions {
             }
             ControllerRequest::UpdateFeatures(request) => {
                 let (records, response) =
-                    update_features(image, config.node_id, self.kraft_version, &request);
+                    update_features(cluster, self.kraft_version, &self.voters, &request);
                 (records, ControllerResponse::UpdateFeatures(response))
             }
             ControllerRequest::ElectLeaders(request) => {
-                let (records, response) = elect_leaders(image, &request);
+                let (records, response) = elect_leaders(cluster, &request);
+                is_atomic = false;
                 (records, ControllerResponse::ElectLeaders(response))
             }
             ControllerRequest::AlterPartitionReassignments(request) => {
-                let response = alter_partition_reassignments(image, &request);
-                (Vec::new(), ControllerResponse::AlterPartitionReassignments(response))
+                let (records, response) = alter_partition_reassignments(cluster, &request);
+                (records, ControllerResponse::AlterPartitionReassignments(response))
             }
             ControllerRequest::ListPartitionReassignments(request) => {
                 let response = list_partition_reassignments(committed, &request);
                 (Vec::new(), ControllerResponse::ListPartitionReassignments(response))
             }
-            ControllerRequest::DescribeQuorum(request) => {
-                let response = describe_quorum(&self.quorum, cx.now.wall, &request);
-                (Vec::new(), ControllerResponse::DescribeQuorum(response))
-            }
             ControllerRequest::NextProducerId => return self.next_producer_id(cx.tip, token),
+            ControllerRequest::BrokerRegistration(request) => {
+                let (heartbeats, kraft_version) = (&mut self.heartbeats, self.kraft_version);
+                let (records, response) =
+                    broker_registration(cluster, heartbeats, kraft_version, now, cx.next_offset, &request);
+                is_atomic = false;
+                (records, ControllerResponse::BrokerRegistration(response))
+            }
+            ControllerRequest::BrokerHeartbeat(request) => {
+                let (records, response) =
+                    broker_heartbeat(cluster, &mut self.heartbeats, now, cx.next_offset, &request);
+                is_atomic = false;
+                (records, ControllerResponse::BrokerHeartbeat(response))
+            }
+            ControllerRequest::ControllerRegistration(request) => {
+                let (records, response) = controller_registration(image, &request);
+                (records, ControllerResponse::ControllerRegistration(response))
+            }
+            ControllerRequest::AlterPartition(request) => {
+                let (records, response) = alter_partition(cluster, &request);
+                is_atomic = false;
+                (records, ControllerResponse::AlterPartition(response))
+            }
+            ControllerRequest::AllocateProducerIds(request) => {
+                let (records, response) = allocate_producer_ids(cluster, &request);
+                (records, ControllerResponse::AllocateProducerIds(response))
+            }
+            ControllerRequest::UnregisterBroker(request) => {
+                let (records, response) = unregister_broker(cluster, &mut self.heartbeats, &request);
+                is_atomic = false;
+                (records, ControllerResponse::UnregisterBroker(response))
+            }
+            ControllerRequest::AlterClientQuotas(request) => {
+                let (records, response) = alter_client_quotas(image, &request);
+                (records, ControllerResponse::AlterClientQuotas(response))
+            }
+            ControllerRequest::CreateAcls(request) => {
+                let (records, response) = create_acls(image, cx.rng, &request);
+                (records, ControllerResponse::CreateAcls(response))
+            }
+            ControllerRequest::DeleteAcls(request) => {
+                let (records, response) = delete_acls(image, &request);
+                (records, ControllerResponse::DeleteAcls(response))
+            }
+            ControllerRequest::AssignReplicasToDirs(request) => {
+                let (records, response) = assign_replicas_to_dirs(cluster, &request);
+                is_atomic = false;
+                (records, ControllerResponse::AssignReplicasToDirs(response))
+            }
         };
-        Decision { records, replies: vec![(token, response)] }
+        Decision { is_atomic, ..Decision::write(records, token, response) }
     }
 
-    fn tick(&mut self, _cx: &mut DecideCx<'_, MetadataState>) -> Decision<Self> {
-        Decision::none()
+    /// One thing at a time, so that each sees what became of the one before.
+    fn tick(&mut self, cx: &mut DecideCx<'_, MetadataState>) -> Decision<Self> {
+        let now = cx.now.monotonic;
+        let cluster = Cluster { image: cx.tip.tip(), config: &self.config };
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        let records = if let Some((broker, epoch)) = self.heartbeats.take_expired(now) {
+            let registered = cluster.registered(broker, epoch);
+            registered.map_or_else(|_| Vec::new(), |broker| leadership::fence(cluster, broker))
+        } else if is_due(self.rebalance_due) {
+            let records = rebalance(cluster);
+            self.rebalance_due = self.rebalance_after(now, records.len());
+            records
+        } else if is_due(self.unclean_elections_due) {
+            let records = elect_uncleanly(cluster);
+            self.unclean_elections_due = self.unclean_elections_after(now, records.len());
+            records
+        } else {
+            Vec::new()
+        };
+        Decision::records(records).divisible()
     }
 
     fn deadline(&self) -> Option<Instant> {
-        None
+        [self.heartbeats.deadline(), self.rebalance_due, self.unclean_elections_due]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// # Panics
@@ -147,7 +255,12 @@ impl Coordinator for Decisions {
         }
     }
 
-    fn loaded(&mut self, _now: Now, _state: &MetadataState) {}
+    /// A controller that begins to lead knows when nobody was heard of last: every broker that is not fenced gets a whole session.
+    fn loaded(&mut self, now: Now, state: &MetadataState) {
+        self.heartbeats.load(now.monotonic, state.tip());
+        self.rebalance_due = self.rebalance_after(now.monotonic, 0);
+        self.unclean_elections_due = self.unclean_elections_after(now.monotonic, 0);
+    }
 
     fn append_failed(
         &mut self,

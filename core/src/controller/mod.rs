@@ -1,141 +1,196 @@
 //! The controller: decides what happens to topics, configurations, features and brokers, and writes it into the metadata log.
 //!
-//! [`Decisions`] decides on the shared decide/replay runtime; [`Controller`] is the machine around it: it syncs the log, publishes
-//! what is committed, answers, and takes snapshots. One file per API.
+//! Every node has a replica of that log, and [`Controller`] is the machine around it: it publishes what is committed, takes snapshots,
+//! speaks to the other replicas and, where the replica leads, lets [`Decisions`] decide on the shared decide/replay runtime and answers.
+//! One file per API.
 
+mod acls;
+mod allocate_producer_ids;
+mod alter_client_quotas;
 mod alter_configs;
+mod alter_partition;
+mod assign_replicas_to_dirs;
+mod broker_heartbeat;
+mod broker_registration;
+mod cluster;
+mod controller_registration;
 mod create_partitions;
 mod create_topics;
 mod decisions;
 mod delete_topics;
-mod describe_quorum;
 mod elections;
 mod error;
+mod heartbeats;
+mod introduction;
+mod leadership;
+mod leading;
 pub(crate) mod names;
+mod partition_change;
+mod peers;
 mod placement;
+mod producer_ids;
+mod racks;
 mod reassignments;
 mod registration;
 mod request;
+mod suspects;
+mod unregister_broker;
 mod update_features;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use ottla_protocol::records::MetadataRecord;
 use ottla_protocol::records::metadata::RemoveTopicRecord;
+use ottla_protocol::{ErrorCode, Uuid};
 
 pub use decisions::Decisions;
-pub use describe_quorum::QuorumView;
 pub use error::ApiError;
+pub use registration::registration_request;
 pub use request::{ControllerEvent, ControllerRequest, ControllerResponse};
 
-use crate::broker::{ConnectionEvent, Message};
+use self::introduction::Introduction;
+use self::leading::{Leading, is_survived};
+use self::peers::{Answered, Peers};
+use self::producer_ids::ProducerIds;
+use self::suspects::Suspects;
+use crate::broker::{ConnectionEvent, LifecycleEvent, Message};
 use crate::config::BrokerConfig;
-use crate::coordinator::Runtime;
-use crate::log::{LogError, LogStore, StoreError};
-use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
-use crate::metadata::{MetadataDelta, MetadataImage, Published};
-use crate::quorum::open::append;
-use crate::quorum::{self, Appender, MetadataLog, OpenError, Opened, ToSync};
+use crate::coordinator::Token;
+use crate::ids::ConnectionId;
+use crate::log::LogStore;
+use crate::machine::{Cx, Effect, LinkOwner, Machine, SyncCompletion, Waiter};
+use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, MetadataState, Published};
+use crate::network::Target;
+use crate::quorum::checkpoint::{Checkpoint, SnapshotId};
+use crate::quorum::open::{first_records, load_snapshot};
+use crate::quorum::raft::{Quorum, QuorumCx, QuorumEffect, QuorumEvent, RequestId, VoterSet};
+use crate::quorum::{self, OpenError, Opened, records};
 use crate::rng::Rng;
 use crate::sim::mutation::Mutation;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
-/// The controller of a node that is a metadata quorum of its own.
+/// How long a leader of the quorum that stops may take to hand over, ms.
+const HAND_OVER_MS: i64 = 5_000;
+/// Committed bytes that are replayed at a time.
+const REPLAY_BYTES: u64 = 8 << 20;
+
+/// A node's replica of the metadata log, and the decisions of the one that leads.
 #[derive(Clone, Debug)]
 pub struct Controller<S: LogStore> {
-    runtime: Runtime<Decisions>,
-    log: MetadataLog<S>,
+    config: Arc<BrokerConfig>,
+    quorum: Quorum<S>,
+    quorum_deadline: Option<Instant>,
+    peers: Peers,
+    role: Role,
+    rng: Rng,
+    introduction: Introduction,
+    producer_ids: ProducerIds,
+    suspects: Suspects,
+    /// The ids of the log directories that can be used.
+    directories: Vec<Uuid>,
+    /// Requests that the quorum will answer.
+    asked: BTreeMap<RequestId, Token>,
+    next_request: u64,
     published: MetadataImage,
+    has_published: bool,
+    /// Who was said to lead.
+    leader_published: i32,
+    /// Committed since.
+    unseen: Vec<MetadataRecord>,
     /// The first image speaks of everything below, committed or not.
     opened_up_to: i64,
-    snapshot_bytes_max: u64,
-    snapshot_interval_ms: i64,
-    /// When the next snapshot is due if anything was written by then.
-    snapshot_due: Instant,
-    /// A snapshot was written with the sync of this token: what it makes superfluous goes once that is done.
-    snapshot_token: Option<u64>,
-    snapshot_written: bool,
+    /// When the last record was written that is replayed, ms.
+    timestamp: i64,
+    snapshot: SnapshotPlan,
 }
 
-/// Opens a node's metadata (formatting its directories if they are all empty), begins a new epoch, and registers the node. The image is
-/// what the node starts with: all that its log holds.
-///
-/// What was in the log is published before it is synced again. It was synced before anybody was answered; what was not
-/// was never acknowledged.
+/// What the node does with the metadata log.
+#[derive(Clone, Debug)]
+enum Role {
+    /// Replays what others have committed: the state below `next_offset`.
+    Following { state: MetadataState, next_offset: i64 },
+    /// Writes it.
+    Leading(Box<Leading>),
+}
+
+/// When the next snapshot is due.
+#[derive(Clone, Copy, Debug)]
+struct SnapshotPlan {
+    bytes_max: u64,
+    interval_ms: i64,
+    /// If anything was written by then.
+    due: Instant,
+}
+
+/// Opens a node's metadata, formatting its directories if they are all empty, and takes its place in the quorum. The image is what the node
+/// starts with: a voter that is alone leads at once, registers itself, and knows all that its log holds; others know nothing yet.
 pub fn open<S: LogStore>(
     cx: &mut Cx<'_, S>,
     config: &Arc<BrokerConfig>,
     mut rng: Rng,
 ) -> Result<(Controller<S>, Arc<Published>), OpenError> {
-    let Opened { mut log, mut state, directories } =
-        quorum::open::open(cx.store, cx.now, &mut rng, cx.compressors, config)?;
+    let Opened { quorum, effects, state, next_offset, directories } =
+        quorum::open::open(cx, &mut rng, config)?;
     // A driver that gives every life of a node the same seed still gets other ids in each.
-    let life = u64::try_from(log.epoch()).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let life = u64::try_from(quorum.epoch()).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut rng = Rng::from_seed(rng.next_u64().wrapping_add(life));
-    let own: Vec<_> =
-        config.log_dirs.iter().filter_map(|directory| directories.get(directory).copied()).collect();
-    let mut records = registration::register(state.image(), config, &own, &mut rng, log.log_end_offset());
-    if cx.traces.planted().is(Mutation::LeaderEpochNotRaised) {
-        records.retain(|record| !matches!(record, MetadataRecord::PartitionChange(_)));
-    }
-    let version = state.image().features.metadata_version();
-    append(cx.store, cx.now, &mut log, &mut state, version, &records)?;
-    log.forget_unpublished();
-
-    let offset = log.log_end_offset().saturating_sub(1);
-    let published = Published::first(state.image().clone(), offset, log.epoch(), log.kraft_version());
-    let view = QuorumView {
-        leader_id: log.node_id(),
-        leader_epoch: log.epoch(),
-        high_watermark: log.high_watermark(),
-        log_end_offset: log.log_end_offset(),
-        voters: log.voters().to_vec(),
-    };
-    let decisions = Decisions::new(config.clone(), log.kraft_version(), view, cx.traces.planted());
+    let own = config.log_dirs.iter().filter_map(|directory| directories.get(directory).copied());
+    let interval_ms = config.metadata_log_max_snapshot_interval_ms;
+    let bytes_max = config.metadata_log_max_record_bytes_between_snapshots;
     let mut controller = Controller {
-        opened_up_to: log.log_end_offset(),
-        published: state.image().clone(),
-        runtime: Runtime::loaded(decisions, state, cx.now, rng),
-        log,
-        snapshot_bytes_max: u64::try_from(config.metadata_log_max_record_bytes_between_snapshots)
-            .unwrap_or(u64::MAX),
-        snapshot_interval_ms: config.metadata_log_max_snapshot_interval_ms,
-        snapshot_due: cx.now.monotonic.plus_ms(config.metadata_log_max_snapshot_interval_ms),
-        snapshot_token: None,
-        snapshot_written: false,
+        directories: own.collect(),
+        config: config.clone(),
+        published: MetadataImage::empty(state.image().cluster_id.clone()),
+        role: Role::Following { state, next_offset },
+        quorum_deadline: None,
+        quorum,
+        peers: Peers::new(config.node_id),
+        introduction: Introduction::new(rng.uuid()),
+        producer_ids: ProducerIds::default(),
+        suspects: Suspects::default(),
+        rng,
+        asked: BTreeMap::new(),
+        next_request: 0,
+        has_published: false,
+        leader_published: -1,
+        unseen: Vec::new(),
+        opened_up_to: 0,
+        timestamp: cx.now.wall,
+        snapshot: SnapshotPlan {
+            bytes_max: u64::try_from(bytes_max).unwrap_or(u64::MAX),
+            interval_ms,
+            due: cx.now.monotonic.plus_ms(interval_ms),
+        },
     };
-    controller.advance(cx);
-    Ok((controller, published))
+    let mut effects = VecDeque::from(effects);
+    if controller.quorum.epoch_start_offset().is_some() {
+        effects.extend(controller.lead_alone(cx)?);
+    }
+    let delta = MetadataDelta::everything(&controller.published);
+    let published = controller.to_publish(delta, controller.opened_up_to);
+    controller.leader_published = published.leader_id;
+    controller.carry_out(cx, effects)?;
+    Ok((controller, Arc::new(published)))
 }
 
 impl<S: LogStore> Machine<S> for Controller<S> {
     type Event = ControllerEvent;
 
     fn handle(&mut self, cx: &mut Cx<'_, S>, event: ControllerEvent) {
-        match event {
-            ControllerEvent::Request { token, context: _, request } => {
-                let version = self.runtime.tip().tip().features.metadata_version();
-                let mut appender = Appender { log: &mut self.log, store: cx.store, version, failure: None };
-                self.runtime.submit(cx.now, &mut appender, token, request);
-                if let Some(error) = appender.failure {
-                    self.halt(cx, format!("appending to the metadata log failed: {error}"));
-                }
-            }
-            ControllerEvent::Synced { token, outcome: SyncOutcome::Done } => self.synced(cx, token),
-            ControllerEvent::Synced { outcome: SyncOutcome::Failed(reason), .. } => {
-                self.halt(cx, format!("syncing the metadata log failed: {reason}"));
-            }
-            ControllerEvent::Tick => self.maybe_snapshot(cx),
+        if let Err(error) = self.try_handle(cx, event) {
+            cx.effects.push(Effect::Halt { reason: error.to_string() });
         }
-        self.advance(cx);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        (self.snapshot_interval_ms > 0 && self.log.bytes_since_snapshot() > 0).then_some(self.snapshot_due)
+        let own = [self.quorum_deadline, self.snapshot_deadline(), self.brokers_deadline()];
+        let others = [self.peers.deadline(), self.introduction.deadline(), self.suspects.deadline()];
+        let deadlines = own.into_iter().chain(others);
+        deadlines.flatten().min()
     }
 }
 
@@ -145,96 +200,464 @@ impl<S: LogStore> Controller<S> {
         &self.published
     }
 
-    /// The metadata log.
-    pub fn log(&self) -> &MetadataLog<S> {
-        &self.log
+    /// Whether this node is a cluster of its own: the only voter, and a broker.
+    pub fn is_alone(&self) -> bool {
+        self.config.process_roles.broker && self.quorum.voters().is_only_voter(self.quorum.key())
     }
 
-    fn synced(&mut self, cx: &mut Cx<'_, S>, token: u64) {
-        let high_watermark = self.log.synced(token);
-        if let Err(error) = self.log.settle(cx.store) {
-            self.halt(cx, format!("the metadata log cannot be settled: {error}"));
+    /// The ids of the log directories that can be used.
+    pub fn directories(&self) -> &[Uuid] {
+        &self.directories
+    }
+
+    /// The replica of the metadata log.
+    pub fn quorum(&self) -> &Quorum<S> {
+        &self.quorum
+    }
+
+    fn try_handle(&mut self, cx: &mut Cx<'_, S>, event: ControllerEvent) -> Result<(), OpenError> {
+        match event {
+            ControllerEvent::Request { token, context, request } => {
+                // Whoever asks a controller that is not the active one is to look for that.
+                let is_of_controller = self.config.is_controller_listener(&context.listener);
+                if let ControllerRequest::BrokerHeartbeat(heartbeat) = &request
+                    && token.connection != ConnectionId::BROKER
+                {
+                    self.suspects.heard(token.connection, heartbeat.broker_id, heartbeat.broker_epoch);
+                }
+                self.decide(cx, token, request, is_of_controller)
+            }
+            ControllerEvent::Quorum { token, version, request } => {
+                let from = RequestId(self.next_request);
+                self.next_request = self.next_request.saturating_add(1);
+                self.asked.insert(from, token);
+                self.tell_quorum(cx, QuorumEvent::Request { from, version, request })
+            }
+            ControllerEvent::Synced { token, outcome } => {
+                self.tell_quorum(cx, QuorumEvent::Synced { token, outcome })
+            }
+            ControllerEvent::Link(event) => {
+                self.peers.handle(event);
+                self.take_answers(cx)
+            }
+            ControllerEvent::ConnectionClosed(connection) => {
+                self.suspects.closed(cx.now.monotonic, connection);
+                self.look_at_suspects(cx)
+            }
+            ControllerEvent::Stop => self.tell_quorum(cx, QuorumEvent::Stop { timeout_ms: HAND_OVER_MS }),
+            ControllerEvent::Tick => {
+                self.peers.tick(cx.now.monotonic);
+                self.take_answers(cx)?;
+                self.tell_quorum(cx, QuorumEvent::Tick)?;
+                self.look_at_suspects(cx)?;
+                self.look_after_brokers(cx)?;
+                self.maybe_snapshot(cx)
+            }
         }
-        self.runtime.high_watermark_advanced(high_watermark);
+    }
+
+    fn decide(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        token: Token,
+        request: ControllerRequest,
+        is_of_controller: bool,
+    ) -> Result<(), OpenError> {
+        let Role::Leading(leading) = &mut self.role else {
+            return self.pass_on(cx, token, request, is_of_controller);
+        };
+        let effects = match leading.submit(cx, &mut self.quorum, token, request) {
+            Ok(effects) => effects,
+            Err(error) if is_survived(&error) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        self.carry_out(cx, effects.into())
+    }
+
+    /// Another one decides. Who asked a controller that is not the active one is to look for that; what was asked of a broker is passed on.
+    fn pass_on(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        mut token: Token,
+        mut request: ControllerRequest,
+        is_of_controller: bool,
+    ) -> Result<(), OpenError> {
+        if request == ControllerRequest::NextProducerId {
+            let id = self.config.node_id;
+            let broker = (id, self.published.broker(id).map_or(-1, |broker| broker.epoch));
+            (token, request) = match self.producer_ids.next(token, broker) {
+                Ok(id) => {
+                    reply(cx, token, ControllerResponse::NextProducerId(id));
+                    return Ok(());
+                }
+                Err(None) => return Ok(()),
+                Err(Some(request)) => (producer_ids::TOKEN, request),
+            };
+        }
+        let is_own = token.connection == ConnectionId::BROKER;
+        match self.quorum.leader_peer() {
+            Some(leader) if is_own || !is_of_controller => {
+                let timeout_ms = i64::from(self.config.controller_socket_timeout_ms);
+                self.peers.forward(cx.now.monotonic, &leader, token, request, timeout_ms);
+            }
+            _ => self.peers.refuse(token, request.refusal(ErrorCode::NotController)),
+        }
+        self.take_answers(cx)
+    }
+
+    /// When something is due for a broker; never on a node that is alone with its broker, which lives and dies with it.
+    fn brokers_deadline(&self) -> Option<Instant> {
+        match &self.role {
+            Role::Leading(leading) if !self.is_alone() || self.published.brokers().count() > 1 => {
+                leading.deadline()
+            }
+            _ => None,
+        }
+    }
+
+    /// Looks whether brokers are there whose connection has closed.
+    fn look_at_suspects(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
+        let now = cx.now.monotonic;
+        if !matches!(self.role, Role::Leading(_)) || !self.config.ottla_broker_fast_fencing_enable {
+            self.suspects.forget();
+            return Ok(());
+        }
+        for id in self.suspects.take_due(now) {
+            let broker = self.published.broker(id).filter(|broker| !broker.fenced);
+            let endpoint = broker.and_then(|broker| {
+                let between_brokers = broker.endpoint(&self.config.inter_broker_listener_name);
+                between_brokers.or(broker.endpoints.first())
+            });
+            match endpoint {
+                Some(at) => {
+                    self.peers.look(now, id, &Target { host: at.host.clone(), port: at.port });
+                }
+                None => _ = self.suspects.looked(now, id, false),
+            }
+        }
+        self.take_answers(cx)
+    }
+
+    fn look_after_brokers(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
+        let is_due = self.brokers_deadline().is_some_and(|due| due <= cx.now.monotonic);
+        let Role::Leading(leading) = &mut self.role else { return Ok(()) };
+        if !is_due {
+            return Ok(());
+        }
+        match leading.tick(cx, &mut self.quorum) {
+            Ok(effects) => self.carry_out(cx, effects.into()),
+            Err(error) if is_survived(&error) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn take_answers(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
+        for answer in self.peers.take_answers() {
+            match answer {
+                Answered::Quorum(event) => self.tell_quorum(cx, event)?,
+                Answered::Forwarded(producer_ids::TOKEN, response) => {
+                    let answers = self.producer_ids.answered(&response);
+                    answers.into_iter().for_each(|(token, response)| reply(cx, token, response));
+                }
+                Answered::Forwarded(token, response) => reply(cx, token, response),
+                Answered::Look { broker, has_refused } => {
+                    let gone = self.suspects.looked(cx.now.monotonic, broker, has_refused);
+                    if let (Some(epoch), Role::Leading(leading)) = (gone, &mut self.role) {
+                        leading.lose(broker, epoch);
+                        self.look_after_brokers(cx)?;
+                    }
+                }
+                Answered::Registration(is_done) => self.introduction.answered(cx.now.monotonic, is_done),
+            }
+        }
+        self.use_links(cx);
+        Ok(())
+    }
+
+    fn tell_quorum(&mut self, cx: &mut Cx<'_, S>, event: QuorumEvent) -> Result<(), OpenError> {
+        let (mut effects, planted) = (Vec::new(), cx.traces.planted());
+        let mut quorum_cx = QuorumCx { now: cx.now, store: cx.store, effects: &mut effects, planted };
+        self.quorum.handle(&mut quorum_cx, event);
+        self.carry_out(cx, effects.into())
+    }
+
+    /// Does what the quorum asks for, and what follows from it.
+    fn carry_out(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        mut effects: VecDeque<QuorumEffect<S>>,
+    ) -> Result<(), OpenError> {
+        let timeout_ms = self.quorum.config().request_timeout_ms;
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                QuorumEffect::Send { to, correlation, request } => {
+                    self.peers.send(cx.now.monotonic, &to, correlation, request, timeout_ms);
+                }
+                QuorumEffect::Reply { to, response } => {
+                    if let Some(token) = self.asked.remove(&to) {
+                        reply(cx, token, ControllerResponse::Quorum(response));
+                    }
+                }
+                QuorumEffect::Sync { targets, token } => {
+                    let then = SyncCompletion { waiter: Waiter::Controller, token };
+                    cx.effects.push(Effect::Sync { targets, then });
+                }
+                QuorumEffect::LeaderChanged { leader_id, epoch } => {
+                    effects.extend(self.leader_changed(cx, leader_id, epoch)?);
+                    if self.has_published && self.quorum.leader_id().unwrap_or(-1) != self.leader_published {
+                        let (image, end_offset) = (self.published.clone(), self.quorum.high_watermark());
+                        let end_offset = end_offset.unwrap_or(0).max(self.opened_up_to);
+                        self.publish_image(cx, image, MetadataDelta::default(), end_offset);
+                    }
+                }
+                QuorumEffect::HighWatermarkAdvanced { high_watermark } => {
+                    self.committed(cx, high_watermark)?;
+                }
+                QuorumEffect::SnapshotInstalled { id } => self.snapshot_installed(cx, id)?,
+                QuorumEffect::Stopped => {
+                    cx.effects.tell(Message::Lifecycle(LifecycleEvent::ControllerStopped));
+                }
+                QuorumEffect::Failed { reason } => return Err(OpenError::Quorum(reason)),
+            }
+        }
+        if let Role::Leading(leading) = &mut self.role {
+            leading.take_ready().into_iter().for_each(|(token, response)| reply(cx, token, response));
+        }
+        self.introduce(cx)?;
+        self.use_links(cx);
+        self.quorum_deadline = self.quorum.deadline(cx.now.monotonic);
+        Ok(())
+    }
+
+    /// A controller that is no broker tells the active one that it is there; where it is that itself, it writes it down.
+    fn introduce(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
+        if self.config.process_roles.broker || !self.has_published || !self.quorum.is_voter() {
+            return Ok(());
+        }
+        let id = self.introduction.incarnation_id();
+        let image = match &self.role {
+            Role::Leading(leading) => leading.tip().tip(),
+            Role::Following { state, .. } => state.image(),
+        };
+        let is_known = image.cluster.controllers.get(&self.config.node_id);
+        let is_known = is_known.is_some_and(|controller| controller.incarnation_id == id);
+        if is_known || !image.features.metadata_version().has_controller_registrations() {
+            self.introduction.done();
+            return Ok(());
+        }
+        let record = registration::register_controller(&self.config, id);
+        match &mut self.role {
+            Role::Leading(leading) => {
+                let version = leading.tip().tip().features.metadata_version();
+                let records = vec![record.into()];
+                let effects = leading.write(cx, &mut self.quorum, version, records)?;
+                self.carry_out(cx, effects.into())
+            }
+            Role::Following { .. } => {
+                let now = cx.now.monotonic;
+                if let Some(leader) = self.quorum.leader_peer().filter(|_| self.introduction.is_due(now)) {
+                    let timeout_ms = self.quorum.config().request_timeout_ms;
+                    self.introduction.sent(now, timeout_ms);
+                    self.peers.register(now, &leader, introduction::request(record), timeout_ms);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn use_links(&mut self, cx: &mut Cx<'_, S>) {
+        for effect in self.peers.take_effects() {
+            cx.effects.push(Effect::Link { owner: LinkOwner::Controller, effect });
+        }
+    }
+
+    fn leader_changed(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        leader_id: Option<i32>,
+        epoch: i32,
+    ) -> Result<Vec<QuorumEffect<S>>, OpenError> {
+        let leads = leader_id == Some(self.config.node_id);
+        // It is said to lead once all from before is committed; a voter that is alone does not wait for that.
+        let still_leads = self.quorum.epoch_start_offset().is_some();
+        match &mut self.role {
+            Role::Following { .. } if leads => self.lead(cx, epoch),
+            Role::Leading(leading) if leading.epoch() != epoch || !still_leads => {
+                let (state, refusals) = leading.abandon(cx.now);
+                let next_offset = self.quorum.high_watermark().unwrap_or(0);
+                self.role = Role::Following { state, next_offset };
+                refusals.into_iter().for_each(|(token, response)| reply(cx, token, response));
+                if leads { self.lead(cx, epoch) } else { Ok(Vec::new()) }
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Begins to decide: what is committed has been replayed, and there is nothing else in the log but that it leads.
+    fn lead(&mut self, cx: &mut Cx<'_, S>, epoch: i32) -> Result<Vec<QuorumEffect<S>>, OpenError> {
+        let Role::Following { state, .. } = &self.role else { return Ok(Vec::new()) };
+        let state = state.clone();
+        let (version, records) = first_records(cx, &self.config, &state)?;
+        let decisions = Decisions::new(self.config.clone(), cx.traces.planted());
+        let mut leading = Leading::new(epoch, decisions, state, cx.now, self.rng.fork());
+        let effects = leading.write(cx, &mut self.quorum, version, records)?;
+        if let Some(unsupported) = leading.tip().image().features.unsupported() {
+            return Err(OpenError::Unsupported(unsupported));
+        }
+        self.role = Role::Leading(Box::new(leading));
+        // Who led before may have taken its broker with it.
+        let others = self.published.unfenced_brokers().filter(|broker| broker.id != self.config.node_id);
+        self.suspects.suspect(cx.now.monotonic, others.map(|broker| (broker.id, broker.epoch)));
+        Ok(effects)
+    }
+
+    /// Begins to decide as the only voter, for itself: all that is in the log counts, and so does that this node is there.
+    fn lead_alone(&mut self, cx: &mut Cx<'_, S>) -> Result<Vec<QuorumEffect<S>>, OpenError> {
+        let mut effects = self.lead(cx, self.quorum.epoch())?;
+        let Role::Leading(leading) = &mut self.role else { return Ok(effects) };
+        let image = leading.tip().image().clone();
+        let end_offset = self.quorum.log().end_offset();
+        let mut records =
+            registration::register(&image, &self.config, &self.directories, &mut self.rng, end_offset);
+        if cx.traces.planted().is(Mutation::LeaderEpochNotRaised) {
+            records.retain(|record| !matches!(record, MetadataRecord::PartitionChange(_)));
+        }
+        effects.extend(leading.write(cx, &mut self.quorum, image.features.metadata_version(), records)?);
+        self.published = leading.publish_tip();
+        self.has_published = true;
+        self.opened_up_to = self.quorum.log().end_offset();
+        Ok(effects)
+    }
+
+    /// Everything below is committed.
+    fn committed(&mut self, cx: &mut Cx<'_, S>, high_watermark: i64) -> Result<(), OpenError> {
+        let mut records = Vec::new();
+        match &mut self.role {
+            Role::Leading(leading) => {
+                records = leading.high_watermark_advanced(high_watermark);
+                self.timestamp = leading.timestamp();
+            }
+            Role::Following { state, next_offset } => {
+                while *next_offset < high_watermark {
+                    let bytes = self.quorum.read_committed(cx.store, *next_offset, REPLAY_BYTES)?;
+                    let decoded = records::decode(&bytes, cx.compressors, *next_offset)?;
+                    if decoded.next_offset == *next_offset {
+                        break;
+                    }
+                    (*next_offset, self.timestamp) = (decoded.next_offset, decoded.timestamp);
+                    records.extend(records::replay(decoded, state)?);
+                }
+            }
+        }
+        self.unseen.extend(records);
         self.publish(cx, high_watermark);
-        if self.snapshot_token.take_if(|written_with| *written_with == token).is_some()
-            && let Err(error) = self.log.clean_up(cx.store, cx.now)
-        {
-            self.halt(cx, format!("removing old metadata failed: {error}"));
+        if self.snapshot.bytes_max <= self.quorum.log().bytes_since_snapshot() {
+            self.maybe_snapshot(cx)?;
         }
-        if self.snapshot_bytes_max <= self.log.bytes_since_snapshot() {
-            self.maybe_snapshot(cx);
+        Ok(())
+    }
+
+    /// What is committed.
+    fn state(&self) -> &MetadataState {
+        match &self.role {
+            Role::Leading(leading) => leading.committed(),
+            Role::Following { state, .. } => state,
         }
     }
 
     fn publish(&mut self, cx: &mut Cx<'_, S>, high_watermark: i64) {
-        let records = self.log.take_committed();
-        let image = self.runtime.committed().image();
-        if records.is_empty() || *image == self.published {
+        let state = self.state();
+        // A metadata transaction shows when it ends (KIP-868).
+        if state.in_transaction() || self.has_published && self.unseen.is_empty() {
             return;
         }
-        let delta = MetadataDelta::between(&self.published, image, &records);
-        let offset = high_watermark.saturating_sub(1);
-        let (epoch, kraft_version) = (self.log.epoch(), self.log.kraft_version());
-        let published = Published { image: image.clone(), delta, offset, epoch, kraft_version };
-        self.published = image.clone();
+        let image = state.image().clone();
+        let delta = match self.has_published {
+            true => MetadataDelta::between(&self.published, &image, &self.unseen),
+            false => MetadataDelta::everything(&image),
+        };
+        self.unseen.clear();
+        self.publish_image(cx, image, delta, high_watermark);
+    }
+
+    fn publish_image(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        image: MetadataImage,
+        delta: MetadataDelta,
+        end_offset: i64,
+    ) {
+        self.has_published = true;
+        self.published = image;
+        let published = self.to_publish(delta, end_offset);
+        let offset = published.offset;
+        self.leader_published = published.leader_id;
         cx.effects.push(Effect::Publish(Arc::new(published)));
         cx.traces.emit(|| TraceEvent::MetadataPublished { offset });
     }
 
-    fn maybe_snapshot(&mut self, cx: &mut Cx<'_, S>) {
-        let is_due = self.deadline().is_some_and(|due| due <= cx.now.monotonic);
-        let is_committed = self.log.high_watermark() >= self.opened_up_to;
-        if !is_committed || !is_due && self.log.bytes_since_snapshot() < self.snapshot_bytes_max {
-            return;
+    fn to_publish(&self, delta: MetadataDelta, end_offset: i64) -> Published {
+        Published {
+            image: self.published.clone(),
+            delta,
+            offset: end_offset.saturating_sub(1),
+            epoch: self.quorum.epoch(),
+            leader_id: self.quorum.leader_id().unwrap_or(-1),
+            kraft_version: self.quorum.kraft_version(),
         }
-        self.snapshot_due = cx.now.monotonic.plus_ms(self.snapshot_interval_ms);
+    }
+
+    /// A snapshot took the place of what was replayed.
+    fn snapshot_installed(&mut self, cx: &mut Cx<'_, S>, id: SnapshotId) -> Result<(), OpenError> {
+        let dir = &self.quorum.config().dir;
+        let state = load_snapshot(cx.store, cx.compressors, dir, id, &self.published)?;
+        let image = state.image().clone();
+        let delta = MetadataDelta::replacing(&self.published, &image);
+        self.unseen.clear();
+        self.role = Role::Following { state, next_offset: id.end_offset };
+        self.publish_image(cx, image, delta, id.end_offset);
+        Ok(())
+    }
+
+    fn snapshot_deadline(&self) -> Option<Instant> {
+        let is_wanted = self.snapshot.interval_ms > 0 && self.quorum.log().bytes_since_snapshot() > 0;
+        is_wanted.then_some(self.snapshot.due)
+    }
+
+    fn maybe_snapshot(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
+        let is_due = self.snapshot_deadline().is_some_and(|due| due <= cx.now.monotonic);
+        let is_large = self.quorum.log().bytes_since_snapshot() >= self.snapshot.bytes_max;
+        let Some(high_watermark) = self.quorum.high_watermark() else { return Ok(()) };
+        let is_shown = high_watermark >= self.opened_up_to && self.unseen.is_empty() && self.has_published;
+        if !is_shown || !is_due && !is_large || !self.quorum.may_snapshot() {
+            return Ok(());
+        }
+        self.snapshot.due = cx.now.monotonic.plus_ms(self.snapshot.interval_ms);
+        let Some(id) = self.quorum.log().snapshot_id(high_watermark) else { return Ok(()) };
         let mut image = self.published.clone();
         if cx.traces.planted().is(Mutation::MetadataSnapshotIncomplete)
             && let Some(topic_id) = image.topics_by_name().last().map(|topic| topic.id)
         {
             _ = image.replay(&RemoveTopicRecord { topic_id }.into());
         }
-        match self.log.write_snapshot(cx.store, cx.now, &image) {
-            Ok(_) => self.snapshot_written = true,
-            // The log has it all.
-            Err(LogError::Store(StoreError::NoSpace)) => {}
-            Err(error) => self.halt(cx, format!("writing a metadata snapshot failed: {error}")),
-        }
-    }
-
-    /// Sends what may be sent and asks for the next sync.
-    fn advance(&mut self, cx: &mut Cx<'_, S>) {
-        if cx.traces.planted().is(Mutation::MetadataNotSynced)
-            && let Ok(Some(sync)) = self.log.take_sync(cx.store, cx.now)
-        {
-            self.synced(cx, sync.token);
-        }
-        let (high_watermark, log_end_offset) = (self.log.high_watermark(), self.log.log_end_offset());
-        self.runtime.coordinator_mut().quorum_advanced(high_watermark, log_end_offset);
-        for (token, response) in self.runtime.take_ready() {
-            let event = ConnectionEvent::Controller { request: token.request, response };
-            cx.effects.push(Effect::Tell(Message::Connection(token.connection, event)));
-        }
-        match self.log.take_sync(cx.store, cx.now) {
-            Ok(Some(sync)) => {
-                if std::mem::take(&mut self.snapshot_written) {
-                    self.snapshot_token = Some(sync.token);
-                }
-                cx.effects.push(to_effect(sync));
-            }
-            Ok(None) => {}
-            Err(error) => self.halt(cx, format!("flushing the metadata log failed: {error}")),
-        }
-    }
-
-    fn halt(&self, cx: &mut Cx<'_, S>, reason: String) {
-        cx.effects.push(Effect::Halt { reason });
+        let voters = self.quorum.log().voters();
+        let kraft_version = voters.kraft_version_before(high_watermark);
+        let checkpoint = Checkpoint {
+            last_contained_log_timestamp: self.timestamp,
+            kraft_version: (kraft_version > 0).then_some(kraft_version),
+            voters: voters.before(high_watermark).filter(|_| kraft_version > 0).map(VoterSet::to_vec),
+            records: image.to_records(),
+        };
+        let bytes = checkpoint.encode(id.epoch, image.features.metadata_version(), cx.now.wall);
+        self.tell_quorum(cx, QuorumEvent::Snapshot { id, bytes: bytes.into() })
     }
 }
 
-fn to_effect<S: LogStore>(sync: ToSync<S::File>) -> Effect<S> {
-    let files = sync.files.into_iter().map(SyncTarget::File);
-    let targets = files.chain(sync.directories.into_iter().map(SyncTarget::Directory)).collect();
-    Effect::Sync { targets, then: SyncCompletion { waiter: Waiter::Controller, token: sync.token } }
+fn reply<S: LogStore>(cx: &mut Cx<'_, S>, token: Token, response: ControllerResponse) {
+    if token.connection == ConnectionId::BROKER {
+        let request = token.request;
+        return cx.effects.tell(Message::Lifecycle(LifecycleEvent::Answered { request, response }));
+    }
+    let event = ConnectionEvent::Controller { request: token.request, response };
+    cx.effects.push(Effect::Tell(Message::Connection(token.connection, event)));
 }

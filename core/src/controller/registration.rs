@@ -1,12 +1,14 @@
 //! The node's own registration, as records at every start.
 
 use ottla_protocol::Uuid;
+use ottla_protocol::messages::{BrokerRegistrationRequest, broker_registration_request};
 use ottla_protocol::records::MetadataRecord;
 use ottla_protocol::records::metadata::{
     BrokerRegistrationChangeRecord, PartitionChangeRecord, RegisterBrokerRecord, RegisterControllerRecord,
     register_broker_record, register_controller_record,
 };
 
+use crate::broker::lifecycle::Myself;
 use crate::config::BrokerConfig;
 use crate::metadata::features::{METADATA_VERSION, SUPPORTED};
 use crate::metadata::topics::NO_LEADER;
@@ -112,7 +114,8 @@ fn features() -> impl Iterator<Item = (&'static str, i16, i16)> {
     SUPPORTED.into_iter().chain([metadata])
 }
 
-fn register_controller(config: &BrokerConfig, incarnation_id: Uuid) -> RegisterControllerRecord {
+/// What a controller says of itself.
+pub fn register_controller(config: &BrokerConfig, incarnation_id: Uuid) -> RegisterControllerRecord {
     let protocol = |name: &str| {
         let listener = config.listeners.iter().find(|listener| listener.name == *name);
         listener.map_or(0, |listener| listener.security_protocol.id())
@@ -139,6 +142,38 @@ fn register_controller(config: &BrokerConfig, incarnation_id: Uuid) -> RegisterC
                 }
             })
             .collect(),
+    }
+}
+
+/// What a broker asks for its place in the cluster with.
+pub fn registration_request(
+    image: &MetadataImage,
+    config: &BrokerConfig,
+    me: &Myself,
+) -> BrokerRegistrationRequest {
+    let version = image.features.metadata_version();
+    let record = register_broker(config, version, &me.directories, me.incarnation_id, -1);
+    let listeners = record.end_points.into_iter().map(|endpoint| broker_registration_request::Listener {
+        name: endpoint.name,
+        host: endpoint.host,
+        port: endpoint.port,
+        security_protocol: endpoint.security_protocol,
+    });
+    let features = record.features.into_iter().map(|feature| broker_registration_request::Feature {
+        name: feature.name,
+        min_supported_version: feature.min_supported_version,
+        max_supported_version: feature.max_supported_version,
+    });
+    BrokerRegistrationRequest {
+        broker_id: config.node_id,
+        cluster_id: image.cluster_id.clone(),
+        incarnation_id: me.incarnation_id,
+        listeners: listeners.collect(),
+        features: features.collect(),
+        rack: record.rack,
+        log_dirs: me.directories.clone(),
+        previous_broker_epoch: me.previous_epoch,
+        ..BrokerRegistrationRequest::default()
     }
 }
 

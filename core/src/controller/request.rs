@@ -4,30 +4,40 @@ use ottla_protocol::messages::alter_partition_reassignments_request::Reassignabl
 use ottla_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
+use ottla_protocol::messages::create_acls_response::AclCreationResult;
 use ottla_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use ottla_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use ottla_protocol::messages::create_topics_request::CreatableTopic;
 use ottla_protocol::messages::create_topics_response::CreatableTopicResult;
+use ottla_protocol::messages::delete_acls_response::DeleteAclsFilterResult;
 use ottla_protocol::messages::delete_topics_response::DeletableTopicResult;
 use ottla_protocol::messages::elect_leaders_request::TopicPartitions;
 use ottla_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use ottla_protocol::messages::{
-    AlterConfigsRequest, AlterConfigsResponse, AlterPartitionReassignmentsRequest,
-    AlterPartitionReassignmentsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
-    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-    DescribeQuorumRequest, DescribeQuorumResponse, ElectLeadersRequest, ElectLeadersResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest,
-    ListPartitionReassignmentsResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterClientQuotasRequest,
+    AlterClientQuotasResponse, AlterConfigsRequest, AlterConfigsResponse, AlterPartitionReassignmentsRequest,
+    AlterPartitionReassignmentsResponse, AlterPartitionRequest, AlterPartitionResponse,
+    AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, BrokerHeartbeatRequest,
+    BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
+    ControllerRegistrationRequest, ControllerRegistrationResponse, CreateAclsRequest, CreateAclsResponse,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, ElectLeadersRequest,
+    ElectLeadersResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, UnregisterBrokerRequest,
+    UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use ottla_protocol::messages::{
-    alter_configs_request, alter_configs_response, incremental_alter_configs_request,
-    incremental_alter_configs_response,
+    alter_client_quotas_request, alter_client_quotas_response, alter_configs_request, alter_configs_response,
+    incremental_alter_configs_request, incremental_alter_configs_response,
 };
 use ottla_protocol::{ErrorCode, Uuid};
 
 use crate::broker::RequestContext;
 use crate::coordinator::Token;
+use crate::ids::ConnectionId;
 use crate::machine::SyncOutcome;
+use crate::network::LinkEvent;
+use crate::quorum::raft::rpc;
 
 /// What can happen to the controller.
 #[derive(Clone, Debug)]
@@ -41,6 +51,17 @@ pub enum ControllerEvent {
         /// What.
         request: ControllerRequest,
     },
+    /// Another replica, or somebody who asks about the quorum.
+    Quorum {
+        /// To be answered under.
+        token: Token,
+        /// Of the API.
+        version: i16,
+        /// What.
+        request: rpc::Request,
+    },
+    /// Something happened to a link to another replica.
+    Link(LinkEvent),
     /// A sync of the metadata log ended.
     Synced {
         /// The one it was asked for under.
@@ -48,6 +69,10 @@ pub enum ControllerEvent {
         /// How.
         outcome: SyncOutcome,
     },
+    /// A connection to this node is gone.
+    ConnectionClosed(ConnectionId),
+    /// The node is to stop: a leader hands over.
+    Stop,
     /// A deadline passed.
     Tick,
 }
@@ -73,10 +98,28 @@ pub enum ControllerRequest {
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
     /// Reassignments under way.
     ListPartitionReassignments(ListPartitionReassignmentsRequest),
-    /// The metadata quorum (KIP-595).
-    DescribeQuorum(DescribeQuorumRequest),
     /// A producer id that nobody has: what InitProducerId answers.
     NextProducerId,
+    /// A broker wants to take part (KIP-631).
+    BrokerRegistration(BrokerRegistrationRequest),
+    /// A broker is alive.
+    BrokerHeartbeat(BrokerHeartbeatRequest),
+    /// Another controller is there (KIP-919).
+    ControllerRegistration(ControllerRegistrationRequest),
+    /// A leader changes its ISR (KIP-497).
+    AlterPartition(AlterPartitionRequest),
+    /// A block of producer ids for a broker (KIP-730).
+    AllocateProducerIds(AllocateProducerIdsRequest),
+    /// A broker is gone for good.
+    UnregisterBroker(UnregisterBrokerRequest),
+    /// Where a broker's replicas are (KIP-858).
+    AssignReplicasToDirs(AssignReplicasToDirsRequest),
+    /// Limits of clients (KIP-546).
+    AlterClientQuotas(AlterClientQuotasRequest),
+    /// Access control entries.
+    CreateAcls(CreateAclsRequest),
+    /// By filter.
+    DeleteAcls(DeleteAclsRequest),
 }
 
 impl ControllerRequest {
@@ -223,12 +266,73 @@ impl ControllerRequest {
                     ..ListPartitionReassignmentsResponse::default()
                 })
             }
-            Self::DescribeQuorum(_) => ControllerResponse::DescribeQuorum(DescribeQuorumResponse {
+            Self::NextProducerId => ControllerResponse::Failed(error),
+            Self::BrokerRegistration(_) => {
+                ControllerResponse::BrokerRegistration(BrokerRegistrationResponse {
+                    error_code,
+                    ..BrokerRegistrationResponse::default()
+                })
+            }
+            Self::BrokerHeartbeat(_) => ControllerResponse::BrokerHeartbeat(BrokerHeartbeatResponse {
+                error_code,
+                ..BrokerHeartbeatResponse::default()
+            }),
+            Self::ControllerRegistration(_) => {
+                ControllerResponse::ControllerRegistration(ControllerRegistrationResponse {
+                    error_code,
+                    error_message: None,
+                    ..ControllerRegistrationResponse::default()
+                })
+            }
+            Self::AlterPartition(_) => ControllerResponse::AlterPartition(AlterPartitionResponse {
+                error_code,
+                ..AlterPartitionResponse::default()
+            }),
+            Self::AllocateProducerIds(_) => {
+                ControllerResponse::AllocateProducerIds(AllocateProducerIdsResponse {
+                    error_code,
+                    ..AllocateProducerIdsResponse::default()
+                })
+            }
+            Self::UnregisterBroker(_) => ControllerResponse::UnregisterBroker(UnregisterBrokerResponse {
                 error_code,
                 error_message: None,
-                ..DescribeQuorumResponse::default()
+                ..UnregisterBrokerResponse::default()
             }),
-            Self::NextProducerId => ControllerResponse::Failed(error),
+            Self::AlterClientQuotas(request) => {
+                let part = |part: &alter_client_quotas_request::EntityData| {
+                    alter_client_quotas_response::EntityData {
+                        entity_type: part.entity_type.clone(),
+                        entity_name: part.entity_name.clone(),
+                    }
+                };
+                let refused = |entry: &alter_client_quotas_request::EntryData| {
+                    let entity = entry.entity.iter().map(part).collect();
+                    alter_client_quotas_response::EntryData { error_code, error_message: None, entity }
+                };
+                let entries = request.entries.iter().map(refused).collect();
+                ControllerResponse::AlterClientQuotas(AlterClientQuotasResponse {
+                    throttle_time_ms: 0,
+                    entries,
+                })
+            }
+            Self::CreateAcls(request) => {
+                let refused = |_| AclCreationResult { error_code, error_message: None };
+                let results = request.creations.iter().map(refused).collect();
+                ControllerResponse::CreateAcls(CreateAclsResponse { throttle_time_ms: 0, results })
+            }
+            Self::DeleteAcls(request) => {
+                let refused =
+                    |_| DeleteAclsFilterResult { error_code, error_message: None, matching_acls: Vec::new() };
+                let filter_results = request.filters.iter().map(refused).collect();
+                ControllerResponse::DeleteAcls(DeleteAclsResponse { throttle_time_ms: 0, filter_results })
+            }
+            Self::AssignReplicasToDirs(_) => {
+                ControllerResponse::AssignReplicasToDirs(AssignReplicasToDirsResponse {
+                    error_code,
+                    ..AssignReplicasToDirsResponse::default()
+                })
+            }
         }
     }
 }
@@ -254,10 +358,30 @@ pub enum ControllerResponse {
     AlterPartitionReassignments(AlterPartitionReassignmentsResponse),
     /// To [`ControllerRequest::ListPartitionReassignments`].
     ListPartitionReassignments(ListPartitionReassignmentsResponse),
-    /// To [`ControllerRequest::DescribeQuorum`].
-    DescribeQuorum(DescribeQuorumResponse),
+    /// To [`ControllerEvent::Quorum`].
+    Quorum(rpc::Response),
     /// To [`ControllerRequest::NextProducerId`].
     NextProducerId(i64),
+    /// To [`ControllerRequest::BrokerRegistration`].
+    BrokerRegistration(BrokerRegistrationResponse),
+    /// To [`ControllerRequest::BrokerHeartbeat`].
+    BrokerHeartbeat(BrokerHeartbeatResponse),
+    /// To [`ControllerRequest::ControllerRegistration`].
+    ControllerRegistration(ControllerRegistrationResponse),
+    /// To [`ControllerRequest::AlterPartition`].
+    AlterPartition(AlterPartitionResponse),
+    /// To [`ControllerRequest::AllocateProducerIds`].
+    AllocateProducerIds(AllocateProducerIdsResponse),
+    /// To [`ControllerRequest::UnregisterBroker`].
+    UnregisterBroker(UnregisterBrokerResponse),
+    /// To [`ControllerRequest::AssignReplicasToDirs`].
+    AssignReplicasToDirs(AssignReplicasToDirsResponse),
+    /// To [`ControllerRequest::AlterClientQuotas`].
+    AlterClientQuotas(AlterClientQuotasResponse),
+    /// To [`ControllerRequest::CreateAcls`].
+    CreateAcls(CreateAclsResponse),
+    /// To [`ControllerRequest::DeleteAcls`].
+    DeleteAcls(DeleteAclsResponse),
     /// To any: nothing was done, because the metadata log failed.
     Failed(ErrorCode),
 }

@@ -1,8 +1,18 @@
 //! Requests and what becomes of them, over a store in memory.
 
+mod acls;
+mod alter_partition;
+mod client_quotas;
 mod configs;
+mod elections;
 mod features;
+mod heartbeats;
+mod house;
 mod lifecycle;
+mod partition_change;
+mod placing;
+mod reassignments;
+mod registration;
 mod topics;
 
 use std::sync::Arc;
@@ -11,15 +21,19 @@ use ottla_protocol::Str;
 use ottla_protocol::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
+use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 
 use super::*;
 use crate::broker::RequestContext;
 use crate::config::{Origin, Setting};
 use crate::coordinator::Token;
 use crate::ids::ConnectionId;
-use crate::log::MemoryStore;
-use crate::machine::Effects;
-use crate::record::Compressors;
+use crate::log::producer_state::AppendOrigin;
+use crate::log::{AppendBatch, Log, LogConfig, MemoryStore, OpenLog};
+use crate::machine::{Effects, SyncOutcome};
+use crate::quorum::checkpoint::metadata_batch;
+use crate::quorum::raft::rpc;
+use crate::record::{BatchView, Compressors};
 use crate::time::Now;
 use crate::trace::Traces;
 
@@ -146,6 +160,25 @@ impl World {
         }
     }
 
+    fn high_watermark(&self) -> i64 {
+        self.controller.quorum().high_watermark().unwrap_or(0)
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.controller.quorum().log().end_offset()
+    }
+
+    fn describe_quorum(&mut self, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+        self.sync();
+        let token = Token { connection: ConnectionId(1), request: 1 };
+        let request = rpc::Request::DescribeQuorum(request);
+        self.handle(ControllerEvent::Quorum { token, version: 2, request });
+        match self.answers.pop() {
+            Some(ControllerResponse::Quorum(rpc::Response::DescribeQuorum(response))) => response,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn image(&self) -> &MetadataImage {
         self.controller.image()
     }
@@ -154,6 +187,27 @@ impl World {
     fn restart(self) -> Self {
         Self::open(self.store, self.config).expect("it opens again")
     }
+}
+
+/// As if another one had written them.
+fn append_to_log(store: &mut MemoryStore, records: &[MetadataRecord]) {
+    let options = OpenLog {
+        dir: "./data/__cluster_metadata-0".to_owned(),
+        config: LogConfig::default(),
+        log_start_offset: 0,
+        recovery_point: 0,
+        high_watermark: 0,
+        clean_shutdown: false,
+    };
+    let (mut log, _) = Log::open(store, Now::default(), options).expect("it opens");
+    let version = crate::metadata::MetadataVersion::LATEST;
+    let epoch = log.latest_epoch();
+    let batch =
+        metadata_batch(log.log_end_offset(), epoch, version, 0, records).build(&Compressors::default());
+    let view = BatchView::read(&batch).expect("it is whole");
+    let batch = AppendBatch { header: *view.header(), body: view.body() };
+    let appended = log.append_as_leader(store, Now::default(), epoch, AppendOrigin::RaftLeader, &[batch]);
+    appended.expect("it is appended");
 }
 
 fn topic(name: &str, num_partitions: i32) -> CreatableTopic {

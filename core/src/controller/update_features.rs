@@ -3,29 +3,34 @@
 use ottla_protocol::messages::update_features_request::{FeatureUpdateKey, UpdateFeaturesRequest};
 use ottla_protocol::messages::update_features_response::{UpdatableFeatureResult, UpdateFeaturesResponse};
 use ottla_protocol::records::MetadataRecord;
-use ottla_protocol::records::metadata::FeatureLevelRecord;
+use ottla_protocol::records::metadata::{ConfigRecord, FeatureLevelRecord};
 use ottla_protocol::{ErrorCode, Str};
+use rpds::RedBlackTreeMapSync;
 
 use super::ApiError;
-use crate::metadata::features::{KRAFT_VERSION, METADATA_VERSION, SUPPORTED};
-use crate::metadata::{MetadataImage, MetadataVersion};
+use super::alter_configs::MIN_INSYNC_REPLICAS;
+use super::cluster::Cluster;
+use crate::metadata::features::{
+    ELIGIBLE_LEADER_REPLICAS_VERSION, KRAFT_VERSION, METADATA_VERSION, SUPPORTED,
+};
+use crate::metadata::{ConfigResourceType, MetadataImage, MetadataVersion, VersionRange};
 
 const UPGRADE: i8 = 1;
 const SAFE_DOWNGRADE: i8 = 2;
 const UNSAFE_DOWNGRADE: i8 = 3;
 
-/// Decides whether the finalized levels change: all that are asked for, or none.
+/// Decides whether the finalized levels change: all that are asked for, or none. `voters` are the controllers of the quorum.
 pub fn update_features(
-    image: &MetadataImage,
-    node_id: i32,
+    cluster: Cluster<'_>,
     kraft_version: i16,
+    voters: &[i32],
     request: &UpdateFeaturesRequest,
 ) -> (Vec<MetadataRecord>, UpdateFeaturesResponse) {
     let mut records = Vec::new();
     let mut results = Vec::new();
     for update in &request.feature_updates {
-        match update_feature(image, node_id, kraft_version, update) {
-            Ok(record) => records.extend(record),
+        match update_feature(cluster, kraft_version, voters, update) {
+            Ok(mut written) => records.append(&mut written),
             Err(error) => {
                 let reason = error.message.unwrap_or_default();
                 let error_message = format!(
@@ -52,11 +57,12 @@ pub fn update_features(
 }
 
 fn update_feature(
-    image: &MetadataImage,
-    node_id: i32,
+    cluster: Cluster<'_>,
     kraft_version: i16,
+    voters: &[i32],
     update: &FeatureUpdateKey,
-) -> Result<Option<MetadataRecord>, ApiError> {
+) -> Result<Vec<MetadataRecord>, ApiError> {
+    let (image, node_id) = (cluster.image, cluster.config.node_id);
     let (name, level) = (&update.feature, update.max_version_level);
     let refuse = |reason: String| {
         let sentence = format!("Invalid update version {level} for feature {name}. {reason}");
@@ -83,6 +89,9 @@ fn update_feature(
         }
         _ => {}
     }
+    if let Some(reason) = unsupported(image, node_id, voters, name, level) {
+        return refuse(reason);
+    }
     if level < current && upgrade_type == UPGRADE {
         return refuse(
             "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe \
@@ -97,12 +106,72 @@ fn update_feature(
         check_downgrade(current, level, upgrade_type)?;
     }
     if level == current {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     if **name == *KRAFT_VERSION {
         return refuse("This build does not change the version of a quorum that is running.".to_owned());
     }
-    Ok(Some(FeatureLevelRecord { name: name.detached(), feature_level: level }.into()))
+    let mut records = Vec::new();
+    if **name == *ELIGIBLE_LEADER_REPLICAS_VERSION && level > 0 {
+        records = min_isr_of_the_cluster(cluster);
+    }
+    records.push(FeatureLevelRecord { name: name.detached(), feature_level: level }.into());
+    Ok(records)
+}
+
+/// Why another node of the cluster could not run with a level: a feature that a node does not name it has at 0 only.
+fn unsupported(
+    image: &MetadataImage,
+    node_id: i32,
+    voters: &[i32],
+    name: &Str,
+    level: i16,
+) -> Option<String> {
+    let reason = |node: String, features: &RedBlackTreeMapSync<Str, VersionRange>| {
+        let VersionRange { min, max } =
+            features.get(name).copied().unwrap_or(VersionRange { min: 0, max: 0 });
+        match max {
+            _ if (min..=max).contains(&level) => None,
+            0 => Some(format!("{node} does not support this feature.")),
+            _ if min == max => Some(format!("{node} only supports versions {min}")),
+            _ => Some(format!("{node} only supports versions {min}-{max}")),
+        }
+    };
+    let by_broker = image.brokers().find_map(|one| reason(format!("Broker {}", one.id), &one.features));
+    if by_broker.is_some() || !image.features.metadata_version().has_controller_registrations() {
+        return by_broker;
+    }
+    let others = || image.controllers().filter(|controller| controller.id != node_id);
+    let by_controller = others().find_map(|one| reason(format!("Controller {}", one.id), &one.features));
+    let is_known = |voter: &i32| *voter == node_id || others().any(|controller| controller.id == *voter);
+    let stranger = || voters.iter().find(|voter| !is_known(voter));
+    by_controller.or_else(|| {
+        let sentence =
+            |voter| format!("controller {voter} has not registered, and may not support this feature");
+        stranger().map(sentence)
+    })
+}
+
+/// With eligible leader replicas, `min.insync.replicas` has one value for all brokers (KIP-966).
+fn min_isr_of_the_cluster(cluster: Cluster<'_>) -> Vec<MetadataRecord> {
+    let (image, kind) = (cluster.image, ConfigResourceType::Broker.code());
+    let of = |resource_name: &Str, value: Option<Str>| {
+        let (resource_name, name) = (resource_name.clone(), MIN_INSYNC_REPLICAS.into());
+        ConfigRecord { resource_type: kind, resource_name, name, value }.into()
+    };
+    let set = image
+        .configs
+        .resources
+        .iter()
+        .filter(|(resource, configs)| resource.kind == kind && configs.contains_key(MIN_INSYNC_REPLICAS));
+    let (for_all, for_one): (Vec<_>, Vec<_>) = set.partition(|(resource, _)| resource.name.is_empty());
+    let mut records = Vec::new();
+    if for_all.is_empty() {
+        let value = cluster.config.min_insync_replicas.to_string();
+        records.push(of(&Str::default(), Some(value.into())));
+    }
+    records.extend(for_one.into_iter().map(|(resource, _)| of(&resource.name, None)));
+    records
 }
 
 fn range(name: &Str) -> Option<(i16, i16)> {

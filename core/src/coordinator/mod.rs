@@ -34,6 +34,8 @@ pub struct DecideCx<'a, State> {
     pub now: Now,
     /// Seeded randomness (member ids, topic ids).
     pub rng: &'a mut Rng,
+    /// The offset that the decision's first record will have.
+    pub next_offset: i64,
     /// The state with every appended record: what decisions build on.
     pub tip: &'a State,
     /// The state up to the high watermark: what descriptions and lists show.
@@ -43,8 +45,10 @@ pub struct DecideCx<'a, State> {
 /// Records to write, and answers that wait for them.
 #[derive(Clone, Debug)]
 pub struct Decision<C: Coordinator> {
-    /// To be appended together, in order.
+    /// To be appended, in order.
     pub records: Vec<C::Record>,
+    /// All of the records or none. Where any number of the first makes sense without the others, they may become several writes.
+    pub is_atomic: bool,
     /// To be sent once the records (or, without any, the last write before) are committed.
     pub replies: Vec<(Token, C::Response)>,
 }
@@ -105,21 +109,33 @@ pub trait Coordinator: Clone + Debug + Sized {
 impl<C: Coordinator> Decision<C> {
     /// Nothing to write, nothing to say: the request is parked, or the event changed nothing.
     pub fn none() -> Self {
-        Self { records: Vec::new(), replies: Vec::new() }
+        Self { records: Vec::new(), is_atomic: true, replies: Vec::new() }
     }
 
     /// An answer that needs no record.
     pub fn reply(token: Token, response: C::Response) -> Self {
-        Self { records: Vec::new(), replies: vec![(token, response)] }
+        Self { replies: vec![(token, response)], ..Self::none() }
     }
 
     /// Records and the answer that waits for them.
     pub fn write(records: Vec<C::Record>, token: Token, response: C::Response) -> Self {
-        Self { records, replies: vec![(token, response)] }
+        Self { records, replies: vec![(token, response)], ..Self::none() }
+    }
+
+    /// Records that nobody waits for.
+    pub fn records(records: Vec<C::Record>) -> Self {
+        Self { records, ..Self::none() }
+    }
+
+    /// The same, of which the first records make sense without the last.
+    #[must_use]
+    pub fn divisible(self) -> Self {
+        Self { is_atomic: false, ..self }
     }
 
     /// Both decisions, this one first.
     pub fn and(mut self, mut other: Self) -> Self {
+        self.is_atomic |= other.is_atomic;
         self.records.append(&mut other.records);
         self.replies.append(&mut other.replies);
         self

@@ -8,8 +8,14 @@ use super::{Coordinator, DecideCx, Decision, ReplayAt, Replicated, Token};
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 
+/// Records in one write of a decision that may become several (Kafka's controller takes as many into a batch).
+const RECORDS_PER_WRITE_MAX: usize = 10_000;
+
 /// The log that a coordinator writes to.
 pub trait Append<Record> {
+    /// Where the next record goes.
+    fn next_offset(&self) -> i64;
+
     /// Appends the records as one write, or nothing.
     fn append(&mut self, now: Now, records: &[Record]) -> Result<Appended, ErrorCode>;
 }
@@ -64,8 +70,13 @@ impl<C: Coordinator> Runtime<C> {
 
     /// Asks the coordinator something. Answers appear in [`Runtime::take_ready`], at once or after later calls.
     pub fn submit(&mut self, now: Now, log: &mut impl Append<C::Record>, token: Token, request: C::Request) {
-        let mut cx =
-            DecideCx { now, rng: &mut self.rng, tip: self.state.tip(), committed: self.state.committed() };
+        let mut cx = DecideCx {
+            now,
+            rng: &mut self.rng,
+            next_offset: log.next_offset(),
+            tip: self.state.tip(),
+            committed: self.state.committed(),
+        };
         let decision = self.coordinator.decide(&mut cx, token, request);
         self.carry_out(now, log, decision);
     }
@@ -76,6 +87,7 @@ impl<C: Coordinator> Runtime<C> {
             let mut cx = DecideCx {
                 now,
                 rng: &mut self.rng,
+                next_offset: log.next_offset(),
                 tip: self.state.tip(),
                 committed: self.state.committed(),
             };
@@ -157,23 +169,34 @@ impl<C: Coordinator> Runtime<C> {
             }
             return;
         }
-        match log.append(now, &decision.records) {
-            Ok(Appended { base_offset, high_watermark }) => {
-                let mut offset = base_offset;
-                for record in &decision.records {
-                    let at = ReplayAt { offset, timestamp: now.wall, producer_id: -1, producer_epoch: -1 };
-                    C::replay(self.state.tip_mut(), at, record);
-                    offset = offset.saturating_add(1);
+        let at_most = if decision.is_atomic { decision.records.len() } else { RECORDS_PER_WRITE_MAX };
+        let mut written = None;
+        for records in decision.records.chunks(at_most) {
+            match log.append(now, records) {
+                Ok(appended) => written = Some((self.replay(now, appended.base_offset, records), appended)),
+                Err(error) => {
+                    let refusals = self.coordinator.append_failed(now, error, decision.replies);
+                    self.ready.extend(refusals);
+                    return;
                 }
-                let last_offset = offset.saturating_sub(1);
-                self.state.appended(last_offset);
-                self.park(now, last_offset, decision.replies);
-                self.high_watermark_advanced(high_watermark);
-            }
-            Err(error) => {
-                let refusals = self.coordinator.append_failed(now, error, decision.replies);
-                self.ready.extend(refusals);
             }
         }
+        if let Some((last_offset, appended)) = written {
+            self.park(now, last_offset, decision.replies);
+            self.high_watermark_advanced(appended.high_watermark);
+        }
+    }
+
+    /// Replays a write onto the tip: the offset of its last record.
+    fn replay(&mut self, now: Now, base_offset: i64, records: &[C::Record]) -> i64 {
+        let mut offset = base_offset;
+        for record in records {
+            let at = ReplayAt { offset, timestamp: now.wall, producer_id: -1, producer_epoch: -1 };
+            C::replay(self.state.tip_mut(), at, record);
+            offset = offset.saturating_add(1);
+        }
+        let last_offset = offset.saturating_sub(1);
+        self.state.appended(last_offset);
+        last_offset
     }
 }

@@ -27,6 +27,8 @@ pub struct LogDirContents {
     pub recovery_points: OffsetCheckpoint,
     /// `replication-offset-checkpoint`.
     pub high_watermarks: OffsetCheckpoint,
+    /// The broker's epoch that the clean-shutdown file names.
+    pub broker_epoch: Option<i64>,
     /// `log-start-offset-checkpoint`.
     pub log_start_offsets: OffsetCheckpoint,
     /// `cleaner-offset-checkpoint`.
@@ -83,9 +85,19 @@ pub fn open<S: LogStore>(store: &mut S, path: &str) -> Result<LogDirContents, Lo
     contents.log_start_offsets = checkpoint(LOG_START_OFFSET_CHECKPOINT)?;
     contents.cleaner_offsets = checkpoint(CLEANER_OFFSET_CHECKPOINT)?;
     if contents.clean_shutdown {
+        let path_of_it = format!("{path}/{CLEAN_SHUTDOWN_FILE}");
+        contents.broker_epoch = store.read(&path_of_it).ok().and_then(|text| broker_epoch(&text));
         store.remove(&format!("{path}/{CLEAN_SHUTDOWN_FILE}"))?;
     }
     Ok(contents)
+}
+
+/// The epoch that a clean-shutdown file names, if it names one.
+fn broker_epoch(text: &[u8]) -> Option<i64> {
+    let (_, rest) = std::str::from_utf8(text).ok()?.split_once("\"brokerEpoch\"")?;
+    let number = rest.trim_start().strip_prefix(':')?.trim_start();
+    let end = number.find(|letter: char| !letter.is_ascii_digit() && letter != '-').unwrap_or(number.len());
+    number.get(..end)?.parse().ok()
 }
 
 /// The text of the clean-shutdown file. `broker_epoch` is −1 when it is not known.

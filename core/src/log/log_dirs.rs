@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use ottla_protocol::Uuid;
 
@@ -20,6 +21,7 @@ use crate::broker::{Message, ShardEvent, shard_count};
 use crate::config::BrokerConfig;
 use crate::ids::{LogDirId, ShardId, TopicPartition};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
+use crate::metadata::{MetadataImage, Published};
 use crate::quorum::METADATA_TOPIC;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -59,6 +61,13 @@ pub enum LogDirsEvent {
         token: u64,
         /// How it ended.
         outcome: SyncOutcome,
+    },
+    /// New metadata was committed.
+    Metadata(Arc<Published>),
+    /// The broker is registered.
+    Registered {
+        /// Its epoch, for the clean-shutdown file.
+        epoch: i64,
     },
     /// A deadline passed.
     Tick,
@@ -198,6 +207,10 @@ pub struct LogDirs<S: LogStore> {
     recovery_points: Schedule,
     log_start_offsets: Schedule,
     broker_epoch: i64,
+    previous_broker_epoch: i64,
+    /// What was found, while nobody knows whose it is.
+    held: Option<(Checkpoints, Rng)>,
+    node_id: i32,
     shards: u16,
     reserve_bytes: u64,
 }
@@ -249,7 +262,7 @@ impl<S: LogStore> LogDirs<S> {
     pub fn open(cx: &mut Cx<'_, S>, config: &BrokerConfig) -> Result<(Self, Checkpoints), LogError> {
         let mut checkpoints = Checkpoints::default();
         let mut directories = Vec::new();
-        let mut refused = None;
+        let (mut refused, mut previous, mut is_whole) = (None, None, true);
         for (id, path) in (0..).zip(&config.log_dirs) {
             let mut directory = Directory {
                 path: path.clone(),
@@ -262,6 +275,9 @@ impl<S: LogStore> LogDirs<S> {
                 Ok(contents) => {
                     let found = Found { id: contents.directory_id, is_clean: contents.clean_shutdown };
                     checkpoints.directories.push(Some(found));
+                    is_whole &= previous.is_none_or(|previous| Some(previous) == contents.broker_epoch);
+                    previous = contents.broker_epoch;
+                    is_whole &= previous.is_some();
                     for reason in &contents.broken {
                         let (path, reason) = (path.clone(), reason.clone());
                         cx.traces.fault(TraceEvent::StorageFailed { path, reason });
@@ -300,6 +316,9 @@ impl<S: LogStore> LogDirs<S> {
             recovery_points: schedule(i64::from(config.log_flush_offset_checkpoint_interval_ms)),
             log_start_offsets: schedule(i64::from(config.log_flush_start_offset_checkpoint_interval_ms)),
             broker_epoch: -1,
+            previous_broker_epoch: previous.filter(|_| is_whole).unwrap_or(-1),
+            held: None,
+            node_id: config.node_id,
             shards: shard_count(config),
             reserve_bytes: u64::try_from(config.ottla_log_reserve_bytes).unwrap_or(0),
         };
@@ -309,7 +328,7 @@ impl<S: LogStore> LogDirs<S> {
         Ok((log_dirs, checkpoints))
     }
 
-    /// Renames the directories of replicas that are not `ours` (their topic was deleted while the node was on its way down, perhaps created
+    /// Renames the directories of replicas that are not this node's (their topic was deleted while the node was on its way down, perhaps created
     /// again), so that nothing takes them for what they are not. Nobody removes them: that is for the operator, as in
     /// Apache Kafka.
     pub fn set_strays_aside(
@@ -317,13 +336,22 @@ impl<S: LogStore> LogDirs<S> {
         cx: &mut Cx<'_, S>,
         checkpoints: &mut Checkpoints,
         rng: &mut Rng,
-        ours: impl Fn(&TopicPartition, Option<Uuid>) -> bool,
+        image: &MetadataImage,
     ) -> Result<(), LogError> {
+        let is_ours = |partition: &TopicPartition, topic_id: Option<Uuid>| {
+            let topic = match topic_id {
+                Some(topic_id) => image.topic_by_id(topic_id),
+                // Its file was lost: whose it is only the name says.
+                None => image.topic(&partition.topic),
+            };
+            let replica = topic.and_then(|topic| topic.partitions.get(&partition.partition));
+            replica.is_some_and(|replica| replica.replicas.contains(&self.node_id))
+        };
         let found = std::mem::take(&mut checkpoints.partitions);
         for (partition, (topic_id, offsets)) in found {
             let (topic, index) = (&partition.topic, partition.partition);
             let directory = self.directories.get_mut(usize::from(offsets.log_dir.0));
-            if **topic == *METADATA_TOPIC || ours(&partition, topic_id) {
+            if **topic == *METADATA_TOPIC || is_ours(&partition, topic_id) {
                 checkpoints.partitions.insert(partition, (topic_id, offsets));
             } else if let Some(directory) = directory {
                 let from = format!("{}/{}", directory.path, file_names::partition_dir(topic, index));
@@ -336,9 +364,25 @@ impl<S: LogStore> LogDirs<S> {
         Ok(())
     }
 
-    /// For the clean-shutdown file, once the broker is registered.
-    pub fn set_broker_epoch(&mut self, broker_epoch: i64) {
-        self.broker_epoch = broker_epoch;
+    /// Keeps what was found until the first metadata says whose it is.
+    pub fn hold(&mut self, checkpoints: Checkpoints, rng: Rng) {
+        self.held = Some((checkpoints, rng));
+    }
+
+    fn metadata(&mut self, cx: &mut Cx<'_, S>, published: &Published) {
+        let Some((mut checkpoints, mut rng)) = self.held.take() else { return };
+        if let Err(error) = self.set_strays_aside(cx, &mut checkpoints, &mut rng, &published.image) {
+            return cx.effects.push(Effect::Halt { reason: error.to_string() });
+        }
+        let checkpoints = Arc::new(checkpoints);
+        for id in 0..self.shards {
+            cx.effects.tell(Message::Shard(ShardId(id), ShardEvent::Found(Arc::clone(&checkpoints))));
+        }
+    }
+
+    /// The epoch of the broker when all directories were left in a clean stop; −1 if they were not.
+    pub fn previous_broker_epoch(&self) -> i64 {
+        self.previous_broker_epoch
     }
 
     /// The directories that do not serve.
@@ -654,6 +698,8 @@ impl<S: LogStore> Machine<S> for LogDirs<S> {
                 self.synced(cx, token, outcome);
                 self.forget(cx);
             }
+            LogDirsEvent::Metadata(published) => self.metadata(cx, &published),
+            LogDirsEvent::Registered { epoch } => self.broker_epoch = epoch,
             LogDirsEvent::Tick => self.tick(cx),
         }
     }

@@ -3,6 +3,8 @@
 use ottla_protocol::{Str, Uuid};
 use rpds::RedBlackTreeMapSync;
 
+use super::topics::{DIRECTORY_LOST, DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED};
+
 /// Where a node listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -56,6 +58,15 @@ impl BrokerRegistration {
     /// The endpoint of a listener.
     pub fn endpoint(&self, listener: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.name == *listener)
+    }
+
+    /// Whether a replica in this directory can be served. A broker without any registered when clusters knew no directories.
+    pub fn has_online_directory(&self, directory: Uuid) -> bool {
+        match directory {
+            DIRECTORY_UNASSIGNED | DIRECTORY_MIGRATING => true,
+            DIRECTORY_LOST => false,
+            directory => self.directories.is_empty() || self.directories.contains(&directory),
+        }
     }
 
     /// Whether it may lead partitions and serve clients.

@@ -57,6 +57,17 @@ impl MetadataDelta {
         }
     }
 
+    /// Everything in `after`, which stands for something else than `before`.
+    pub fn replacing(before: &MetadataImage, after: &MetadataImage) -> Self {
+        let mut delta = Self::everything(after);
+        let gone = before.topics.by_id.values().filter(|topic| !after.topics.by_id.contains_key(&topic.id));
+        delta.topics_deleted = gone.map(|topic| (topic.id, topic.name.clone())).collect();
+        delta.brokers_changed.extend(before.cluster.brokers.keys());
+        delta.controllers_changed.extend(before.cluster.controllers.keys());
+        delta.configs_changed.extend(before.configs.resources.keys().cloned());
+        delta
+    }
+
     /// What `records` changed on the way from `before` to `after`.
     pub fn between<'a>(
         before: &MetadataImage,

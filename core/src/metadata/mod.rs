@@ -43,6 +43,8 @@ pub struct Published {
     pub offset: i64,
     /// Leader epoch of the quorum in which that record was written.
     pub epoch: i32,
+    /// Who leads the quorum, as far as this node knows; −1 for nobody.
+    pub leader_id: i32,
     /// The finalized `kraft.version`, which the log's own control records hold.
     pub kraft_version: i16,
 }
@@ -51,7 +53,7 @@ impl Published {
     /// An image as the first thing that a node learns: everything in it is new.
     pub fn first(image: MetadataImage, offset: i64, epoch: i32, kraft_version: i16) -> Arc<Self> {
         let delta = MetadataDelta::everything(&image);
-        Arc::new(Self { image, delta, offset, epoch, kraft_version })
+        Arc::new(Self { image, delta, offset, epoch, leader_id: -1, kraft_version })
     }
 }
 

@@ -15,6 +15,11 @@ pub const DIRECTORY_LOST: Uuid = reserved_directory(2);
 /// A replica from before log directories had ids.
 pub const DIRECTORY_MIGRATING: Uuid = reserved_directory(0);
 
+/// Whether an id can be no directory's own: the first hundred mean other things.
+pub fn is_reserved_directory(id: Uuid) -> bool {
+    id.as_u128() < 100
+}
+
 const fn reserved_directory(last: u8) -> Uuid {
     Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last])
 }

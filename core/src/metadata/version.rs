@@ -86,6 +86,11 @@ impl MetadataVersion {
         }
     }
 
+    /// Whether a smaller ISR needs a new leader epoch, as brokers of that time expect (KAFKA-15021).
+    pub fn bumps_leader_epoch_on_isr_shrink(self) -> bool {
+        self.0 < 12
+    }
+
     /// Whether brokers register log directories (KIP-858).
     pub fn has_directories(self) -> bool {
         self.0 >= 17

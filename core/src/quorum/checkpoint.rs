@@ -116,7 +116,7 @@ impl Checkpoint {
 ///
 /// # Panics
 /// If a record does not encode: what the image holds always does.
-pub(super) fn metadata_batch(
+pub(crate) fn metadata_batch(
     base_offset: i64,
     epoch: i32,
     version: MetadataVersion,

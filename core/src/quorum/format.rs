@@ -30,6 +30,8 @@ pub struct FormatOptions {
     pub metadata_version: MetadataVersion,
     /// `--feature name=level`, over the defaults.
     pub features: Vec<(String, i16)>,
+    /// Who votes first.
+    pub voters: FirstVoters,
     /// `--ignore-formatted`: directories that are formatted already are left alone.
     pub ignore_formatted: bool,
 }
@@ -40,9 +42,24 @@ impl Default for FormatOptions {
             cluster_id: None,
             metadata_version: MetadataVersion::LATEST,
             features: Vec::new(),
+            voters: FirstVoters::default(),
             ignore_formatted: false,
         }
     }
+}
+
+/// Who votes in a quorum before it has a leader (KIP-853).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FirstVoters {
+    /// Those of `controller.quorum.voters` if it names any, else the node alone.
+    #[default]
+    Configured,
+    /// `--standalone`: the node alone.
+    Standalone,
+    /// `--initial-controllers`.
+    Initial(Vec<Voter>),
+    /// `--no-initial-controllers`: the node learns from others.
+    Unknown,
 }
 
 /// What a format did.
@@ -65,6 +82,8 @@ pub enum FormatError {
     UnknownFeature(String),
     /// A level that this build does not support.
     UnsupportedLevel(String, i16),
+    /// The first voters do not name this node.
+    NotAmongVoters(i32),
     /// It is written into `meta.properties`, a line each.
     BadClusterId(String),
     /// Storage failed.
@@ -82,6 +101,9 @@ impl std::fmt::Display for FormatError {
                 write!(f, "There is no feature {name}; known are {}.", known.join(", "))
             }
             Self::UnsupportedLevel(name, level) => write!(f, "This build does not support {name}={level}."),
+            Self::NotAmongVoters(id) => {
+                write!(f, "--initial-controllers does not name this node, whose node.id is {id}.")
+            }
             Self::BadClusterId(id) => write!(f, "{id:?} cannot be a cluster id."),
             Self::Store(path, error) => write!(f, "{path}: {error}"),
         }
@@ -90,7 +112,7 @@ impl std::fmt::Display for FormatError {
 
 impl std::error::Error for FormatError {}
 
-/// Formats every log directory of a node that is a quorum of its own.
+/// Formats every log directory of a node.
 pub fn format<S: LogStore>(
     store: &mut S,
     now: Now,
@@ -98,13 +120,21 @@ pub fn format<S: LogStore>(
     config: &BrokerConfig,
     options: &FormatOptions,
 ) -> Result<Formatted<S::File>, FormatError> {
-    let (kraft_version, records) = bootstrap_records(options)?;
+    let is_static = options.voters == FirstVoters::Configured && !static_voters(config).is_empty();
+    let (kraft_version, records) = bootstrap_records(options, i16::from(!is_static))?;
+    let own_id = match &options.voters {
+        FirstVoters::Initial(voters) => {
+            let own = voters.iter().find(|voter| voter.id == config.node_id);
+            Some(own.map(|voter| voter.directory_id).ok_or(FormatError::NotAmongVoters(config.node_id))?)
+        }
+        _ => None,
+    };
     let cluster_id = options.cluster_id.clone().unwrap_or_else(|| rng.uuid().to_string());
     if cluster_id.trim() != cluster_id || cluster_id.is_empty() || cluster_id.contains(char::is_control) {
         return Err(FormatError::BadClusterId(cluster_id));
     }
     let mut formatted =
-        Formatted { cluster_id: cluster_id.clone(), directories: Vec::new(), sync: ToSync::new(0) };
+        Formatted { cluster_id: cluster_id.clone(), directories: Vec::new(), sync: ToSync::default() };
     for directory in log_dirs(config) {
         let path = join(&directory, META_PROPERTIES);
         match store.open(&path) {
@@ -113,7 +143,8 @@ pub fn format<S: LogStore>(
             Err(StoreError::NotFound) => {}
             Err(error) => return Err(FormatError::Store(path, error)),
         }
-        formatted.directories.push((directory, rng.uuid()));
+        let own_id = own_id.filter(|_| directory == config.metadata_log_dir);
+        formatted.directories.push((directory, own_id.unwrap_or_else(|| rng.uuid())));
     }
     // meta.properties comes last: it is what says that a directory is formatted.
     let mut write = |directory: &str, name: &str, bytes: &[u8]| {
@@ -129,11 +160,17 @@ pub fn format<S: LogStore>(
     let bootstrap = bootstrap.encode(0, options.metadata_version, now.wall);
     for (directory, directory_id) in &formatted.directories {
         write(directory, BOOTSTRAP_FILE, &bootstrap)?;
-        if kraft_version > 0 && *directory == config.metadata_log_dir {
+        let voters = match &options.voters {
+            FirstVoters::Configured | FirstVoters::Standalone => Some(vec![own_voter(config, *directory_id)]),
+            FirstVoters::Initial(voters) => Some(voters.clone()),
+            FirstVoters::Unknown => None,
+        };
+        let is_wanted = kraft_version > 0 && *directory == config.metadata_log_dir;
+        if let Some(voters) = voters.filter(|_| is_wanted) {
             let voters = Checkpoint {
                 last_contained_log_timestamp: now.wall,
                 kraft_version: Some(kraft_version),
-                voters: Some(vec![own_voter(config, *directory_id)]),
+                voters: Some(voters),
                 records: Vec::new(),
             };
             let name = SnapshotId::default().file_name();
@@ -152,13 +189,16 @@ pub fn format<S: LogStore>(
 }
 
 /// The levels that a new cluster begins with, and `kraft.version`, which is not among them.
-fn bootstrap_records(options: &FormatOptions) -> Result<(i16, Vec<MetadataRecord>), FormatError> {
+fn bootstrap_records(
+    options: &FormatOptions,
+    default_kraft_version: i16,
+) -> Result<(i16, Vec<MetadataRecord>), FormatError> {
     let mut version = options.metadata_version;
     let mut levels: Vec<(String, i16)> = Vec::new();
     if version >= MetadataVersion::ELR {
         levels.push((ELIGIBLE_LEADER_REPLICAS_VERSION.to_owned(), 1));
     }
-    let mut kraft_version = 1;
+    let mut kraft_version = default_kraft_version;
     for (name, level) in &options.features {
         let unsupported = || FormatError::UnsupportedLevel(name.clone(), *level);
         if name == METADATA_VERSION {
@@ -187,6 +227,49 @@ fn bootstrap_records(options: &FormatOptions) -> Result<(i16, Vec<MetadataRecord
     Ok((kraft_version, levels.into_iter().map(record).collect()))
 }
 
+/// The voters of `controller.quorum.voters`, `id@host:port` each.
+pub(super) fn static_voters(config: &BrokerConfig) -> Vec<Voter> {
+    let voters = config.settings.text("controller.quorum.voters").unwrap_or_default();
+    let listener = Str::from(config.controller_listener_names.first().map_or("CONTROLLER", String::as_str));
+    let parse = |voter: &str| {
+        let (id, address) = voter.split_once('@')?;
+        let (host, port) = host_and_port(address)?;
+        Some(Voter {
+            id: id.trim().parse().ok()?,
+            directory_id: Uuid::ZERO,
+            endpoints: vec![(listener.clone(), host, port)],
+            kraft_versions: KRAFT_VERSIONS,
+        })
+    };
+    voters.split(',').filter_map(parse).collect()
+}
+
+/// The controllers of `controller.quorum.bootstrap.servers`.
+pub(super) fn bootstrap_servers(config: &BrokerConfig) -> Vec<(Str, u16)> {
+    let servers = config.settings.text("controller.quorum.bootstrap.servers").unwrap_or_default();
+    servers.split(',').filter_map(host_and_port).collect()
+}
+
+/// Reads `host:port`; an IPv6 address stands in brackets.
+fn host_and_port(text: &str) -> Option<(Str, u16)> {
+    let (host, port) = text.trim().rsplit_once(':')?;
+    Some((host.trim_start_matches('[').trim_end_matches(']').into(), port.parse().ok()?))
+}
+
+/// Reads a voter of `--initial-controllers`: `id@host:port:directory id`.
+pub fn initial_voter(config: &BrokerConfig, text: &str) -> Option<Voter> {
+    let (id, rest) = text.trim().split_once('@')?;
+    let (address, directory_id) = rest.rsplit_once(':')?;
+    let (host, port) = host_and_port(address)?;
+    let listener = config.controller_listener_names.first().map_or("CONTROLLER", String::as_str);
+    Some(Voter {
+        id: id.parse().ok()?,
+        directory_id: directory_id.parse().ok()?,
+        endpoints: vec![(listener.into(), host, port)],
+        kraft_versions: KRAFT_VERSIONS,
+    })
+}
+
 /// Where other controllers would find this one. A node without a controller listener states the default port.
 pub(super) fn own_voter(config: &BrokerConfig, directory_id: Uuid) -> Voter {
     let endpoints = controller_endpoints(config);
@@ -198,7 +281,7 @@ pub(crate) fn controller_endpoints(config: &BrokerConfig) -> Vec<(Str, Str, u16)
     const CONTROLLER_PORT: u16 = 9093;
     let host = |host: &str| Str::from(if host.is_empty() { "localhost" } else { host });
     let names = &config.controller_listener_names;
-    let listeners = config.listeners.iter().filter(|listener| names.contains(&listener.name));
+    let listeners = config.advertised_controller_listeners.iter();
     let mut endpoints: Vec<_> =
         listeners.map(|listener| (Str::from(&listener.name), host(&listener.host), listener.port)).collect();
     if endpoints.is_empty() {

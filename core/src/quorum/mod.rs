@@ -1,27 +1,42 @@
 //! The metadata quorum: its files, its log and its snapshots.
 //!
-//! [`raft`] is KRaft for any number of replicas. A node runs a quorum of one yet, with [`MetadataLog`]: the leader is elected by writing
-//! down that it is, and what is durable on its own disk is committed.
+//! [`raft`] is KRaft for any number of replicas; [`open`] makes a replica of it from the directories of a node. A node runs a quorum of
+//! one yet.
 
 pub mod checkpoint;
 pub mod control;
+mod directories;
 pub mod format;
-pub mod metadata_log;
 pub mod open;
 pub mod quorum_state;
 pub mod raft;
+pub(crate) mod records;
 
 #[cfg(test)]
 mod tests;
 
 pub use checkpoint::SnapshotId;
 pub use control::Voter;
-pub use format::{FormatError, FormatOptions, Formatted, format};
-pub use metadata_log::{Appender, MetadataLog, ToSync};
+pub use format::{FirstVoters, FormatError, FormatOptions, Formatted, format};
 pub use open::{OpenError, Opened};
 pub use quorum_state::QuorumState;
 
 use crate::config::BrokerConfig;
+
+/// What has to be made durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToSync<F> {
+    /// Bytes of these files.
+    pub files: Vec<F>,
+    /// Entries of these directories.
+    pub directories: Vec<String>,
+}
+
+impl<F> Default for ToSync<F> {
+    fn default() -> Self {
+        Self { files: Vec::new(), directories: Vec::new() }
+    }
+}
 
 /// The directory of the metadata log within `metadata.log.dir`.
 pub const METADATA_DIR: &str = "__cluster_metadata-0";

@@ -14,10 +14,10 @@ use ottla_protocol::messages::list_offsets_request::{
 use ottla_protocol::messages::{FetchResponse, ListOffsetsResponse};
 
 use super::session::Session;
-use crate::client::network::{Lane, RequestId};
 use crate::config::BrokerConfig;
 use crate::ids::{TopicIdPartition, TopicPartition};
 use crate::log::list_offsets::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
+use crate::network::{Lane, RequestId};
 use crate::time::Instant;
 
 /// The versions of Fetch that a replica speaks: topics have ids (13), it has an epoch (15).

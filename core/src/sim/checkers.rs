@@ -505,7 +505,7 @@ impl Checkers {
             .topics_by_name()
             .map(|topic| (topic.name.clone(), (topic.id, topic.partitions.size())))
             .collect();
-        snapshot.epoch = node.controller.log().epoch();
+        snapshot.epoch = node.controller.quorum().epoch();
         snapshot.next_producer_id = image.next_producer_id.unwrap_or(0);
         Some(snapshot)
     }

@@ -78,8 +78,7 @@ impl<S: LogStore + Clone> Host<S> {
 
     /// Asks the broker to stop.
     pub fn stop(&mut self, now: Now) -> Vec<Effect<S>> {
-        let messages = self.node.as_ref().map(Node::stop_messages).unwrap_or_default();
-        messages.into_iter().flat_map(|message| self.deliver(now, message)).collect()
+        self.deliver(now, Node::stop_message())
     }
 
     /// The process is gone, whatever it was doing.

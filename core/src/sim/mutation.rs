@@ -30,8 +30,6 @@ pub enum Mutation {
     OffsetsLostOnLoad,
     /// An offset is committed one too high.
     CommitOneTooHigh,
-    /// Metadata counts as committed before it is on the disk.
-    MetadataNotSynced,
     /// New segments are not entered in their directory durably.
     DirectoryNotSynced,
     /// The recovery point moves, and the files below it were never synced.
@@ -122,7 +120,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Those that the worlds of a broker show.
-    pub const BROKER: [Self; 37] = [
+    pub const BROKER: [Self; 36] = [
         Self::HighWatermarkTooHigh,
         Self::RecoveryIgnoresChecksum,
         Self::RecoveryDropsLastBatch,
@@ -136,7 +134,6 @@ impl Mutation {
         Self::AssignmentToAll,
         Self::OffsetsLostOnLoad,
         Self::CommitOneTooHigh,
-        Self::MetadataNotSynced,
         Self::DirectoryNotSynced,
         Self::SegmentsNotSynced,
         Self::LeaderEpochNotNoted,

@@ -556,6 +556,8 @@ impl<S: Disk, P: Program> World<S, P> {
                     self.crash_host(host_id);
                 }
                 Effect::Stopped => self.crash_host(host_id),
+                // A quorum of one speaks to nobody.
+                Effect::Link { .. } => {}
                 // Delivered by the node itself.
                 Effect::Tell(_) | Effect::Publish(_) => {}
             }

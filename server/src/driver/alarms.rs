@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use ottla_core::broker::LifecycleEvent;
 use ottla_core::broker::{ConnectionEvent, ShardEvent};
 use ottla_core::controller::ControllerEvent;
 use ottla_core::log::log_dirs::LogDirsEvent;
@@ -96,6 +97,7 @@ impl<S: Durable> Driver<S> {
             Storage::Shard(shard) => &self.shards.get(shard)?.timer,
             Storage::Controller => &self.controller.timer,
             Storage::LogDirs => &self.log_dirs.timer,
+            Storage::Lifecycle => &self.lifecycle.timer,
         })
     }
 
@@ -106,6 +108,7 @@ impl<S: Durable> Driver<S> {
             }
             Storage::Controller => self.controller.mailbox.post(ControllerEvent::Tick),
             Storage::LogDirs => self.log_dirs.mailbox.post(LogDirsEvent::Tick),
+            Storage::Lifecycle => self.lifecycle.mailbox.post(LifecycleEvent::Tick),
         };
         if is_free {
             ready.storage(storage);

@@ -6,6 +6,7 @@
 
 mod alarms;
 mod connections;
+mod links;
 mod ready;
 mod session;
 mod slot;
@@ -15,11 +16,13 @@ mod time;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use ottla_core::broker::{ConnectionEvent, Message, Node, Shard, ShardEvent, node};
+use ottla_core::broker::{
+    ConnectionEvent, Lifecycle, LifecycleEvent, Message, Node, Shard, ShardEvent, node,
+};
 use ottla_core::config::BrokerConfig;
 use ottla_core::controller::Controller;
 use ottla_core::ids::ShardId;
-use ottla_core::log::log_dirs::LogDirs;
+use ottla_core::log::log_dirs::{LogDirs, LogDirsEvent};
 use ottla_core::machine::{Cx, Effect, Effects, Machine, Waiter};
 use ottla_core::metadata::Published;
 use ottla_core::record::compression::Compressors;
@@ -33,6 +36,7 @@ use crate::logging;
 use crate::store::Durable;
 use alarms::Target;
 use connections::{Client, Connections};
+use links::Links;
 use ready::{Leftovers, Ready, Storage};
 use slot::{Seat, Slot, Timer};
 use syncer::Syncer;
@@ -48,8 +52,10 @@ pub struct Driver<S: Durable> {
     shards: Box<[Slot<S, Shard<S>>]>,
     controller: Slot<S, Controller<S>>,
     log_dirs: Slot<S, LogDirs<S>>,
+    lifecycle: Slot<S, Lifecycle>,
     connections: Connections<S>,
     leftovers: Leftovers,
+    links: Links,
     /// The metadata log's syncs do not queue behind those of partitions.
     quorum_syncer: Syncer<S>,
     syncer: Syncer<S>,
@@ -60,6 +66,7 @@ pub struct Driver<S: Durable> {
     events: Events,
     halt: Box<dyn Fn(&str) + Send + Sync>,
     stopped: Notify,
+    published: Notify,
 }
 
 /// What a driver is built from, besides the node.
@@ -100,8 +107,10 @@ impl<S: Durable> Driver<S> {
             shards: node.shards.into_iter().map(|shard| Slot::new(shard, &store)).collect(),
             controller: Slot::new(node.controller, &store),
             log_dirs: Slot::new(node.log_dirs, &store),
+            lifecycle: Slot::new(node.lifecycle, &store),
             connections: Connections::new(node.published, seed),
             leftovers: Leftovers::default(),
+            links: Links::new(runtime.clone()),
             quorum_syncer: Syncer::new(runtime.clone()),
             syncer: Syncer::new(runtime),
             store,
@@ -111,6 +120,7 @@ impl<S: Durable> Driver<S> {
             events: Events::default(),
             halt,
             stopped: Notify::new(),
+            published: Notify::new(),
         });
         let mut ready = Ready::default();
         // Nobody is let in before what the start has written is durable: a leader epoch that a client has seen is never begun again.
@@ -141,18 +151,25 @@ impl<S: Durable> Driver<S> {
 
     /// Begins a clean stop and waits for its end: everything flushed, checkpoints and `.kafka_cleanshutdown` written.
     pub async fn stop(&self) {
-        let mut ready = Ready::default();
-        for shard in 0..self.shards.len() {
-            let id = ShardId(u16::try_from(shard).unwrap_or(u16::MAX));
-            self.post(Message::Shard(id, ShardEvent::Stop), &mut ready);
-        }
-        self.run(ready);
+        self.tell(Node::stop_message());
         self.stopped.notified().await;
     }
 
     /// The newest metadata that was published.
     pub fn published(&self) -> Arc<Published> {
         self.connections.published()
+    }
+
+    /// Waits until the broker may serve clients: the cluster has let it in.
+    pub async fn let_in(&self) {
+        loop {
+            let published = self.published.notified();
+            let image = &self.published().image;
+            if image.broker(self.config.node_id).is_some_and(|broker| !broker.fenced) {
+                return;
+            }
+            published.await;
+        }
     }
 
     /// The configuration it was opened with.
@@ -203,6 +220,7 @@ impl<S: Durable> Driver<S> {
             },
             Storage::Controller => self.turn(&self.controller, None, ready, |_| ()),
             Storage::LogDirs => self.turn(&self.log_dirs, None, ready, |_| ()),
+            Storage::Lifecycle => self.turn(&self.lifecycle, None, ready, |_| ()),
         };
         if let Some(at) = self.timer(storage).and_then(Timer::to_arm) {
             self.set_alarm(at, Target::Storage(storage));
@@ -262,6 +280,7 @@ impl<S: Durable> Driver<S> {
                     self.syncer(then.waiter).add(targets, then, driver);
                 }
             }
+            Effect::Link { owner, effect } => self.links.perform(owner, effect, &self.this),
             Effect::Publish(published) => self.publish(&published, ready),
             Effect::Halt { reason } => (self.halt)(&reason),
             Effect::Stopped => self.stopped.notify_one(),
@@ -269,6 +288,8 @@ impl<S: Durable> Driver<S> {
     }
 
     fn publish(&self, published: &Arc<Published>, ready: &mut Ready<S>) {
+        self.post(Message::LogDirs(LogDirsEvent::Metadata(Arc::clone(published))), ready);
+        self.post(Message::Lifecycle(LifecycleEvent::Metadata(Arc::clone(published))), ready);
         for (index, slot) in self.shards.iter().enumerate() {
             if slot.mailbox.post(ShardEvent::Metadata(Arc::clone(published))) {
                 ready.storage(Storage::Shard(index));
@@ -279,6 +300,7 @@ impl<S: Durable> Driver<S> {
                 ready.client(Arc::clone(client));
             }
         });
+        self.published.notify_waiters();
     }
 
     fn post(&self, message: Message<S>, ready: &mut Ready<S>) {
@@ -305,6 +327,11 @@ impl<S: Durable> Driver<S> {
                     ready.storage(Storage::LogDirs);
                 }
             }
+            Message::Lifecycle(event) => {
+                if self.lifecycle.mailbox.post(event) {
+                    ready.storage(Storage::Lifecycle);
+                }
+            }
         }
     }
 
@@ -316,7 +343,11 @@ impl<S: Durable> Driver<S> {
     }
 
     fn all_storage(&self) -> impl Iterator<Item = Storage> {
-        (0..self.shards.len()).map(Storage::Shard).chain([Storage::Controller, Storage::LogDirs])
+        (0..self.shards.len()).map(Storage::Shard).chain([
+            Storage::Controller,
+            Storage::LogDirs,
+            Storage::Lifecycle,
+        ])
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) enum Storage {
     Shard(usize),
     Controller,
     LogDirs,
+    Lifecycle,
 }
 
 /// The machines that a thread found free when it told them something.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_core::broker::{Connection, ConnectionEvent, Peer as ConnectionPeer, ShardEvent};
+use ottla_core::broker::{Connection, ConnectionEvent, Message, Peer as ConnectionPeer, ShardEvent};
+use ottla_core::controller::ControllerEvent;
 use tokio::sync::Notify;
 
 use super::Driver;
@@ -63,6 +64,7 @@ impl<S: Durable> Drop for ClientSession<S> {
                 ready.storage(Storage::Shard(index));
             }
         }
+        self.driver.post(Message::Controller(ControllerEvent::ConnectionClosed(id)), &mut ready);
         self.driver.run(ready);
     }
 }

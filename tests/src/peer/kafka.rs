@@ -1,7 +1,7 @@
 //! Apache Kafka as a combined KRaft node.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Peer;
@@ -9,7 +9,7 @@ use crate::program;
 
 /// Features that this Ottla does not have yet are off in the peer too, so that both are asked the
 /// same and should answer the same.
-const FEATURES_OFF: &[&str] =
+pub const FEATURES_OFF: &[&str] =
     &["transaction.version=0", "group.version=0", "share.version=0", "streams.version=0"];
 
 fn properties_path(peer: &Peer) -> PathBuf {
@@ -40,12 +40,17 @@ pub fn format(peer: &Peer) {
     program::run(program::java("kafka.tools.StorageTool", &arguments)).ok();
 }
 
-/// The broker's command line, with the memory settings of its own start script.
+/// The broker's command line.
 pub fn command(peer: &Peer) -> Command {
+    server(&properties_path(peer))
+}
+
+/// A server's command line, with the memory settings of its own start script.
+pub fn server(properties: &Path) -> Command {
     let logging = crate::root().join("tests/peers/log4j2.properties");
     let mut java = program::command(&["java", "-Xmx1g", "-Xms1g", "-server", "-XX:+UseG1GC"]);
     java.args(["-XX:MaxGCPauseMillis=20", "-Djava.awt.headless=true"]);
     java.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
-    java.args(["-cp", &program::class_path(), "kafka.Kafka"]).arg(properties_path(peer));
+    java.args(["-cp", &program::class_path(), "kafka.Kafka"]).arg(properties);
     java
 }

@@ -4,6 +4,7 @@
 mod kafka;
 mod ottla;
 mod process;
+pub mod quorum;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

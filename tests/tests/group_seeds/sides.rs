@@ -47,6 +47,10 @@ pub struct Kafka {
 struct Count(i64);
 
 impl Append<GroupRecord> for Count {
+    fn next_offset(&self) -> i64 {
+        self.0
+    }
+
     fn append(&mut self, _now: Now, records: &[GroupRecord]) -> Result<Appended, ErrorCode> {
         let base_offset = self.0;
         for record in records {

@@ -57,12 +57,13 @@ const PHASES: &[Phase] = &[
     Phase {
         name: "config",
         budget_s: 60,
-        about: "configuration keys and a metadata directory in the hands of Apache Kafka",
+        about: "configuration keys, a metadata directory and decisions of the controller in the hands of Apache Kafka",
         advice: "run `cargo test -p ottla-tests --test config_table`",
         run: |given| {
             tools::kafka()?;
             cargo(
-                "test --package ottla-tests --test config_table --test config_verdicts --test metadata_log",
+                "test --package ottla-tests --test config_table --test config_verdicts --test metadata_log \
+                 --test controller_decisions",
                 given,
             )
         },

@@ -8,7 +8,7 @@ use ottla_protocol::messages::api_versions_response::{
 };
 
 use super::{Env, Handled, Outcome};
-use crate::broker::api::{SUPPORTED, Supported};
+use crate::broker::api::Supported;
 use crate::broker::request::Request;
 use crate::log::LogStore;
 use crate::metadata::features::{KRAFT_VERSION, METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES};
@@ -29,12 +29,12 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         };
         return Ok(Outcome::Reply(request.respond(&response, [])));
     }
-    Ok(Outcome::Reply(request.respond(&describe(env.published, request.version), [])))
+    Ok(Outcome::Reply(request.respond(&describe(env.apis, env.published, request.version), [])))
 }
 
 /// The answer to a version that is not spoken: version 0, an error, and the versions that are.
-pub fn refuse_version<S: LogStore>(request: &Request) -> Handled<S> {
-    let only = SUPPORTED.iter().filter(|api| api.key == request.api).map(entry).collect();
+pub fn refuse_version<S: LogStore>(apis: &[Supported], request: &Request) -> Handled<S> {
+    let only = apis.iter().filter(|api| api.key == request.api).map(entry).collect();
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
         api_keys: only,
@@ -47,7 +47,7 @@ fn entry(api: &Supported) -> ApiVersion {
     ApiVersion { api_key: api.key.key(), min_version: api.min, max_version: api.max }
 }
 
-fn describe(published: &Published, version: i16) -> ApiVersionsResponse {
+fn describe(apis: &[Supported], published: &Published, version: i16) -> ApiVersionsResponse {
     // Up to version 3 a feature whose range starts at 0 cannot be told (KIP-1022).
     let tellable = |min: i16| version >= 4 || min > 0;
     let metadata_version =
@@ -61,7 +61,7 @@ fn describe(published: &Published, version: i16) -> ApiVersionsResponse {
         .chain([(KRAFT_VERSION.into(), published.kraft_version)]);
     let supported = SUPPORTED_FEATURES.into_iter().chain([metadata_version]);
     ApiVersionsResponse {
-        api_keys: SUPPORTED.iter().map(entry).collect(),
+        api_keys: apis.iter().map(entry).collect(),
         supported_features: supported
             .filter(|(_, min, _)| tellable(*min))
             .map(|(name, min_version, max_version)| SupportedFeatureKey {

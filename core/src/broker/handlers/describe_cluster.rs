@@ -17,8 +17,16 @@ const CONTROLLERS: i8 = 2;
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: DescribeClusterRequest = request.decode(body)?;
     let image = env.image();
-    if asked.endpoint_type != BROKERS {
+    let is_controller = env.config.is_controller_listener(&request.context.listener);
+    if asked.endpoint_type == CONTROLLERS && is_controller {
+        return Ok(Outcome::Reply(request.respond(&controllers(env, request), [])));
+    }
+    if asked.endpoint_type != BROKERS || is_controller {
         let (error, message) = match asked.endpoint_type {
+            BROKERS => (
+                ErrorCode::MismatchedEndpointType,
+                "The request was sent to an endpoint of type CONTROLLER, but we wanted an endpoint of type BROKER".into(),
+            ),
             CONTROLLERS => (
                 ErrorCode::MismatchedEndpointType,
                 "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER".into(),
@@ -58,4 +66,27 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ..DescribeClusterResponse::default()
     };
     Ok(Outcome::Reply(request.respond(&response, [])))
+}
+
+/// The controllers as they registered (KIP-919).
+fn controllers<S: LogStore>(env: &Env<'_, '_, S>, request: &Request) -> DescribeClusterResponse {
+    let image = env.image();
+    let endpoints = image.controllers().filter_map(|controller| {
+        let endpoint =
+            controller.endpoints.iter().find(|endpoint| endpoint.name == request.context.listener)?;
+        Some(DescribeClusterBroker {
+            broker_id: controller.id,
+            host: endpoint.host.clone(),
+            port: i32::from(endpoint.port),
+            rack: None,
+            is_fenced: false,
+        })
+    });
+    DescribeClusterResponse {
+        endpoint_type: CONTROLLERS,
+        cluster_id: image.cluster_id.clone(),
+        controller_id: env.published.leader_id,
+        brokers: endpoints.collect(),
+        ..DescribeClusterResponse::default()
+    }
 }

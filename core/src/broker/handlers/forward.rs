@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use ottla_protocol::messages::{
-    DescribeQuorumResponse, ElectLeadersResponse, InitProducerIdRequest, InitProducerIdResponse,
-    UpdateFeaturesResponse,
+    ElectLeadersResponse, InitProducerIdRequest, InitProducerIdResponse, UpdateFeaturesResponse,
 };
-use ottla_protocol::{ApiKey, ErrorCode, Uuid};
+use ottla_protocol::{ApiKey, ErrorCode};
 
 use super::{Env, Handled, Outcome, Pending};
 use crate::broker::Message;
@@ -28,7 +27,13 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ApiKey::ListPartitionReassignments => {
             ControllerRequest::ListPartitionReassignments(request.decode(body)?)
         }
-        ApiKey::DescribeQuorum => ControllerRequest::DescribeQuorum(request.decode(body)?),
+        ApiKey::BrokerRegistration => ControllerRequest::BrokerRegistration(request.decode(body)?),
+        ApiKey::BrokerHeartbeat => ControllerRequest::BrokerHeartbeat(request.decode(body)?),
+        ApiKey::ControllerRegistration => ControllerRequest::ControllerRegistration(request.decode(body)?),
+        ApiKey::AlterPartition => ControllerRequest::AlterPartition(request.decode(body)?),
+        ApiKey::AllocateProducerIds => ControllerRequest::AllocateProducerIds(request.decode(body)?),
+        ApiKey::UnregisterBroker => ControllerRequest::UnregisterBroker(request.decode(body)?),
+        ApiKey::AssignReplicasToDirs => ControllerRequest::AssignReplicasToDirs(request.decode(body)?),
         ApiKey::InitProducerId => {
             let asked: InitProducerIdRequest = request.decode(body)?;
             match init_producer_id(&asked) {
@@ -89,24 +94,20 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
         }
         ControllerResponse::AlterPartitionReassignments(answer) => request.respond(&answer, []),
         ControllerResponse::ListPartitionReassignments(answer) => request.respond(&answer, []),
-        ControllerResponse::DescribeQuorum(answer) => {
-            request.respond(&quorum_at(answer, request.version), [])
-        }
+        ControllerResponse::Quorum(_) => return Err(format!("{}: another answer", request.api.name())),
         ControllerResponse::NextProducerId(id) => request.respond(&producer_id(Ok(id)), []),
+        ControllerResponse::BrokerRegistration(answer) => request.respond(&answer, []),
+        ControllerResponse::BrokerHeartbeat(answer) => request.respond(&answer, []),
+        ControllerResponse::ControllerRegistration(answer) => request.respond(&answer, []),
+        ControllerResponse::AlterPartition(answer) => request.respond(&answer, []),
+        ControllerResponse::AllocateProducerIds(answer) => request.respond(&answer, []),
+        ControllerResponse::UnregisterBroker(answer) => request.respond(&answer, []),
+        ControllerResponse::AssignReplicasToDirs(answer) => request.respond(&answer, []),
+        ControllerResponse::AlterClientQuotas(answer) => request.respond(&answer, []),
+        ControllerResponse::CreateAcls(answer) => request.respond(&answer, []),
+        ControllerResponse::DeleteAcls(answer) => request.respond(&answer, []),
         ControllerResponse::Failed(error) => return failed(request, error),
     }))
-}
-
-/// Versions before 2 know neither the directories of voters nor the nodes, and say so when they are given some (KIP-853).
-fn quorum_at(mut answer: DescribeQuorumResponse, version: i16) -> DescribeQuorumResponse {
-    if version < 2 {
-        answer.nodes.clear();
-        let partitions = answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
-        for voter in partitions.flat_map(|partition| &mut partition.current_voters) {
-            voter.replica_directory_id = Uuid::ZERO;
-        }
-    }
-    answer
 }
 
 /// Nothing was done: the answer says so where it has a place for it, or the client is sent away to come back.
@@ -117,33 +118,9 @@ fn failed<S: LogStore>(request: &Request, error: ErrorCode) -> Handled<S> {
         ApiKey::UpdateFeatures => {
             request.respond(&UpdateFeaturesResponse { error_code, ..UpdateFeaturesResponse::default() }, [])
         }
-        ApiKey::DescribeQuorum => {
-            request.respond(&DescribeQuorumResponse { error_code, ..DescribeQuorumResponse::default() }, [])
-        }
         ApiKey::ElectLeaders if request.version >= 1 => {
             request.respond(&ElectLeadersResponse { error_code, ..ElectLeadersResponse::default() }, [])
         }
         api => return Err(format!("{}: the metadata log failed with {error:?}", api.name())),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use ottla_protocol::messages::describe_quorum_response::{Node, PartitionData, ReplicaState, TopicData};
-    use ottla_protocol::{Encoder, Message as _};
-
-    use super::*;
-
-    #[test]
-    fn the_quorum_is_described_at_every_version() {
-        let voter = ReplicaState { replica_directory_id: Uuid::ONE, ..ReplicaState::default() };
-        let partition = PartitionData { current_voters: vec![voter], ..PartitionData::default() };
-        let topics = vec![TopicData { partitions: vec![partition], ..TopicData::default() }];
-        let nodes = vec![Node::default()];
-        let answer = DescribeQuorumResponse { topics, nodes, ..DescribeQuorumResponse::default() };
-        for version in 0..=2 {
-            let encoded = quorum_at(answer.clone(), version).encode(&mut Encoder::new(), version);
-            assert!(encoded.is_ok(), "version {version}: {encoded:?}");
-        }
-    }
 }

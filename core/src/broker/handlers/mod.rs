@@ -16,6 +16,7 @@ mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod quorum;
 mod write_txn_markers;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_protocol::ApiKey;
 
+use super::api::{self, Supported};
 use super::data::DataResponse;
 use super::fetch_sessions::FetchSessions;
 use super::request::Request;
@@ -47,6 +49,8 @@ pub struct Env<'a, 'b, S: LogStore> {
     pub config: &'a Arc<BrokerConfig>,
     /// The newest committed metadata.
     pub published: &'a Arc<Published>,
+    /// What the listener answers.
+    pub apis: &'static [Supported],
     /// Shards of this node.
     pub shards: u16,
     /// The fetch sessions of this connection.
@@ -127,7 +131,17 @@ impl<S: LogStore> Env<'_, '_, S> {
 
 /// Starts a request.
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
+    let is_controller = std::ptr::eq(env.apis, api::CONTROLLER);
     match request.api {
+        ApiKey::Fetch if is_controller => quorum::handle(env, request, body),
+        ApiKey::DescribeQuorum
+        | ApiKey::Vote
+        | ApiKey::BeginQuorumEpoch
+        | ApiKey::EndQuorumEpoch
+        | ApiKey::FetchSnapshot
+        | ApiKey::AddRaftVoter
+        | ApiKey::RemoveRaftVoter
+        | ApiKey::UpdateRaftVoter => quorum::handle(env, request, body),
         ApiKey::Produce => produce::handle(env, request, body),
         ApiKey::Fetch => fetch::handle(env, request, body),
         ApiKey::ListOffsets => list_offsets::handle(env, request, body),
@@ -181,6 +195,9 @@ pub fn resume<S: LogStore>(
         }
         (Pending::DescribeProducers(join), Resume::Shard(_, DataResponse::Producers(parts))) => {
             Ok(describe_producers::resume(request, join, parts))
+        }
+        (Pending::Controller, Resume::Controller(ControllerResponse::Quorum(response))) => {
+            quorum::resume(request, response)
         }
         (Pending::Controller, Resume::Controller(response)) => forward::resume(request, response),
         (Pending::Group(join), Resume::Group(response)) => group::resume(env, request, join, response),

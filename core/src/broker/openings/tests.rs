@@ -73,14 +73,8 @@ impl<S: LogStore> World<S> {
             image.replay(&record.into()).unwrap();
         }
         let published = Published::first(image, 1, 1, 0);
-        let shard = Shard::new(
-            ShardId(0),
-            1,
-            config.clone(),
-            Arc::new(Checkpoints::default()),
-            Instant(0),
-            Rng::from_seed(1),
-        );
+        let shard =
+            Shard::new(ShardId(0), 1, config.clone(), Some(Arc::default()), Instant(0), Rng::from_seed(1));
         let mut world = Self { config, published, store, shard, now: Now::default() };
         world.restart();
         world
@@ -91,7 +85,7 @@ impl<S: LogStore> World<S> {
         let config = self.config.clone();
         let (_, checkpoints) = self.with(|_, cx| LogDirs::open(cx, &config)).unwrap();
         let (checkpoints, rng) = (Arc::new(checkpoints), Rng::from_seed(1));
-        self.shard = Shard::new(ShardId(0), 1, config, checkpoints, Instant(0), rng);
+        self.shard = Shard::new(ShardId(0), 1, config, Some(checkpoints), Instant(0), rng);
         self.handle(ShardEvent::Metadata(self.published.clone()));
     }
 
@@ -328,7 +322,7 @@ fn a_topic_can_be_deleted_before_it_is_open() {
     let deleted =
         MetadataDelta { topics_deleted: [(TOPIC_ID, "t".into())].into(), ..MetadataDelta::default() };
     let image = MetadataImage::default();
-    let published = Published { image, delta: deleted, offset: 2, epoch: 1, kraft_version: 0 };
+    let published = Published { image, delta: deleted, offset: 2, epoch: 1, leader_id: 1, kraft_version: 0 };
     world.handle(ShardEvent::Metadata(Arc::new(published)));
     let entries = world.store.list("data").unwrap();
     let going = entries.iter().filter(|entry| entry.is_dir && entry.name.ends_with("-delete"));

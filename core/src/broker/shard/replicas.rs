@@ -11,11 +11,12 @@ use super::Shard;
 use crate::broker::acknowledgements::Until;
 use crate::broker::cluster_view::OFFSETS_TOPIC;
 use crate::broker::data::{Reader, Replica, WatchPart};
-use crate::client::network::{LinkEffect, LinkEvent, Network, Reply, Target};
+use crate::broker::{LifecycleEvent, Message};
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
-use crate::machine::Cx;
+use crate::machine::{Cx, Effect, LinkOwner};
 use crate::metadata::{MetadataImage, PartitionRegistration};
+use crate::network::{LinkEffect, LinkEvent, Network, Reply, Target};
 use crate::partition::{Followed, LeaderData};
 use crate::replication::fetcher::{FETCH_VERSIONS, LIST_OFFSETS_VERSIONS, LeaderEnd, Myself};
 use crate::replication::{FetchPosition, Fetcher, IsrAnswer, IsrProposal};
@@ -79,16 +80,15 @@ impl Replicas {
 }
 
 impl<S: LogStore> Shard<S> {
-    /// What this shard's leaders ask the controller for, since the last call. What becomes of it is told by
-    /// [`ShardEvent::IsrAnswered`](crate::broker::ShardEvent::IsrAnswered).
-    pub fn take_proposals(&mut self) -> Vec<IsrProposal> {
-        std::mem::take(&mut self.replicas.proposals)
-    }
-
-    /// What the driver is to do with this shard's links to other brokers, since the last call; what comes of it is told by
-    /// [`ShardEvent::Link`](crate::broker::ShardEvent::Link).
-    pub fn take_link_effects(&mut self) -> Vec<LinkEffect> {
-        std::mem::take(&mut self.replicas.links)
+    /// Sends what leaders ask the controller for, and uses the links to other brokers.
+    pub(super) fn reach_out(&mut self, cx: &mut Cx<'_, S>) {
+        if !self.replicas.proposals.is_empty() {
+            let proposals = std::mem::take(&mut self.replicas.proposals);
+            cx.effects.tell(Message::Lifecycle(LifecycleEvent::Proposed(proposals)));
+        }
+        for effect in self.replicas.links.drain(..) {
+            cx.effects.push(Effect::Link { owner: LinkOwner::Shard(self.id), effect });
+        }
     }
 
     fn broker_epoch(&self) -> i64 {

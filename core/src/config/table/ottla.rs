@@ -3,6 +3,9 @@
 use super::rows::*;
 
 keys! { KEYS: Broker, internal = false;
+    /// Whether a broker that is gone is fenced before its session ends: its connection to the controller has closed, and its own address
+    /// refuses connections twice. The same makes the controllers elect another one.
+    "ottla.broker.fast.fencing.enable" Boolean = "true", Any, Medium, ReadOnly, Honoured;
     /// Where the page, `/health`, `/metrics` and the WebSocket bridge listen, as `host:port`; empty for nowhere.
     "ottla.http.listeners" List = "127.0.0.1:8080", Distinct, Medium, ReadOnly, Honoured;
     /// How long a partition is left alone, in ms, before what was written to it is synced: a start after an unclean stop reads it then no

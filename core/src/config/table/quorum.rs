@@ -4,39 +4,39 @@ use super::rows::*;
 
 keys! { KEYS: Broker, internal = false;
     /// Time between two heartbeats of a broker to the controller.
-    "broker.heartbeat.interval.ms" Int = "2000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
+    "broker.heartbeat.interval.ms" Int = "2000", Any, Medium, ReadOnly, Honoured;
     /// Older name of `node.id`.
     "broker.id" Int = "-1", Any, High, ReadOnly, Honoured;
     /// Rack or zone of this broker, for spreading replicas and for reading from the nearest one.
     "broker.rack" String = null, Any, Medium, ReadOnly, Honoured;
     /// Time without heartbeats after which the controller fences a broker.
-    "broker.session.timeout.ms" Int = "9000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
+    "broker.session.timeout.ms" Int = "9000", Any, Medium, ReadOnly, Honoured;
     /// Listeners that belong to the controller; the first of them is how others reach it.
     "controller.listener.names" List = required, DistinctNonEmpty, High, ReadOnly, Honoured;
     /// How long the metadata leader collects records before it writes them out.
     "controller.quorum.append.linger.ms" Int = "25", AtLeast(0), Medium, ReadOnly, Ignored(ONE_NODE);
     /// Whether a new controller adds itself to the voters.
-    "controller.quorum.auto.join.enable" Boolean = "false", Any, Low, ReadOnly, NotBuilt;
+    "controller.quorum.auto.join.enable" Boolean = "false", Any, Low, ReadOnly, Honoured;
     /// Controllers through which the current quorum is found.
-    "controller.quorum.bootstrap.servers" List = "", BootstrapServers, High, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.bootstrap.servers" List = "", BootstrapServers, High, ReadOnly, Honoured;
     /// Upper bound of the random pause before a lost election is tried again.
-    "controller.quorum.election.backoff.max.ms" Int = "1000", AtLeast(0), High, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.election.backoff.max.ms" Int = "1000", AtLeast(0), High, ReadOnly, Honoured;
     /// Time that a candidate waits for votes before it begins another election.
-    "controller.quorum.election.timeout.ms" Int = "1000", AtLeast(0), High, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.election.timeout.ms" Int = "1000", AtLeast(0), High, ReadOnly, Honoured;
     /// Most metadata that one fetch within the quorum returns.
-    "controller.quorum.fetch.max.bytes" Int = "1048576", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.fetch.max.bytes" Int = "1048576", AtLeast(1), Low, ReadOnly, Honoured;
     /// Most of a metadata snapshot that one request returns.
-    "controller.quorum.fetch.snapshot.max.bytes" Int = "1048576", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.fetch.snapshot.max.bytes" Int = "1048576", AtLeast(1), Low, ReadOnly, Honoured;
     /// Time without a successful fetch after which a voter becomes a candidate, or a leader steps down.
-    "controller.quorum.fetch.timeout.ms" Int = "2000", AtLeast(0), High, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.fetch.timeout.ms" Int = "2000", AtLeast(0), High, ReadOnly, Honoured;
     /// How long a request within the quorum may stay unanswered.
-    "controller.quorum.request.timeout.ms" Int = "2000", AtLeast(0), Medium, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.request.timeout.ms" Int = "2000", AtLeast(0), Medium, ReadOnly, Honoured;
     /// Pause before a failed request within the quorum is sent again.
-    "controller.quorum.retry.backoff.ms" Int = "20", AtLeast(0), Low, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.retry.backoff.ms" Int = "20", AtLeast(0), Low, ReadOnly, Honoured;
     /// The fixed set of controllers as `id@host:port`.
     "controller.quorum.voters" List = "", QuorumVoters, High, ReadOnly, Honoured;
     /// How long a request to the controller may stay unanswered.
-    "controller.socket.timeout.ms" Int = "30000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
+    "controller.socket.timeout.ms" Int = "30000", Any, Medium, ReadOnly, Honoured;
     /// How long a starting broker tries to register before it gives up.
     "initial.broker.registration.timeout.ms" Int = "60000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
     /// Directory of the metadata log; the first of `log.dirs` when absent.

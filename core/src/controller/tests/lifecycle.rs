@@ -1,6 +1,7 @@
 //! Durability, epochs, snapshots, and what a node refuses to open.
 
-use ottla_protocol::messages::describe_quorum_request::{DescribeQuorumRequest, PartitionData, TopicData};
+use ottla_protocol::messages::DescribeQuorumRequest;
+use ottla_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
 use ottla_protocol::records::MetadataRecord;
 
 use super::*;
@@ -20,9 +21,9 @@ fn a_new_node_is_formatted_and_registered() {
     assert_eq!(first.image.features().level("eligible.leader.replicas.version"), 1);
     assert_eq!(first.image.features().level("transaction.version"), 0);
     assert!(first.delta.brokers_changed.contains(&1));
-    assert!(world.controller.log().high_watermark() < world.controller.log().log_end_offset());
+    assert!(world.high_watermark() < world.end_offset());
     world.sync();
-    assert_eq!(world.controller.log().high_watermark(), world.controller.log().log_end_offset());
+    assert_eq!(world.high_watermark(), world.end_offset());
     for file in ["meta.properties", "bootstrap.checkpoint", "__cluster_metadata-0/quorum-state"] {
         assert!(world.store.open(&format!("./data/{file}")).is_ok(), "{file}");
     }
@@ -74,12 +75,13 @@ fn a_failed_sync_stops_the_node() {
 fn a_restart_finds_everything_and_begins_an_epoch() {
     let mut world = World::new();
     world.create(vec![topic("a", 3)], false);
-    let (epoch, cluster_id) = (world.controller.log().epoch(), world.image().cluster_id.clone());
+    let (epoch, cluster_id) = (world.controller.quorum().epoch(), world.image().cluster_id.clone());
     let (topic_id, broker_epoch) =
         (world.image().topic("a").expect("it exists").id, world.image().broker(1).expect("registered").epoch);
-    let world = world.restart();
+    let mut world = world.restart();
+    world.sync();
     let image = &world.published.first().expect("an image").image;
-    assert_eq!(world.controller.log().epoch(), epoch + 1);
+    assert_eq!(world.controller.quorum().epoch(), epoch + 1);
     assert_eq!(image.cluster_id, cluster_id);
     let partition = image.partition(topic_id, 2).expect("it is there");
     assert_eq!((partition.leader, partition.leader_epoch, partition.partition_epoch), (1, 1, 1));
@@ -149,26 +151,16 @@ fn describing_the_quorum() {
         topic_name: name.into(),
         partitions: vec![PartitionData { partition_index }],
     };
-    let request =
-        DescribeQuorumRequest { topics: vec![partition("__cluster_metadata", 0), partition("foo", 0)] };
-    let ControllerResponse::DescribeQuorum(response) = world.ask(ControllerRequest::DescribeQuorum(request))
-    else {
-        panic!("another answer");
-    };
-    let partitions: Vec<_> = response.topics.iter().flat_map(|topic| &topic.partitions).collect();
-    let (own, other) = (partitions.first().expect("described"), partitions.get(1).expect("described"));
+    let mut describe = |topics: Vec<TopicData>| world.describe_quorum(DescribeQuorumRequest { topics });
+    let response = describe(vec![partition("__cluster_metadata", 0)]);
+    let own = response.topics.iter().flat_map(|topic| &topic.partitions).next().expect("described");
     assert_eq!((own.leader_id, own.leader_epoch), (1, 1));
-    assert_eq!(own.high_watermark, world.controller.log().high_watermark());
     assert_eq!(own.current_voters.iter().map(|voter| voter.replica_id).collect::<Vec<_>>(), [1]);
-    assert_eq!(other.error_code, 3);
-    // As Apache Kafka: only the request for the one partition alone is told the nodes.
-    assert_eq!(response.nodes, []);
-    let request = DescribeQuorumRequest { topics: vec![partition("__cluster_metadata", 0)] };
-    let ControllerResponse::DescribeQuorum(response) = world.ask(ControllerRequest::DescribeQuorum(request))
-    else {
-        panic!("another answer");
-    };
     assert_eq!(response.nodes.iter().map(|node| node.node_id).collect::<Vec<_>>(), [1]);
+    let response = describe(vec![partition("foo", 0)]);
+    let other = response.topics.iter().flat_map(|topic| &topic.partitions).next().expect("described");
+    assert_eq!((other.error_code, response.nodes.len()), (3, 0));
+    assert_eq!(own.high_watermark, world.high_watermark());
 }
 
 #[test]
@@ -204,9 +196,7 @@ fn unknown_records_and_features_stop_the_node() {
     world.sync();
     let write = |records: &[MetadataRecord]| {
         let mut store = world.store.clone();
-        let mut log = world.controller.log().clone();
-        let version = crate::metadata::MetadataVersion::LATEST;
-        log.append(&mut store, world.now, version, records).expect("it is appended");
+        append_to_log(&mut store, records);
         World::open(store, world.config.clone()).err().map(|error| error.to_string())
     };
     let group: MetadataRecord = FeatureLevelRecord { name: "group.version".into(), feature_level: 1 }.into();

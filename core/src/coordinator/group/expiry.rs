@@ -94,7 +94,7 @@ impl GroupCoordinator {
         if !records.is_empty() {
             self.undo = Some(Undo::Sweep);
         }
-        Decided { records, replies: Vec::new() }
+        Decided::records(records)
     }
 
     /// False when the write is full and the group is not finished.

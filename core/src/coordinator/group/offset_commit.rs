@@ -76,7 +76,7 @@ impl GroupCoordinator {
             });
         }
         let response = OffsetCommitResponse { topics, ..OffsetCommitResponse::default() };
-        Decided { records, replies: vec![(token, reply(response))] }
+        Decided::write(records, token, reply(response))
     }
 
     fn validate_commit(

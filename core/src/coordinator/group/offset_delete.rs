@@ -42,7 +42,7 @@ impl GroupCoordinator {
             answer(topic, if subscribed { ErrorCode::GroupSubscribedToTopic } else { ErrorCode::None })
         });
         let response = OffsetDeleteResponse { topics: topics.collect(), ..OffsetDeleteResponse::default() };
-        Decided { records, replies: vec![(token, GroupResponse::OffsetDelete(response))] }
+        Decided::write(records, token, GroupResponse::OffsetDelete(response))
     }
 
     pub(super) fn delete_groups(&mut self, cx: &Cx<'_>, token: Token, groups: &[Str]) -> Decided {
@@ -62,7 +62,7 @@ impl GroupCoordinator {
             }
             results.push(DeletableGroupResult { group_id: group_id.clone(), error_code: error.code() });
         }
-        Decided { records, replies: vec![(token, GroupResponse::DeleteGroups(results))] }
+        Decided::write(records, token, GroupResponse::DeleteGroups(results))
     }
 }
 

@@ -9,11 +9,13 @@ use crate::log::log_dirs::{Checkpoints, LogDirState, LogDirs, LogDirsEvent, Part
 use crate::log::reserve::RESERVE_FILE;
 use crate::log::{LogStore as _, MemoryStore, StoreError};
 use crate::machine::{Cx, Effect, Effects, Machine as _, SyncOutcome};
+use crate::metadata::MetadataImage;
 use crate::record::Compressors;
 use crate::rng::Rng;
 use crate::time::Now;
 use crate::trace::Traces;
 use ottla_protocol::Uuid;
+use ottla_protocol::records::metadata::{PartitionRecord, TopicRecord};
 
 use super::now;
 
@@ -169,8 +171,14 @@ fn a_replica_of_a_deleted_topic_is_set_aside() {
     }
     let mut rng = Rng::from_seed(1);
     let (mut dirs, mut found) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
-    let is_known = |partition: &TopicPartition, _| partition.partition == 1;
-    world.with(now(0), |cx| dirs.set_strays_aside(cx, &mut found, &mut rng, is_known)).unwrap();
+    let mut image = MetadataImage::default();
+    let topic = TopicRecord { name: "t".into(), topic_id: Uuid::ONE };
+    let replicas = vec![config.node_id];
+    let partition =
+        PartitionRecord { partition_id: 1, topic_id: Uuid::ONE, replicas, ..PartitionRecord::default() };
+    image.replay(&topic.into()).unwrap();
+    image.replay(&partition.into()).unwrap();
+    world.with(now(0), |cx| dirs.set_strays_aside(cx, &mut found, &mut rng, &image)).unwrap();
     let names: Vec<_> = world.store.list("d").unwrap().into_iter().map(|entry| entry.name).collect();
     let [metadata, aside, kept] = names.as_slice() else { panic!("{names:?}") };
     assert_eq!((metadata.as_str(), kept.as_str()), ("__cluster_metadata-0", "t-1"));

@@ -32,6 +32,8 @@ pub struct QuorumConfig {
     pub bootstrap_servers: Vec<(Str, u16)>,
     /// `controller.quorum.auto.join.enable`, of a node that can vote.
     pub auto_join: bool,
+    /// `ottla.broker.fast.fencing.enable`: a leader that refuses connections is given up before its time.
+    pub fast_election: bool,
     /// `controller.quorum.election.timeout.ms`
     pub election_timeout_ms: i64,
     /// `controller.quorum.fetch.timeout.ms`

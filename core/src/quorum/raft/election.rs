@@ -203,6 +203,7 @@ impl<S: LogStore> Quorum<S> {
             endpoints,
             fetch_timeout_at: now.plus_ms(self.config.fetch_timeout_ms),
             has_fetched: false,
+            refusals: 0,
             update_voter_at: now.plus_ms(self.config.fetch_timeout_ms),
         }
     }

@@ -18,6 +18,8 @@ use crate::quorum::join;
 use crate::sim::mutation::Mutation;
 use crate::time::Instant;
 
+/// Failed connections to the leader, one after the other, that a follower takes for an accident.
+const REFUSALS_BORNE: u8 = 1;
 /// How long a leader without news may take to answer a fetch, ms.
 const FETCH_WAIT_MAX_MS: i32 = 500;
 
@@ -44,6 +46,20 @@ impl<S: LogStore> Quorum<S> {
         }
         self.fetch(cx);
         false
+    }
+
+    /// The connection to the leader failed, or was refused. When that happens again at once its process is gone: the others are asked
+    /// whether they think so too.
+    pub(super) fn leader_refused(&mut self, cx: &mut QuorumCx<'_, S>, peer: i32) {
+        let (is_enabled, is_voter) = (self.config.fast_election, self.is_voter());
+        let Role::Follower(role) = &mut self.role else { return };
+        if role.leader_id != peer || !is_enabled || !is_voter {
+            return;
+        }
+        role.refusals = role.refusals.saturating_add(1);
+        if role.refusals > REFUSALS_BORNE {
+            self.become_prospective(cx);
+        }
     }
 
     pub(super) fn follower_deadline(&self, role: &Follower, now: Instant) -> Option<Instant> {
@@ -198,6 +214,7 @@ impl<S: LogStore> Quorum<S> {
         if let Role::Follower(role) = &mut self.role {
             role.fetch_timeout_at = timeout;
             role.has_fetched = true;
+            role.refusals = 0;
         }
     }
 

@@ -280,10 +280,13 @@ impl<S: LogStore> QuorumLog<S> {
     }
 
     /// A sync has ended well. True if it was this log's.
-    pub fn synced(&mut self, token: u64) -> bool {
-        let Some((_, plan)) = self.flushing.take_if(|(waiting, _)| *waiting == token) else { return false };
+    pub fn synced(&mut self, store: &mut S, token: u64) -> Result<bool, LogError> {
+        let Some((_, plan)) = self.flushing.take_if(|(waiting, _)| *waiting == token) else {
+            return Ok(false);
+        };
         self.log.flushed(&plan);
-        true
+        self.log.settle(store)?;
+        Ok(true)
     }
 
     /// Everything below is committed.

@@ -115,6 +115,8 @@ pub enum QuorumEvent {
 pub enum Failure {
     /// The connection failed.
     Disconnected,
+    /// Nobody said anything in time.
+    TimedOut,
     /// The other side has no version of the API that can say this.
     UnsupportedVersion,
 }
@@ -319,6 +321,11 @@ impl<S: LogStore> Quorum<S> {
         self.log.read(store, offset, max_bytes, FetchIsolation::HighWatermark)
     }
 
+    /// Batches from `offset` on, committed or not, at least one if there is one.
+    pub fn read(&mut self, store: &mut S, offset: i64, max_bytes: u64) -> Result<Bytes, LogError> {
+        self.log.read(store, offset, max_bytes, FetchIsolation::LogEnd)
+    }
+
     /// What it acts on.
     pub fn config(&self) -> &QuorumConfig {
         &self.config
@@ -337,6 +344,12 @@ impl<S: LogStore> Quorum<S> {
     /// Who leads, as far as it knows.
     pub fn leader_id(&self) -> Option<i32> {
         self.role.leader_id(self.config.node_id)
+    }
+
+    /// Where the leader is reached, if that is known and another one.
+    pub fn leader_peer(&self) -> Option<Peer> {
+        let leader_id = self.leader_id().filter(|id| *id != self.config.node_id)?;
+        Peer::at(leader_id, self.role.leader_endpoints()?, &self.config.listener)
     }
 
     /// Where the epoch that it leads began; `None` if it does not lead.
@@ -387,7 +400,8 @@ impl<S: LogStore> Quorum<S> {
         self.voters().is_voter(self.key())
     }
 
-    fn key(&self) -> ReplicaKey {
+    /// What the others know it by.
+    pub fn key(&self) -> ReplicaKey {
         ReplicaKey { id: self.config.node_id, directory_id: self.config.directory_id }
     }
 
@@ -521,6 +535,9 @@ impl<S: LogStore> Quorum<S> {
                     // Somebody does not know pre-votes.
                     self.become_candidate(cx);
                     return Ok(true);
+                }
+                if failure == Failure::Disconnected {
+                    self.leader_refused(cx, peer);
                 }
                 self.handle_api_versions(cx, peer, None)?;
                 Ok(false)
@@ -661,7 +678,7 @@ impl<S: LogStore> Quorum<S> {
 
     fn synced(&mut self, cx: &mut QuorumCx<'_, S>, token: u64) -> Result<(), QuorumError> {
         let was_state = self.state_file.synced(cx.store, token)?;
-        if !was_state && !self.log.synced(token) {
+        if !was_state && !self.log.synced(cx.store, token)? {
             self.snapshot_synced(cx, token)?;
         }
         self.local_progress(cx);

@@ -64,6 +64,8 @@ pub(super) struct Follower {
     pub fetch_timeout_at: Instant,
     /// It has heard from the leader itself.
     pub has_fetched: bool,
+    /// How often the connection to it has failed since.
+    pub refusals: u8,
     /// When to see whether what the voters know of it is still right.
     pub update_voter_at: Instant,
 }

@@ -47,6 +47,7 @@ fn config(voters: i32) -> QuorumConfig {
         bootstrap_servers: Vec::new(),
         auto_join: false,
         election_timeout_ms: 1_000,
+        fast_election: true,
         fetch_timeout_ms: 2_000,
         election_backoff_max_ms: 1_000,
         request_timeout_ms: 2_000,

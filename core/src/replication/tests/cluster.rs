@@ -12,9 +12,9 @@ use ottla_protocol::records::metadata::{
 };
 use ottla_protocol::{ErrorCode, Uuid};
 
+use crate::broker::LifecycleEvent;
 use crate::broker::data::{DataRequest, DataResponse, ProduceError, ProducePart, Produced};
 use crate::broker::{Connection, ConnectionEvent, Message, Peer, Shard, ShardEvent};
-use crate::client::network::{LinkEffect, LinkEvent, LinkId};
 use crate::config::BrokerConfig;
 use crate::coordinator::Token;
 use crate::coordinator::group::{GroupRequest, GroupResponse};
@@ -23,6 +23,7 @@ use crate::log::log_dirs::LogDirs;
 use crate::log::{LogStore as _, MemoryStore};
 use crate::machine::{Chunk, Cx, Effect, Effects, Machine as _, SyncOutcome};
 use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration, Published};
+use crate::network::{LinkEffect, LinkEvent, LinkId};
 use crate::partition::Partition;
 use crate::record::{BatchBuilder, BatchOptions, Compressors};
 use crate::replication::{AlterPartitions, IsrAnswer};
@@ -42,6 +43,7 @@ pub struct Broker {
     pub shard: Shard<MemoryStore>,
     connections: BTreeMap<ConnectionId, (Connection<MemoryStore>, End)>,
     alter: AlterPartitions,
+    links: Vec<LinkEffect>,
 }
 
 pub struct Cluster {
@@ -130,7 +132,8 @@ impl Cluster {
         records.iter().for_each(|record| image.replay(record).unwrap());
         let delta = MetadataDelta::between(before, &image, &records);
         let offset = self.published.offset + 1;
-        self.published = Arc::new(Published { image, delta, offset, epoch: 1, kraft_version: 0 });
+        self.published =
+            Arc::new(Published { image, delta, offset, epoch: 1, leader_id: 1, kraft_version: 0 });
         let hears = |id: &i32| !self.deaf.contains(id);
         for id in self.brokers.keys().copied().filter(hears).collect::<Vec<_>>() {
             let published = self.published.clone();
@@ -193,9 +196,14 @@ impl Cluster {
         };
         let (_, checkpoints) = LogDirs::open(&mut cx, &config).unwrap();
         let rng = Rng::from_seed(u64::from(id.unsigned_abs()));
-        let shard = Shard::new(ShardId(0), 1, config, Arc::new(checkpoints), self.now.monotonic, rng);
+        let shard = Shard::new(ShardId(0), 1, config, Some(Arc::new(checkpoints)), self.now.monotonic, rng);
         self.stores.insert(id, store);
-        let broker = Broker { shard, connections: BTreeMap::new(), alter: AlterPartitions::default() };
+        let broker = Broker {
+            shard,
+            connections: BTreeMap::new(),
+            alter: AlterPartitions::default(),
+            links: Vec::new(),
+        };
         self.brokers.insert(id, broker);
         let published = &*self.published;
         let (image, offset) = (published.image.clone(), published.offset);
@@ -277,7 +285,7 @@ impl Cluster {
         for _ in 0..self.rounds.unwrap_or(10_000) {
             let mut effects = Vec::new();
             for (id, broker) in &mut self.brokers {
-                effects.extend(broker.shard.take_link_effects().into_iter().map(|effect| (*id, effect)));
+                effects.extend(std::mem::take(&mut broker.links).into_iter().map(|effect| (*id, effect)));
             }
             let frames = std::mem::take(&mut self.frames);
             let has_proposals = self.decide();
@@ -332,7 +340,6 @@ impl Cluster {
     fn decide(&mut self) -> bool {
         let mut requests = Vec::new();
         for (id, broker) in self.brokers.iter_mut().filter(|(id, _)| !self.deaf.contains(id)) {
-            broker.shard.take_proposals().into_iter().for_each(|proposal| broker.alter.add(proposal));
             requests.extend(broker.alter.next_request(*id, 10).map(|request| (*id, request)));
         }
         let has_proposals = !requests.is_empty();
@@ -397,7 +404,10 @@ impl Cluster {
                         connection.handle(&mut cx, event);
                     }
                 }
-                Message::Controller(_) | Message::LogDirs(_) => {}
+                Message::Lifecycle(LifecycleEvent::Proposed(proposals)) => {
+                    proposals.into_iter().for_each(|proposal| broker.alter.add(proposal));
+                }
+                Message::Controller(_) | Message::LogDirs(_) | Message::Lifecycle(_) => {}
             }
             for effect in effects.drain() {
                 match effect {
@@ -414,6 +424,7 @@ impl Cluster {
                         let bytes: Vec<u8> = bytes.collect();
                         outside.push((broker.connections[&connection].1, Bytes::from(bytes).slice(4..)));
                     }
+                    Effect::Link { effect, .. } => broker.links.push(effect),
                     other => panic!("{other:?}"),
                 }
             }

@@ -218,6 +218,7 @@ impl Scenario {
             },
             auto_join: is_dynamic && rng.chance(1, 3),
             election_timeout_ms: 1_000,
+            fast_election: true,
             fetch_timeout_ms: 2_000,
             election_backoff_max_ms: 1_000,
             request_timeout_ms: 2_000,

@@ -48,6 +48,10 @@ impl Log {
 }
 
 impl Append<GroupRecord> for Log {
+    fn next_offset(&self) -> i64 {
+        self.end()
+    }
+
     fn append(&mut self, _now: Now, records: &[GroupRecord]) -> Result<Appended, ErrorCode> {
         if let Some(error) = self.failure.take() {
             return Err(error);

@@ -170,7 +170,8 @@ fn an_open_transaction_makes_offsets_unstable() {
     let all = OffsetFetchRequestGroup { group_id: Str::from("group"), topics: None, ..Default::default() };
     let mut rng = crate::rng::Rng::from_seed(0);
     let now = super::harness::now(0);
-    let cx = crate::coordinator::DecideCx { now, rng: &mut rng, tip: &state, committed: &state };
+    let cx =
+        crate::coordinator::DecideCx { now, rng: &mut rng, next_offset: 2, tip: &state, committed: &state };
     let token = house.ask(GroupRequest::ListGroups(Default::default()));
     let fetch = |require_stable| {
         let mut decided = offset_fetch::offset_fetch(&cx, token, &all, require_stable);

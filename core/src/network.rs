@@ -1,11 +1,12 @@
-//! Links to brokers: API versions first, then requests and their answers in order.
+//! Links to nodes: API versions first, then requests and their answers in order. Clients and nodes speak through one of these.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_protocol::{
-    ApiKey, Decoder, Encoder, ErrorCode, Message as _, Request, Response, ResponseHeader, Str, encode_request,
+    ApiKey, Decoder, EncodeError, Encoder, ErrorCode, Message as _, Request, RequestHeader, Response,
+    ResponseHeader, Str, encode_request,
 };
 
 use crate::time::Instant;
@@ -186,6 +187,46 @@ impl Network {
         self.send_on(now, (target, Lane::Data), versions, request, timeout_ms, true)
     }
 
+    /// As [`Network::send`], of a request whose body `encode` makes at the version that is chosen.
+    pub fn send_encoded(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        (api, min, max): (ApiKey, i16, i16),
+        encode: impl Fn(i16) -> Result<Bytes, EncodeError> + Send + Sync + 'static,
+        timeout_ms: i64,
+    ) -> RequestId {
+        let encode = Encode(std::sync::Arc::new(move |version, correlation_id, client_id| {
+            let header = RequestHeader {
+                request_api_key: api.key(),
+                request_api_version: version,
+                correlation_id,
+                client_id: Some(client_id.clone()),
+            };
+            let framed = || -> Result<Bytes, EncodeError> {
+                let (mut encoder, body) = (Encoder::new(), encode(version)?);
+                header.encode(&mut encoder, api.request_header_version(version))?;
+                let header = encoder.into_bytes()?;
+                let len = header.len() + body.len();
+                let mut frame = Vec::with_capacity(len + 4);
+                frame.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
+                frame.extend_from_slice(&header);
+                frame.extend_from_slice(&body);
+                Ok(frame.into())
+            };
+            framed().map_err(|error| error.to_string())
+        }));
+        let (versions, deadline) = ((min, max), now.plus_ms(timeout_ms));
+        self.submit(now, (target, Lane::Data), |id| Outgoing {
+            id,
+            api,
+            versions,
+            encode,
+            deadline,
+            expects_response: true,
+        })
+    }
+
     /// As [`Network::send`], on one of the links; without a response (Produce with acks=0) the reply is an empty body once it was sent.
     pub fn send_on<R: Request + Send + Sync + 'static>(
         &mut self,
@@ -196,8 +237,6 @@ impl Network {
         timeout_ms: i64,
         expects_response: bool,
     ) -> RequestId {
-        let id = RequestId(self.next_request);
-        self.next_request += 1;
         let encode = Encode(std::sync::Arc::new(move |version, correlation_id, client_id| {
             let mut encoder = Encoder::new();
             encode_request(&mut encoder, version, correlation_id, Some(client_id.clone()), &request)
@@ -205,10 +244,27 @@ impl Network {
                 .map_err(|error| error.to_string())
         }));
         let deadline = now.plus_ms(timeout_ms);
-        let outgoing = Outgoing { id, api: R::API_KEY, versions, encode, deadline, expects_response };
+        self.submit(now, (target, lane), |id| Outgoing {
+            id,
+            api: R::API_KEY,
+            versions,
+            encode,
+            deadline,
+            expects_response,
+        })
+    }
+
+    fn submit(
+        &mut self,
+        now: Instant,
+        (target, lane): (&Target, Lane),
+        outgoing: impl FnOnce(RequestId) -> Outgoing,
+    ) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
         let link = self.link_to(now, target, lane);
         if let Some(entry) = self.links.get_mut(&link) {
-            entry.waiting.push_back(outgoing);
+            entry.waiting.push_back(outgoing(id));
         }
         self.pump(link);
         id

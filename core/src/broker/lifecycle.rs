@@ -1,0 +1,332 @@
+//! [`Lifecycle`]: keeps a broker in its cluster: registers it, sends its heartbeats, brings its leaders' proposals to the controller, and
+//! takes it out before it stops (KIP-631, KIP-841).
+//!
+//! What it asks goes to the node's own controller machine, which decides or passes it on to the active one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_protocol::messages::{
+    AlterPartitionResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationResponse,
+};
+use ottla_protocol::{ErrorCode, Uuid};
+
+use super::{Message, RequestContext, ShardEvent};
+use crate::config::BrokerConfig;
+use crate::controller::{ControllerEvent, ControllerRequest, ControllerResponse, registration_request};
+use crate::coordinator::Token;
+use crate::ids::{ConnectionId, ShardId};
+use crate::log::LogStore;
+use crate::log::log_dirs::LogDirsEvent;
+use crate::machine::{Cx, Machine};
+use crate::metadata::Published;
+use crate::replication::{AlterPartitions, IsrAnswer, IsrProposal};
+use crate::time::Instant;
+
+/// Pause before something that failed is tried again, ms.
+const RETRY_MS: i64 = 50;
+/// How often a broker that is fenced asks to be let in, ms, if nothing else reminds it.
+const FENCED_INTERVAL_MS: i64 = 100;
+/// How long the leaderships of a broker that stops may take to move elsewhere, ms.
+const HAND_OVER_MS: i64 = 30_000;
+
+/// What can happen to it.
+#[derive(Clone, Debug)]
+pub enum LifecycleEvent {
+    /// New metadata was committed.
+    Metadata(Arc<Published>),
+    /// The controller answered.
+    Answered {
+        /// What.
+        request: u64,
+        /// How.
+        response: ControllerResponse,
+    },
+    /// Leaders want other in-sync replicas.
+    Proposed(Vec<IsrProposal>),
+    /// The node is to stop.
+    Stop,
+    /// The node's replica of the metadata log has handed over.
+    ControllerStopped,
+    /// A deadline passed.
+    Tick,
+}
+
+/// A broker's place in its cluster.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    config: Arc<BrokerConfig>,
+    shards: u16,
+    me: Myself,
+    /// Its own controller is the whole quorum, and has registered it.
+    is_alone: bool,
+    published: Arc<Published>,
+    phase: Phase,
+    /// The registration or heartbeat under way.
+    asked: Option<u64>,
+    next_request: u64,
+    /// When to ask again; nothing is asked before there is metadata.
+    due: Option<Instant>,
+    alter: AlterPartitions,
+    alter_asked: Option<u64>,
+    alter_due: Option<Instant>,
+}
+
+/// What a broker says of itself.
+#[derive(Clone, Debug)]
+pub struct Myself {
+    /// Of this life.
+    pub incarnation_id: Uuid,
+    /// Of the directories that can be used.
+    pub directories: Vec<Uuid>,
+    /// The epoch in which it stopped cleanly; −1 if it did not.
+    pub previous_epoch: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Registering,
+    Registered {
+        epoch: i64,
+    },
+    /// Its leaderships are being moved, for as long as this.
+    Leaving {
+        epoch: i64,
+        until: Instant,
+    },
+    /// The controller of this node hands over.
+    Resigning,
+    Stopped,
+}
+
+impl Lifecycle {
+    /// Of a broker that is not registered yet, or is a cluster of its own.
+    pub fn new(
+        config: Arc<BrokerConfig>,
+        shards: u16,
+        me: Myself,
+        published: Arc<Published>,
+        is_alone: bool,
+    ) -> Self {
+        let epoch = published.image.broker(config.node_id).map_or(-1, |broker| broker.epoch);
+        Self {
+            config,
+            shards,
+            me,
+            is_alone,
+            published,
+            phase: if is_alone { Phase::Registered { epoch } } else { Phase::Registering },
+            asked: None,
+            next_request: 0,
+            due: None,
+            alter: AlterPartitions::default(),
+            alter_asked: None,
+            alter_due: None,
+        }
+    }
+
+    fn ask<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, request: ControllerRequest) -> u64 {
+        let number = self.next_request;
+        self.next_request = self.next_request.saturating_add(1);
+        cx.effects.tell(Message::Controller(ControllerEvent::Request {
+            token: Token { connection: ConnectionId::BROKER, request: number },
+            context: RequestContext {
+                principal: "User:ANONYMOUS".into(),
+                listener: self.config.inter_broker_listener_name.as_str().into(),
+                client_id: None,
+                host: "".into(),
+            },
+            request,
+        }));
+        number
+    }
+
+    fn epoch(&self) -> Option<i64> {
+        match self.phase {
+            Phase::Registered { epoch } | Phase::Leaving { epoch, .. } => Some(epoch),
+            Phase::Registering | Phase::Resigning | Phase::Stopped => None,
+        }
+    }
+
+    /// Whether there is somebody to be in a cluster with.
+    fn has_company(&self) -> bool {
+        !self.is_alone || self.published.image.brokers().count() > 1
+    }
+
+    /// Whether it is, or wants to be, in the cluster.
+    fn is_there(&self) -> bool {
+        self.epoch().is_some() || self.phase == Phase::Registering
+    }
+
+    /// Registers, or sends a heartbeat, if it is time to.
+    fn communicate<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
+        let now = cx.now.monotonic;
+        if !self.has_company() || self.asked.is_some() || self.due.is_none_or(|due| due > now) {
+            return;
+        }
+        let request = match self.phase {
+            Phase::Registering => {
+                let (image, config) = (&self.published.image, &self.config);
+                ControllerRequest::BrokerRegistration(registration_request(image, config, &self.me))
+            }
+            Phase::Registered { epoch } | Phase::Leaving { epoch, .. } => {
+                ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest {
+                    broker_id: self.config.node_id,
+                    broker_epoch: epoch,
+                    current_metadata_offset: self.published.offset,
+                    // What happened before it was registered is known to it first.
+                    want_fence: self.published.offset < epoch,
+                    want_shut_down: matches!(self.phase, Phase::Leaving { .. }),
+                    ..BrokerHeartbeatRequest::default()
+                })
+            }
+            Phase::Resigning | Phase::Stopped => return,
+        };
+        self.asked = Some(self.ask(cx, request));
+    }
+
+    /// Brings what leaders propose to the controller, one request at a time.
+    fn propose<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
+        let is_early = self.alter_due.is_some_and(|due| due > cx.now.monotonic);
+        let Some(epoch) = self.epoch().filter(|_| self.alter_asked.is_none() && !is_early) else { return };
+        if let Some(request) = self.alter.next_request(self.config.node_id, epoch) {
+            self.alter_due = None;
+            self.alter_asked = Some(self.ask(cx, ControllerRequest::AlterPartition(request)));
+        }
+    }
+
+    fn answered<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, request: u64, response: &ControllerResponse) {
+        let now = cx.now.monotonic;
+        if self.alter_asked.take_if(|asked| *asked == request).is_some() {
+            let response = match response {
+                ControllerResponse::AlterPartition(response) => Some(response),
+                _ => None,
+            };
+            return self.isr_answered(cx, response);
+        }
+        if self.asked.take_if(|asked| *asked == request).is_none() {
+            return;
+        }
+        self.due = Some(now.plus_ms(RETRY_MS));
+        match response {
+            ControllerResponse::BrokerRegistration(response) => self.registered(cx, response),
+            ControllerResponse::BrokerHeartbeat(response) => self.heartbeat_answered(cx, response),
+            _ => {}
+        }
+    }
+
+    fn registered<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, response: &BrokerRegistrationResponse) {
+        if response.error_code != ErrorCode::None.code() || self.phase != Phase::Registering {
+            return;
+        }
+        let epoch = response.broker_epoch;
+        self.phase = Phase::Registered { epoch };
+        self.due = Some(cx.now.monotonic);
+        cx.effects.tell(Message::LogDirs(LogDirsEvent::Registered { epoch }));
+    }
+
+    fn heartbeat_answered<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, response: &BrokerHeartbeatResponse) {
+        let now = cx.now.monotonic;
+        match ErrorCode::from_code(response.error_code) {
+            Some(ErrorCode::None) => {}
+            Some(ErrorCode::StaleBrokerEpoch | ErrorCode::BrokerIdNotRegistered)
+                if matches!(self.phase, Phase::Registered { .. }) =>
+            {
+                self.phase = Phase::Registering;
+                return;
+            }
+            _ => return,
+        }
+        let interval_ms = match (self.phase, response.is_fenced) {
+            (Phase::Leaving { .. }, _) => RETRY_MS,
+            (_, true) => FENCED_INTERVAL_MS,
+            _ => i64::from(self.config.broker_heartbeat_interval_ms),
+        };
+        self.due = Some(now.plus_ms(interval_ms));
+        if response.should_shut_down && matches!(self.phase, Phase::Leaving { .. }) {
+            self.resign(cx);
+        }
+    }
+
+    fn isr_answered<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, response: Option<&AlterPartitionResponse>) {
+        let mut by_shard: BTreeMap<ShardId, Vec<IsrAnswer>> = BTreeMap::new();
+        for answer in self.alter.answered(response) {
+            by_shard.entry(answer.partition.shard(self.shards)).or_default().push(answer);
+        }
+        for (shard, answers) in by_shard {
+            cx.effects.tell(Message::Shard(shard, ShardEvent::IsrAnswered(answers)));
+        }
+        if self.alter.is_due() {
+            self.alter_due = Some(cx.now.monotonic.plus_ms(RETRY_MS));
+        }
+    }
+
+    fn stop<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
+        match self.phase {
+            _ if !self.has_company() => self.stop_shards(cx),
+            Phase::Registered { epoch } => {
+                self.phase = Phase::Leaving { epoch, until: cx.now.monotonic.plus_ms(HAND_OVER_MS) };
+                self.due = Some(cx.now.monotonic);
+            }
+            Phase::Registering => self.resign(cx),
+            Phase::Leaving { .. } | Phase::Resigning | Phase::Stopped => {}
+        }
+    }
+
+    fn resign<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
+        self.phase = Phase::Resigning;
+        cx.effects.tell(Message::Controller(ControllerEvent::Stop));
+    }
+
+    fn stop_shards<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
+        self.phase = Phase::Stopped;
+        (0..self.shards).for_each(|id| cx.effects.tell(Message::Shard(ShardId(id), ShardEvent::Stop)));
+    }
+
+    fn metadata(&mut self, now: Instant, published: Arc<Published>) {
+        let id = self.config.node_id;
+        self.published = published;
+        let is_fenced = self.published.image.broker(id).is_none_or(|broker| broker.fenced);
+        // While it is fenced, every piece of news may be what it waits for.
+        if self.due.is_none() || is_fenced {
+            self.due = Some(self.due.map_or(now, |due| due.min(now)));
+        }
+    }
+}
+
+impl<S: LogStore> Machine<S> for Lifecycle {
+    type Event = LifecycleEvent;
+
+    fn handle(&mut self, cx: &mut Cx<'_, S>, event: LifecycleEvent) {
+        match event {
+            LifecycleEvent::Metadata(published) => self.metadata(cx.now.monotonic, published),
+            LifecycleEvent::Answered { request, response } => self.answered(cx, request, &response),
+            LifecycleEvent::Proposed(proposals) => {
+                proposals.into_iter().for_each(|proposal| self.alter.add(proposal));
+            }
+            LifecycleEvent::Stop => self.stop(cx),
+            LifecycleEvent::ControllerStopped => {
+                if self.phase == Phase::Resigning {
+                    self.stop_shards(cx);
+                }
+            }
+            LifecycleEvent::Tick => {
+                if matches!(self.phase, Phase::Leaving { until, .. } if until <= cx.now.monotonic) {
+                    self.resign(cx);
+                }
+            }
+        }
+        self.communicate(cx);
+        self.propose(cx);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let due = self.due.filter(|_| self.has_company() && self.asked.is_none() && self.is_there());
+        let until = match self.phase {
+            Phase::Leaving { until, .. } => Some(until),
+            _ => None,
+        };
+        let alter = self.alter_due.filter(|_| self.alter_asked.is_none() && self.epoch().is_some());
+        due.into_iter().chain(until).chain(alter).min()
+    }
+}

@@ -1,0 +1,221 @@
+//! Requests to the other replicas of the metadata log, and to the active controller.
+
+use std::collections::BTreeMap;
+
+use ottla_protocol::messages::{
+    ApiVersionsRequest, ControllerRegistrationRequest, ControllerRegistrationResponse,
+};
+use ottla_protocol::{ApiKey, Bytes, ErrorCode};
+
+use super::{ControllerRequest, ControllerResponse};
+use crate::coordinator::Token;
+use crate::network::{self, Lane, LinkEffect, LinkEvent, Network, Reply, Target};
+use crate::quorum::raft::rpc::{Request, Response, VERSIONS};
+use crate::quorum::raft::{Failure, Peer, QuorumEvent};
+use crate::time::Instant;
+
+/// How long a look at a broker may take, ms: one that does not even refuse may be slow.
+const LOOK_TIMEOUT_MS: i64 = 1_000;
+
+/// Links to them, and what was asked.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    network: Network,
+    asked: BTreeMap<network::RequestId, Asked>,
+    /// What cannot be passed on, with what is said to it.
+    unsent: Vec<(Token, ControllerResponse)>,
+}
+
+#[derive(Clone, Debug)]
+enum Asked {
+    /// By the quorum, which knows it by this number.
+    ByQuorum(u64, ApiKey),
+    /// That this controller is there.
+    Registration,
+    /// What somebody asked this node for.
+    Forwarded(Token, Box<ControllerResponse>),
+    /// Whether a broker is there.
+    Look(i32),
+}
+
+/// What came of a request.
+#[derive(Clone, Debug)]
+pub enum Answered {
+    /// The quorum is to hear of it.
+    Quorum(QuorumEvent),
+    /// Whether this controller is registered.
+    Registration(bool),
+    /// What the active controller says to who asked.
+    Forwarded(Token, ControllerResponse),
+    /// Whether a broker refused the connection.
+    Look { broker: i32, has_refused: bool },
+}
+
+/// The requests that go to the active controller as they are, and the versions at which they do.
+macro_rules! forwarded {
+    ($($name:ident $min:literal..=$max:literal,)*) => {
+        impl Peers {
+            /// Passes a request on to the active controller.
+            pub fn forward(
+                &mut self,
+                now: Instant,
+                to: &Peer,
+                token: Token,
+                request: ControllerRequest,
+                timeout_ms: i64,
+            ) {
+                let target = Target { host: to.host.clone(), port: to.port };
+                // Beside the fetches, which wait for records.
+                let link = (&target, Lane::Coordination);
+                let refusal = request.refusal(ErrorCode::NotController);
+                let id = match request {
+                    $(ControllerRequest::$name(request) => {
+                        self.network.send_on(now, link, ($min, $max), request, timeout_ms, true)
+                    })*
+                    // A broker has ids of its own to give.
+                    ControllerRequest::NextProducerId => return self.refuse(token, refusal),
+                };
+                self.asked.insert(id, Asked::Forwarded(token, Box::new(refusal)));
+            }
+        }
+
+        fn read_forwarded(refusal: ControllerResponse, reply: &Reply) -> ControllerResponse {
+            match refusal {
+                $(ControllerResponse::$name(_) => match reply.decode() {
+                    Ok(response) => ControllerResponse::$name(response),
+                    Err(_) => refusal,
+                },)*
+                _ => refusal,
+            }
+        }
+    };
+}
+
+forwarded! {
+    CreateTopics 2..=7,
+    DeleteTopics 1..=6,
+    CreatePartitions 0..=3,
+    IncrementalAlterConfigs 0..=1,
+    AlterConfigs 0..=2,
+    UpdateFeatures 0..=2,
+    ElectLeaders 0..=2,
+    AlterPartitionReassignments 0..=1,
+    ListPartitionReassignments 0..=0,
+    BrokerRegistration 0..=4,
+    BrokerHeartbeat 0..=2,
+    ControllerRegistration 0..=0,
+    AlterPartition 2..=3,
+    AllocateProducerIds 0..=0,
+    UnregisterBroker 0..=0,
+    AssignReplicasToDirs 0..=0,
+    AlterClientQuotas 0..=1,
+    CreateAcls 1..=3,
+    DeleteAcls 1..=3,
+}
+
+impl Peers {
+    /// Nobody is spoken to yet.
+    pub fn new(node_id: i32) -> Self {
+        Self {
+            network: Network::new(format!("raft-client-{node_id}")),
+            asked: BTreeMap::new(),
+            unsent: Vec::new(),
+        }
+    }
+
+    /// Sends a request; the answer, or that there is none, comes out of [`Peers::take_answers`].
+    pub fn send(&mut self, now: Instant, to: &Peer, correlation: u64, request: Request, timeout_ms: i64) {
+        let api = request.api_key();
+        let versions = VERSIONS.into_iter().find(|(key, ..)| *key == api).unwrap_or((api, 0, 0));
+        let target = Target { host: to.host.clone(), port: to.port };
+        let encode = move |version| request.encode(version);
+        let id = self.network.send_encoded(now, &target, versions, encode, timeout_ms);
+        self.asked.insert(id, Asked::ByQuorum(correlation, api));
+    }
+
+    /// Tells the active controller that this one is there (KIP-919).
+    pub fn register(
+        &mut self,
+        now: Instant,
+        to: &Peer,
+        request: ControllerRegistrationRequest,
+        timeout_ms: i64,
+    ) {
+        let target = Target { host: to.host.clone(), port: to.port };
+        let id = self.network.send(now, &target, (0, 0), request, timeout_ms);
+        self.asked.insert(id, Asked::Registration);
+    }
+
+    /// Looks whether a broker is there.
+    pub fn look(&mut self, now: Instant, broker: i32, target: &Target) {
+        let request = ApiVersionsRequest {
+            client_software_name: "ottla".into(),
+            client_software_version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let link = (target, Lane::Data);
+        let id = self.network.send_on(now, link, (0, 4), request, LOOK_TIMEOUT_MS, true);
+        self.asked.insert(id, Asked::Look(broker));
+    }
+
+    /// Nobody can be asked: this comes out of [`Peers::take_answers`].
+    pub fn refuse(&mut self, token: Token, refusal: ControllerResponse) {
+        self.unsent.push((token, refusal));
+    }
+
+    /// Something happened to a link.
+    pub fn handle(&mut self, event: LinkEvent) {
+        self.network.handle(event);
+    }
+
+    /// Gives up what took too long.
+    pub fn tick(&mut self, now: Instant) {
+        self.network.tick(now);
+    }
+
+    /// When [`Peers::tick`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.network.deadline()
+    }
+
+    /// What the shell is to do.
+    pub fn take_effects(&mut self) -> Vec<LinkEffect> {
+        self.network.take_effects()
+    }
+
+    /// What was answered.
+    pub fn take_answers(&mut self) -> Vec<Answered> {
+        let replies = self.network.take_replies();
+        let answer = |reply: Reply| {
+            Some(match self.asked.remove(&reply.id)? {
+                Asked::ByQuorum(correlation, api) => {
+                    let outcome = read(api, reply.version, reply.body);
+                    Answered::Quorum(QuorumEvent::Response { correlation, outcome })
+                }
+                Asked::Look(broker) => {
+                    let has_refused = matches!(reply.body, Err(network::Failure::Disconnected(_)));
+                    Answered::Look { broker, has_refused }
+                }
+                Asked::Forwarded(token, refusal) => {
+                    Answered::Forwarded(token, read_forwarded(*refusal, &reply))
+                }
+                Asked::Registration => {
+                    let answer = reply.decode::<ControllerRegistrationResponse>();
+                    Answered::Registration(answer.is_ok_and(|answer| answer.error_code == 0))
+                }
+            })
+        };
+        let unsent = std::mem::take(&mut self.unsent).into_iter();
+        let unsent = unsent.map(|(token, refusal)| Answered::Forwarded(token, refusal));
+        replies.into_iter().filter_map(answer).chain(unsent).collect()
+    }
+}
+
+fn read(api: ApiKey, version: i16, body: Result<Bytes, network::Failure>) -> Result<Response, Failure> {
+    let body = body.map_err(|failure| match failure {
+        network::Failure::UnsupportedVersion { .. } => Failure::UnsupportedVersion,
+        network::Failure::TimedOut => Failure::TimedOut,
+        _ => Failure::Disconnected,
+    })?;
+    let decoded = Response::decode(api, version, body).and_then(Result::ok);
+    decoded.ok_or(Failure::Disconnected)
+}

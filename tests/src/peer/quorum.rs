@@ -1,0 +1,206 @@
+//! Controllers of a metadata quorum, each a process of its own: Apache Kafka's or Ottla's.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::process::Supervised;
+use super::{Kind, kafka, new_directory, ottla};
+use crate::program::{self, Ended};
+
+const CLUSTER_ID: &str = "Vt6ZAsSRQzKTlHsmVVl1bw";
+/// How long a quorum may take to do what it will do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A metadata quorum.
+#[derive(Debug)]
+pub struct Controllers {
+    directory: PathBuf,
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    kind: Kind,
+    port: u16,
+    process: Option<Supervised>,
+}
+
+impl Controllers {
+    /// Formats and starts one controller of each kind, with the ids 1, 2, ….
+    pub fn start<const N: usize>(kinds: [Kind; N], overrides: &[(&str, &str)]) -> Self {
+        let ports: [u16; N] = super::free_ports();
+        let directory = new_directory();
+        let voters: Vec<String> =
+            (1..).zip(ports).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
+        let members = kinds.into_iter().zip(ports).map(|(kind, port)| Member { kind, port, process: None });
+        let mut quorum = Self { directory, members: members.collect() };
+        for id in 1..=N {
+            let mut properties = format!(
+                "process.roles=controller\nnode.id={id}\nlisteners=CONTROLLER://127.0.0.1:{port}\n\
+                 controller.listener.names=CONTROLLER\nlistener.security.protocol.map=CONTROLLER:PLAINTEXT\n\
+                 controller.quorum.voters={voters}\nlog.dirs={data}\n",
+                port = ports[id - 1],
+                voters = voters.join(","),
+                data = quorum.data(id).display(),
+            );
+            if kinds[id - 1] == Kind::Ottla {
+                properties.push_str("ottla.http.listeners=\n");
+            }
+            overrides.iter().for_each(|(key, value)| properties.push_str(&format!("{key}={value}\n")));
+            fs::write(quorum.properties(id), properties).expect("the directory can be written");
+            quorum.format(id);
+            quorum.restart(id);
+        }
+        quorum
+    }
+
+    fn member(&mut self, id: usize) -> &mut Member {
+        &mut self.members[id - 1]
+    }
+
+    fn properties(&self, id: usize) -> PathBuf {
+        self.directory.join(format!("{id}.properties"))
+    }
+
+    /// The log directory of a controller.
+    pub fn data(&self, id: usize) -> PathBuf {
+        self.directory.join(format!("data-{id}"))
+    }
+
+    fn format(&self, id: usize) {
+        let path = self.properties(id).display().to_string();
+        let ended = match self.members[id - 1].kind {
+            Kind::Kafka => {
+                let mut arguments = vec!["format", "-t", CLUSTER_ID, "-c", &path];
+                kafka::FEATURES_OFF.iter().for_each(|feature| arguments.extend(["--feature", feature]));
+                program::run(program::java("kafka.tools.StorageTool", &arguments))
+            }
+            Kind::Ottla => {
+                let mut format = Command::new(ottla::binary());
+                format.args(["format", "--cluster-id", CLUSTER_ID, "--config", &path]);
+                program::run(format)
+            }
+        };
+        ended.ok();
+    }
+
+    /// Starts a controller, again if it runs.
+    pub fn restart(&mut self, id: usize) {
+        self.kill(id);
+        let path = self.properties(id);
+        let command = match self.members[id - 1].kind {
+            Kind::Kafka => kafka::server(&path),
+            Kind::Ottla => {
+                let mut server = Command::new(ottla::binary());
+                server.arg("server").arg(&path).args(["--log", "debug"]).env("RUST_BACKTRACE", "0");
+                server
+            }
+        };
+        let output = self.output(id);
+        self.member(id).process = Some(Supervised::start(&command, &output, false));
+    }
+
+    fn output(&self, id: usize) -> PathBuf {
+        self.directory.join(format!("{id}.txt"))
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self, id: usize) {
+        if let Some(process) = self.member(id).process.take() {
+            process.kill();
+        }
+    }
+
+    /// SIGTERM; true when it ended by itself.
+    pub fn stop(&mut self, id: usize) -> bool {
+        let process = self.member(id).process.take();
+        process.is_none_or(|process| process.terminate(super::process::TERMINATE_MAX))
+    }
+
+    /// Which kind a controller is of.
+    pub fn kind(&self, id: usize) -> Kind {
+        self.members[id - 1].kind
+    }
+
+    /// The addresses of those that run, as tools take them.
+    pub fn bootstrap(&self) -> String {
+        let running = self.members.iter().filter(|member| member.process.is_some());
+        running.map(|member| format!("127.0.0.1:{}", member.port)).collect::<Vec<_>>().join(",")
+    }
+
+    /// Apache Kafka's `kafka-metadata-quorum.sh` with these arguments.
+    pub fn tool(&self, arguments: &[&str]) -> Ended {
+        let bootstrap = self.bootstrap();
+        let mut all = vec!["--bootstrap-controller", &bootstrap];
+        all.extend(arguments);
+        program::run(program::java("org.apache.kafka.tools.MetadataQuorumCommand", &all))
+    }
+
+    /// What `describe --status` says of each name.
+    pub fn status(&self) -> Option<Status> {
+        let ended = self.tool(&["describe", "--status"]);
+        if ended.code != Some(0) {
+            return None;
+        }
+        let value = |name: &str| {
+            let line = ended.out.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+            Some(line.trim().to_owned())
+        };
+        Some(Status {
+            leader_id: value("LeaderId")?.parse().ok()?,
+            leader_epoch: value("LeaderEpoch")?.parse().ok()?,
+            high_watermark: value("HighWatermark")?.parse().ok()?,
+            max_follower_lag: value("MaxFollowerLag")?.parse().ok()?,
+        })
+    }
+
+    /// Asks until what is said is so.
+    #[track_caller]
+    pub fn until(&self, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
+        let started = Instant::now();
+        let mut last = None;
+        while started.elapsed() < PATIENCE {
+            last = self.status();
+            if let Some(status) = last.take_if(|status| is_so(status)) {
+                return status;
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        panic!("not within {PATIENCE:?}: {what}; {last:?}\n{}", self.last_words());
+    }
+
+    fn last_words(&self) -> String {
+        let words = (1..=self.members.len()).map(|id| {
+            let output = fs::read(self.output(id)).unwrap_or_default();
+            let from = output.len().saturating_sub(3_000);
+            format!("{:?} {id}:\n{}\n", self.kind(id), String::from_utf8_lossy(&output[from..]))
+        });
+        words.collect()
+    }
+}
+
+impl Drop for Controllers {
+    fn drop(&mut self) {
+        self.members.clear();
+        if thread::panicking() {
+            eprintln!("{}", self.last_words());
+        }
+        if std::env::var_os("OTTLA_TEST_KEEP").is_none() {
+            let _ = fs::remove_dir_all(&self.directory);
+        } else {
+            eprintln!("kept {}", self.directory.display());
+        }
+    }
+}
+
+/// What the leader says of the quorum.
+#[derive(Clone, Debug)]
+pub struct Status {
+    pub leader_id: usize,
+    pub leader_epoch: i32,
+    pub high_watermark: i64,
+    pub max_follower_lag: i64,
+}
