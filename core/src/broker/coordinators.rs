@@ -29,6 +29,8 @@ const LOAD_STEP_BYTES: u64 = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct GroupCoordinators {
     config: GroupConfig,
+    /// `offsets.commit.timeout.ms`
+    commit_timeout_ms: i64,
     by_partition: BTreeMap<i32, (TopicIdPartition, Phase)>,
     ready: Vec<(Token, GroupResponse)>,
     grown: Vec<TopicIdPartition>,
@@ -104,6 +106,7 @@ impl GroupCoordinators {
     pub fn new(config: &BrokerConfig) -> Self {
         Self {
             config: group_config(config),
+            commit_timeout_ms: i64::from(config.offsets_commit_timeout_ms),
             by_partition: BTreeMap::new(),
             ready: Vec::new(),
             grown: Vec::new(),
@@ -311,6 +314,14 @@ impl GroupCoordinators {
                 self.ready.extend(runtime.take_ready());
                 hand_on_traces(cx, runtime);
             }
+            // Its replicas do not follow: what was written may be committed later, and nobody is told.
+            while let Some(since) = runtime.parked_since()
+                && since.plus_ms(self.commit_timeout_ms) <= now.monotonic
+            {
+                let late = runtime.take_parked_since(since).into_iter();
+                let refused = |response: GroupResponse| response.failed(ErrorCode::CoordinatorNotAvailable);
+                self.ready.extend(late.map(|(token, response)| (token, refused(response))));
+            }
         }
     }
 
@@ -330,7 +341,10 @@ impl GroupCoordinators {
             .filter_map(|(_, phase)| match phase {
                 Phase::Waiting => None,
                 Phase::Loading { .. } => Some(Instant(0)),
-                Phase::Active(runtime) => runtime.deadline(),
+                Phase::Active(runtime) => {
+                    let late = runtime.parked_since().map(|since| since.plus_ms(self.commit_timeout_ms));
+                    runtime.deadline().into_iter().chain(late).min()
+                }
             })
             .min()
     }

@@ -35,9 +35,17 @@ pub struct Runtime<C: Coordinator> {
     coordinator: C,
     state: Replicated<C::State>,
     rng: Rng,
-    /// (offset of the last record waited for, answers).
-    parked: VecDeque<(i64, Vec<(Token, C::Response)>)>,
+    parked: VecDeque<Parked<C>>,
     ready: Vec<(Token, C::Response)>,
+}
+
+/// Answers that wait for the high watermark.
+#[derive(Clone, Debug)]
+struct Parked<C: Coordinator> {
+    /// Of the last record waited for.
+    offset: i64,
+    since: Instant,
+    replies: Vec<(Token, C::Response)>,
 }
 
 impl<C: Coordinator> Runtime<C> {
@@ -54,7 +62,7 @@ impl<C: Coordinator> Runtime<C> {
 
     /// The log went elsewhere: what waited for it to be committed is refused, as if it had not been appended. Nothing is submitted any more.
     pub fn abandon(&mut self, now: Now, error: ErrorCode) -> Vec<(Token, C::Response)> {
-        let parked = std::mem::take(&mut self.parked).into_iter().flat_map(|(_, replies)| replies);
+        let parked = std::mem::take(&mut self.parked).into_iter().flat_map(|parked| parked.replies);
         let mut refused = std::mem::take(&mut self.ready);
         refused.extend(self.coordinator.append_failed(now, error, parked.collect()));
         refused
@@ -102,11 +110,27 @@ impl<C: Coordinator> Runtime<C> {
     /// Everything below `high_watermark` is committed: frees the answers that waited for it.
     pub fn high_watermark_advanced(&mut self, high_watermark: i64) {
         self.state.committed_up_to(high_watermark);
-        while self.parked.front().is_some_and(|(offset, _)| *offset < high_watermark) {
-            if let Some((_, mut replies)) = self.parked.pop_front() {
-                self.ready.append(&mut replies);
-            }
+        while let Some(parked) = self.parked.pop_front_if(|parked| parked.offset < high_watermark) {
+            self.ready.extend(parked.replies);
         }
+    }
+
+    fn park(&mut self, now: Now, offset: i64, replies: Vec<(Token, C::Response)>) {
+        self.parked.push_back(Parked { offset, since: now.monotonic, replies });
+    }
+
+    /// Since when the first of the answers waits that wait for the high watermark.
+    pub fn parked_since(&self) -> Option<Instant> {
+        self.parked.front().map(|parked| parked.since)
+    }
+
+    /// Gives up those that wait since `since` or longer, as if they were given: what they speak of is appended, and may be committed later.
+    pub fn take_parked_since(&mut self, since: Instant) -> Vec<(Token, C::Response)> {
+        let mut taken = Vec::new();
+        while let Some(parked) = self.parked.pop_front_if(|parked| parked.since <= since) {
+            taken.extend(parked.replies);
+        }
+        taken
     }
 
     /// The answers that may be sent.
@@ -139,7 +163,7 @@ impl<C: Coordinator> Runtime<C> {
         if decision.records.is_empty() {
             match self.state.last_pending() {
                 Some(offset) if !decision.replies.is_empty() => {
-                    self.parked.push_back((offset, decision.replies));
+                    self.park(now, offset, decision.replies);
                 }
                 _ => self.ready.extend(decision.replies),
             }
@@ -158,7 +182,7 @@ impl<C: Coordinator> Runtime<C> {
             }
         }
         if let Some((last_offset, appended)) = written {
-            self.parked.push_back((last_offset, decision.replies));
+            self.park(now, last_offset, decision.replies);
             self.high_watermark_advanced(appended.high_watermark);
         }
     }

@@ -8,6 +8,7 @@ use crate::log::{LogError, LogStore};
 use crate::machine::Cx;
 use crate::metadata::PartitionRegistration;
 use crate::replication::FetchPosition;
+use crate::sim::mutation::Mutation;
 
 /// What a leader answered to a fetch of this replica.
 #[derive(Clone, Debug)]
@@ -62,7 +63,11 @@ impl<S: LogStore> Partition<S> {
             fetch_offset: self.log.log_end_offset(),
             log_start_offset: self.log.log_start_offset(),
             current_leader_epoch: self.leader_epoch,
-            last_fetched_epoch: self.log.latest_epoch(),
+            last_fetched_epoch: if self.is_planted(Mutation::DivergenceNotAsked) {
+                -1
+            } else {
+                self.log.latest_epoch()
+            },
         })
     }
 

@@ -247,6 +247,13 @@ impl Leadership {
         self.propose(context, isr, None);
     }
 
+    /// The planted bug that does not ask.
+    pub fn shrink_alone(&mut self) {
+        if let Some(Change { joining: None, proposal }) = &self.change {
+            self.isr = proposal.isr.iter().map(|(broker, _)| *broker).collect();
+        }
+    }
+
     fn propose(&mut self, context: ProposalContext, isr: Vec<i32>, joining: Option<i32>) {
         let epoch_of = |broker: i32| {
             if broker == self.node_id {

@@ -357,6 +357,9 @@ impl<S: LogStore> Partition<S> {
     /// What an acknowledgement by all in-sync replicas waits for: `None` if it need not wait.
     pub fn uncommitted(&self) -> Option<i64> {
         let end = self.log.log_end_offset();
+        if self.log.config().planted.is(Mutation::AcknowledgedTooEarly) {
+            return None;
+        }
         (self.log.high_watermark() < end).then_some(end)
     }
 

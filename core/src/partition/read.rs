@@ -7,6 +7,7 @@ use crate::broker::data::{Fetched, Isolation, ListOffsetsPart, ListedOffset, Rea
 use crate::log::list_offsets::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 use crate::log::{FetchIsolation, LogStore};
 use crate::machine::Cx;
+use crate::sim::mutation::Mutation;
 
 impl From<Isolation> for FetchIsolation {
     fn from(isolation: Isolation) -> Self {
@@ -56,7 +57,10 @@ impl<S: LogStore> Partition<S> {
         bytes_left: u64,
         first_batch_whole: bool,
     ) -> Result<Fetched<S>, ErrorCode> {
-        let isolation = reader.isolation;
+        let mut isolation = reader.isolation;
+        if self.is_planted(Mutation::ServedBeyondHighWatermark) {
+            isolation = Isolation::LogEnd;
+        }
         self.may_read(part, reader.leader_only)?;
         if let Some(diverging) = self.diverging(part)? {
             return Ok(Fetched { diverging: Some(diverging), ..Fetched::nothing(self.bounds()) });

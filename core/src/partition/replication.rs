@@ -9,6 +9,7 @@ use crate::log::{LogAppendInfo, LogStore};
 use crate::machine::Cx;
 use crate::metadata::{MetadataImage, PartitionRegistration};
 use crate::replication::{AlteredIsr, IsrProposal};
+use crate::sim::mutation::Mutation;
 use crate::trace::TraceEvent;
 
 impl<S: LogStore> Partition<S> {
@@ -96,6 +97,7 @@ impl<S: LogStore> Partition<S> {
         let committed = match &self.role {
             Role::Idle | Role::Follower => return false,
             Role::Sole => own_end_offset,
+            Role::Leader(_) if self.is_planted(Mutation::HighWatermarkTooEarly) => own_end_offset,
             Role::Leader(leadership) => {
                 let min_insync_replicas = self.config.min_insync_replicas;
                 let now = cx.now.monotonic;
@@ -179,10 +181,11 @@ impl<S: LogStore> Partition<S> {
             leader_end_offset: log_end_offset,
         };
         let context = self.proposal_context(broker_epoch);
-        let high_watermark = self.log.high_watermark();
+        let (high_watermark, planted) = (self.log.high_watermark(), self.log.config().planted);
         let Role::Leader(leadership) = &mut self.role else { return Ok(false) };
         let has_moved = leadership.fetched(cx.now.monotonic, &fetch)?;
-        leadership.maybe_expand(context, fetch.broker, high_watermark);
+        let needed = if planted.is(Mutation::JoinedTooEarly) { i64::MIN } else { high_watermark };
+        leadership.maybe_expand(context, fetch.broker, needed);
         Ok(has_moved && self.commit(cx))
     }
 
@@ -192,7 +195,14 @@ impl<S: LogStore> Partition<S> {
         let log_end_offset = self.log.log_end_offset();
         if let Role::Leader(leadership) = &mut self.role {
             leadership.maybe_shrink(cx.now.monotonic, context, log_end_offset);
+            if self.log.config().planted.is(Mutation::IsrShrunkAlone) {
+                leadership.shrink_alone();
+            }
         }
+    }
+
+    pub(super) fn is_planted(&self, mutation: Mutation) -> bool {
+        self.log.config().planted.is(mutation)
     }
 
     fn proposal_context(&self, broker_epoch: i64) -> ProposalContext {

@@ -93,6 +93,10 @@ impl Fetcher {
     /// followers have fetched. It is left behind on its link, and a new session begins on another.
     pub fn add(&mut self, id: TopicIdPartition) {
         self.set(id, State::Fetching);
+        self.leave_fetch_behind();
+    }
+
+    fn leave_fetch_behind(&mut self) {
         if self.fetch.take().is_some() {
             std::mem::swap(&mut self.session, &mut self.left_behind);
             self.session.lost();
@@ -132,6 +136,7 @@ impl Fetcher {
     /// The broker came back, or listens elsewhere.
     pub fn source_changed(&mut self) {
         self.retry_at = None;
+        self.leave_fetch_behind();
         self.session.lost();
     }
 

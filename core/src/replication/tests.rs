@@ -252,6 +252,18 @@ fn followers_of_a_new_leader_do_not_wait_for_what_they_had_asked_it_before() {
 }
 
 #[test]
+fn a_leader_that_registers_again_is_fetched_from_as_before() {
+    let mut cluster = cluster();
+    for epoch in 11..14 {
+        cluster.publish(vec![registration(1, epoch)]);
+        let number = cluster.produce(1, -1, 10);
+        cluster.settle();
+        cluster.produced(number).expect("an answer at once").unwrap();
+        cluster.advance(600);
+    }
+}
+
+#[test]
 fn a_new_leader_does_not_say_what_is_committed_before_it_knows() {
     let mut cluster = cluster();
     cluster.produce(1, 1, 10);

@@ -104,6 +104,18 @@ pub enum Mutation {
     PreVoteIgnoresLeader,
     /// The voters are changed again before the last change is committed.
     VoterChangesOverlap,
+    /// A leader commits what it has, whatever its followers have.
+    HighWatermarkTooEarly,
+    /// A follower does not say of which epoch its last record is.
+    DivergenceNotAsked,
+    /// Consumers see what is not committed.
+    ServedBeyondHighWatermark,
+    /// A leader takes a replica out of the ISR without the controller.
+    IsrShrunkAlone,
+    /// A replica joins the ISR before it has what is committed.
+    JoinedTooEarly,
+    /// An append is acknowledged by all before all have it.
+    AcknowledgedTooEarly,
 }
 
 impl Mutation {
@@ -167,6 +179,16 @@ impl Mutation {
         Self::VoteForShorterLog,
         Self::PreVoteIgnoresLeader,
         Self::VoterChangesOverlap,
+    ];
+
+    /// Those that the replicas of a partition can have.
+    pub const REPLICAS: [Self; 6] = [
+        Self::HighWatermarkTooEarly,
+        Self::DivergenceNotAsked,
+        Self::ServedBeyondHighWatermark,
+        Self::IsrShrunkAlone,
+        Self::JoinedTooEarly,
+        Self::AcknowledgedTooEarly,
     ];
 
     /// Whether this build has them.

@@ -28,6 +28,7 @@ use crate::partition::Partition;
 use crate::record::{BatchBuilder, BatchOptions, Compressors};
 use crate::replication::{AlterPartitions, IsrAnswer};
 use crate::rng::Rng;
+use crate::sim::mutation::Planted;
 use crate::time::{Instant, Now};
 use crate::trace::Traces;
 
@@ -52,23 +53,30 @@ pub struct Cluster {
     pub now: Now,
     published: Arc<Published>,
     links: BTreeMap<End, (i32, ConnectionId)>,
+    /// Answers on their way.
+    frames: VecDeque<(End, Bytes)>,
     /// Pairs that hear nothing of each other.
     pub cut: BTreeSet<(i32, i32)>,
+    /// Brokers that hear nothing of the controller, nor it of them.
+    deaf: BTreeSet<i32>,
+    /// So many rounds of frames are carried at a time; `None`: all there are.
+    pub rounds: Option<usize>,
     /// What the controller refuses proposals with.
     pub refuse: Option<ErrorCode>,
     answers: BTreeMap<u64, DataResponse<MemoryStore>>,
     group_answers: BTreeMap<u64, GroupResponse>,
+    planted: Planted,
     next: u64,
 }
 
 impl Cluster {
     /// Three brokers that have just created a partition; the first leads it.
     pub fn new(configure: impl Fn(&mut BrokerConfig)) -> Self {
-        Self::of("t", configure)
+        Self::of("t", Planted::default(), configure)
     }
 
-    /// The same with a partition of this topic.
-    pub fn of(topic: &str, configure: impl Fn(&mut BrokerConfig)) -> Self {
+    /// The same with a partition of this topic, and perhaps a planted bug.
+    pub fn of(topic: &str, planted: Planted, configure: impl Fn(&mut BrokerConfig)) -> Self {
         let config = |node_id| {
             let mut config = BrokerConfig {
                 node_id,
@@ -88,10 +96,14 @@ impl Cluster {
             now: Now { monotonic: Instant(1_000_000), wall: 1_000_000 },
             published: Published::first(MetadataImage::default(), -1, -1, 0),
             links: BTreeMap::new(),
+            frames: VecDeque::new(),
             cut: BTreeSet::new(),
+            deaf: BTreeSet::new(),
+            rounds: None,
             refuse: None,
             answers: BTreeMap::new(),
             group_answers: BTreeMap::new(),
+            planted,
             next: 0,
         };
         let mut records: Vec<MetadataRecord> = (1..=3).map(|id| registration(id, 10)).collect();
@@ -122,7 +134,8 @@ impl Cluster {
         let offset = self.published.offset + 1;
         self.published =
             Arc::new(Published { image, delta, offset, epoch: 1, leader_id: 1, kraft_version: 0 });
-        for id in self.brokers.keys().copied().collect::<Vec<_>>() {
+        let hears = |id: &i32| !self.deaf.contains(id);
+        for id in self.brokers.keys().copied().filter(hears).collect::<Vec<_>>() {
             let published = self.published.clone();
             self.drive(id, Message::Shard(ShardId(0), ShardEvent::Metadata(published.clone())));
             let connections: Vec<_> = self.brokers[&id].connections.keys().copied().collect();
@@ -133,9 +146,29 @@ impl Cluster {
         }
     }
 
+    /// A broker loses its controller.
+    pub fn deafen(&mut self, id: i32) {
+        self.deaf.insert(id);
+    }
+
+    /// A broker hears of the controller again, if it did not: everything at once.
+    pub fn tell(&mut self, id: i32) {
+        if self.deaf.remove(&id) {
+            let published = &*self.published;
+            let first = Published::first(published.image.clone(), published.offset, 1, 0);
+            self.drive(id, Message::Shard(ShardId(0), ShardEvent::Metadata(first)));
+            self.settle();
+        }
+    }
+
     /// The partition as the controller has it.
     pub fn registration(&self) -> &PartitionRegistration {
         self.published.image.partition(TOPIC_ID, 0).unwrap()
+    }
+
+    /// The controller takes a broker for dead.
+    pub fn is_fenced(&self, id: i32) -> bool {
+        self.published.image.broker(id).unwrap().fenced
     }
 
     /// The controller changes the partition.
@@ -153,7 +186,7 @@ impl Cluster {
         let config = self.configs[&id].clone();
         let mut store = self.stores[&id].clone();
         let (compressors, mut effects, mut traces) =
-            (Compressors::default(), Effects::default(), Traces::default());
+            (Compressors::default(), Effects::default(), Traces::default().with(self.planted));
         let mut cx = Cx {
             now: self.now,
             store: &mut store,
@@ -182,6 +215,7 @@ impl Cluster {
     /// A process ends; what it had written stays.
     pub fn kill(&mut self, id: i32) {
         self.brokers.remove(&id);
+        self.deaf.remove(&id);
         self.break_links(|one, other| one == id || other == id);
         self.settle();
     }
@@ -248,20 +282,26 @@ impl Cluster {
 
     /// Carries frames and proposals until there are no more.
     pub fn settle(&mut self) {
-        for _ in 0..10_000 {
+        for _ in 0..self.rounds.unwrap_or(10_000) {
             let mut effects = Vec::new();
             for (id, broker) in &mut self.brokers {
                 effects.extend(std::mem::take(&mut broker.links).into_iter().map(|effect| (*id, effect)));
             }
+            let frames = std::mem::take(&mut self.frames);
             let has_proposals = self.decide();
-            if effects.is_empty() && !has_proposals {
+            if effects.is_empty() && frames.is_empty() && !has_proposals {
                 return;
+            }
+            for (end, frame) in frames {
+                if self.links.contains_key(&end) {
+                    self.link_event(end, |link| LinkEvent::Received(link, frame));
+                }
             }
             for (id, effect) in effects {
                 self.carry_out(id, effect);
             }
         }
-        panic!("the brokers never come to rest");
+        assert!(self.rounds.is_some(), "the brokers never come to rest");
     }
 
     fn carry_out(&mut self, from: i32, effect: LinkEffect) {
@@ -299,7 +339,7 @@ impl Cluster {
     /// The controller decides what leaders propose.
     fn decide(&mut self) -> bool {
         let mut requests = Vec::new();
-        for (id, broker) in &mut self.brokers {
+        for (id, broker) in self.brokers.iter_mut().filter(|(id, _)| !self.deaf.contains(id)) {
             requests.extend(broker.alter.next_request(*id, 10).map(|request| (*id, request)));
         }
         let has_proposals = !requests.is_empty();
@@ -339,7 +379,7 @@ impl Cluster {
         let Some(broker) = self.brokers.get_mut(&id) else { return };
         let store = self.stores.get_mut(&id).unwrap();
         let compressors = Compressors::default();
-        let mut traces = Traces::default();
+        let mut traces = Traces::default().with(self.planted);
         let mut queue = VecDeque::from([message]);
         let mut outside = Vec::new();
         while let Some(message) = queue.pop_front() {
@@ -389,9 +429,7 @@ impl Cluster {
                 }
             }
         }
-        for (end, frame) in outside {
-            self.link_event(end, |link| LinkEvent::Received(link, frame));
-        }
+        self.frames.extend(outside);
     }
 
     /// Asks a broker; the number by which the answer is known.
@@ -462,7 +500,7 @@ impl Cluster {
     pub fn assert_identical(&mut self) {
         let leader = self.bytes(1);
         for id in [2, 3] {
-            assert_eq!(self.bytes(id), leader, "broker {id}");
+            assert!(self.bytes(id) == leader, "broker {id} has other bytes");
             let epochs = |id| {
                 let replica = self.replica(id);
                 let end = replica.log_end_offset();

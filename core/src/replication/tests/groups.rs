@@ -8,9 +8,12 @@ use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, Of
 
 use super::cluster::Cluster;
 use crate::coordinator::group::{GroupRequest, GroupResponse};
+use crate::sim::mutation::Planted;
 
 fn cluster() -> Cluster {
-    Cluster::of("__consumer_offsets", |config| config.topic_defaults.min_insync_replicas = 2)
+    Cluster::of("__consumer_offsets", Planted::default(), |config| {
+        config.topic_defaults.min_insync_replicas = 2;
+    })
 }
 
 /// Commits an offset of a consumer without a group's membership.
@@ -105,4 +108,19 @@ fn a_coordinator_that_moves_tells_those_who_wait() {
     cluster.elect(2, &[2]);
     let refused = commit(&mut cluster, 2, 8);
     assert_eq!(outcome(&mut cluster, refused), Some(ErrorCode::CoordinatorNotAvailable));
+}
+
+#[test]
+fn a_commit_that_nobody_follows_is_given_up_and_may_count_all_the_same() {
+    let mut cluster = cluster();
+    cluster.cut(1, 2);
+    cluster.cut(1, 3);
+    let waiting = commit(&mut cluster, 1, 7);
+    cluster.advance(4_900);
+    assert_eq!(outcome(&mut cluster, waiting), None);
+    cluster.advance(200);
+    assert_eq!(outcome(&mut cluster, waiting), Some(ErrorCode::CoordinatorNotAvailable));
+    cluster.cut.clear();
+    cluster.advance(2_000);
+    assert_eq!(committed(&mut cluster, 1), Ok(7));
 }

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use ottla_protocol::records::metadata::FenceBrokerRecord;
+use bytes::Bytes;
+use ottla_protocol::records::metadata::{FenceBrokerRecord, UnfenceBrokerRecord};
 
 use super::cluster::{Cluster, registration};
+use crate::log::LogStore as _;
+use crate::record::{Batch, Compressors, batches};
 use crate::rng::Rng;
+use crate::sim::mutation::{Mutation, Planted};
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 120;
@@ -19,15 +23,17 @@ struct Run {
     under_way: BTreeMap<u64, usize>,
     /// Offsets that were acknowledged by all, and the sizes of their records.
     acknowledged: BTreeMap<i64, usize>,
+    /// What consumers have read.
+    seen: BTreeMap<i64, usize>,
     next_size: usize,
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, planted: Planted) -> Self {
         let mut rng = Rng::from_seed(seed);
         let min_isr = 1 + i32::try_from(rng.below(2)).unwrap();
         let syncs = rng.chance(1, 4);
-        let cluster = Cluster::new(|config| {
+        let cluster = Cluster::of("t", planted, |config| {
             config.topic_defaults.min_insync_replicas = min_isr;
             config.topic_defaults.segment_bytes = 600;
             if syncs {
@@ -35,8 +41,8 @@ impl Run {
             }
         });
         let epochs = (1..=3).map(|id| (id, 10)).collect();
-        let (under_way, acknowledged) = (BTreeMap::new(), BTreeMap::new());
-        Self { cluster, rng, epochs, under_way, acknowledged, next_size: 10 }
+        let (under_way, acknowledged, seen) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { cluster, rng, epochs, under_way, acknowledged, seen, next_size: 10 }
     }
 
     fn one(&mut self) -> i32 {
@@ -45,7 +51,13 @@ impl Run {
 
     fn step(&mut self) {
         let (one, other) = (self.one(), self.one());
-        match self.rng.below(20) {
+        // Mostly frames are still on their way when the next thing happens.
+        let rounds = self.rng.below(8);
+        self.cluster.rounds = (rounds < 6).then(|| usize::try_from(rounds).unwrap());
+        match self.rng.below(26) {
+            20..24 => self.read(one),
+            24 => self.deafen(one),
+            25 => self.tell(one),
             0..8 => self.produce(),
             8..12 => self.cluster.settle(),
             12..14 => {
@@ -62,11 +74,13 @@ impl Run {
         self.take_answers();
     }
 
+    /// To whoever may lead: a client may be behind.
     fn produce(&mut self) {
-        let leader = self.cluster.registration().leader;
-        if !self.cluster.brokers.contains_key(&leader) {
-            return;
-        }
+        let leads = |cluster: &Cluster, id: &i32| cluster.replica(*id).is_leader();
+        let leaders: Vec<i32> =
+            self.cluster.brokers.keys().copied().filter(|id| leads(&self.cluster, id)).collect();
+        let at = usize::try_from(self.rng.below(leaders.len() as u64)).unwrap();
+        let Some(leader) = leaders.get(at).copied() else { return };
         let acks = if self.rng.chance(1, 4) { 1 } else { -1 };
         let number = self.cluster.produce(leader, acks, self.next_size);
         if acks == -1 {
@@ -88,12 +102,51 @@ impl Run {
         }
     }
 
-    /// A process dies, and the controller notices.
-    fn kill(&mut self, id: i32) {
-        if !self.cluster.brokers.contains_key(&id) {
+    /// A consumer reads from a broker, from somewhere on.
+    fn read(&mut self, broker: i32) {
+        if !self.cluster.brokers.contains_key(&broker) {
             return;
         }
-        self.cluster.kill(id);
+        let (end, _) = self.cluster.ends(broker);
+        let offset = i64::try_from(self.rng.below(end.unsigned_abs() + 1)).unwrap();
+        if let Ok(fetched) = super::read(&mut self.cluster, broker, offset, super::consumer())
+            && let Some((slice, _)) = fetched.records
+        {
+            let bytes = self.cluster.stores.get_mut(&broker).unwrap().read_slice(&slice).unwrap();
+            for (offset, size) in sizes(&bytes) {
+                assert_eq!(*self.seen.entry(offset).or_insert(size), size, "offset {offset} has changed");
+            }
+        }
+    }
+
+    /// A process dies, and the controller notices.
+    fn kill(&mut self, id: i32) {
+        if self.cluster.brokers.contains_key(&id) {
+            self.cluster.kill(id);
+            self.fence(id);
+        }
+    }
+
+    /// A process loses its controller, which believes that it is dead.
+    fn deafen(&mut self, id: i32) {
+        if self.cluster.brokers.contains_key(&id) {
+            self.cluster.deafen(id);
+            self.fence(id);
+        }
+    }
+
+    /// A process finds its controller again, and registers once more.
+    fn tell(&mut self, id: i32) {
+        let is_fenced = self.cluster.is_fenced(id);
+        self.cluster.tell(id);
+        if is_fenced && self.cluster.brokers.contains_key(&id) {
+            let epoch = self.epochs[&id];
+            self.cluster.publish(vec![UnfenceBrokerRecord { id, epoch }.into()]);
+            self.cluster.settle();
+        }
+    }
+
+    fn fence(&mut self, id: i32) {
         self.cluster.publish(vec![FenceBrokerRecord { id, epoch: self.epochs[&id] }.into()]);
         let isr: Vec<i32> =
             self.cluster.registration().isr.iter().copied().filter(|member| *member != id).collect();
@@ -132,6 +185,10 @@ impl Run {
     /// Everything heals, and everybody has the same.
     fn end(mut self) {
         self.cluster.cut.clear();
+        self.cluster.rounds = None;
+        for id in 1..=3 {
+            self.tell(id);
+        }
         (1..=3).for_each(|id| self.start(id));
         self.cluster.advance(90_000);
         self.take_answers();
@@ -141,31 +198,39 @@ impl Run {
         self.cluster.assert_identical();
         let (end, high_watermark) = self.cluster.ends(1);
         assert_eq!(end, high_watermark);
-        let bytes = bytes::Bytes::from(self.cluster.bytes(1));
-        let mut sizes = BTreeMap::new();
-        for batch in crate::record::batches(&bytes) {
-            let batch = batch.unwrap();
-            let value = batch.records(&Default::default()).unwrap().next().unwrap().unwrap().value;
-            sizes.insert(batch.header().base_offset, value.unwrap().len());
-        }
-        for (offset, size) in &self.acknowledged {
+        let bytes = Bytes::from(self.cluster.bytes(1));
+        let sizes = sizes(&bytes);
+        for (offset, size) in self.acknowledged.iter().chain(&self.seen) {
             assert_eq!(sizes.get(offset), Some(size), "offset {offset}");
         }
     }
+}
+
+/// The records of a log, each of another size, by their offsets.
+fn sizes(bytes: &Bytes) -> BTreeMap<i64, usize> {
+    let size = |batch: Batch| {
+        let value = batch.records(&Compressors::default()).unwrap().next().unwrap().unwrap().value;
+        (batch.header().base_offset, value.unwrap().len())
+    };
+    batches(bytes).map(|batch| size(batch.unwrap())).collect()
+}
+
+/// Lives through a seed; how many appends were acknowledged by all, or that something went wrong.
+fn live(seed: u64, planted: Planted) -> std::thread::Result<usize> {
+    std::panic::catch_unwind(|| {
+        let mut run = Run::new(seed, planted);
+        (0..STEPS).for_each(|_| run.step());
+        let count = run.acknowledged.len();
+        run.end();
+        count
+    })
 }
 
 #[test]
 fn what_all_have_acknowledged_is_there_for_good() {
     let mut acknowledged = 0;
     for seed in 0..SEEDS {
-        let outcome = std::panic::catch_unwind(|| {
-            let mut run = Run::new(seed);
-            (0..STEPS).for_each(|_| run.step());
-            let count = run.acknowledged.len();
-            run.end();
-            count
-        });
-        match outcome {
+        match live(seed, Planted::default()) {
             Ok(count) => acknowledged += count,
             Err(cause) => {
                 eprintln!("seed {seed}");
@@ -174,4 +239,15 @@ fn what_all_have_acknowledged_is_there_for_good() {
         }
     }
     assert!(acknowledged > 500, "{acknowledged}");
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    if !Mutation::AVAILABLE {
+        return;
+    }
+    for mutation in Mutation::REPLICAS {
+        let planted = Planted::new(Some(mutation));
+        assert!((0..1_000).any(|seed| live(seed, planted).is_err()), "{mutation:?}");
+    }
 }
