@@ -1,7 +1,7 @@
 //! Metadata quorums of several controllers: Ottla's alone, and Ottla's with Apache Kafka's.
 
 use ottla_tests::peer::Kind;
-use ottla_tests::peer::quorum::{Controllers, Status};
+use ottla_tests::peer::cluster::{Cluster, Roles, Status};
 
 use Kind::{Kafka, Ottla};
 
@@ -11,7 +11,7 @@ fn is_caught_up(status: &Status) -> bool {
 }
 
 /// Kills the leader, waits for another one, and brings the old one back: who led, and who does.
-fn another_leader(quorum: &mut Controllers) -> (usize, usize) {
+fn another_leader(quorum: &mut Cluster) -> (usize, usize) {
     let before = quorum.until("a leader", is_caught_up);
     quorum.kill(before.leader_id);
     let after = quorum.until("another leader", |status| {
@@ -27,13 +27,13 @@ fn another_leader(quorum: &mut Controllers) -> (usize, usize) {
 }
 
 /// What the log of a controller holds, as far as all have it.
-fn log(quorum: &Controllers, id: usize) -> Vec<u8> {
+fn log(quorum: &Cluster, id: usize) -> Vec<u8> {
     let path = quorum.data(id).join("__cluster_metadata-0/00000000000000000000.log");
     std::fs::read(path).expect("a log")
 }
 
 /// The logs of controllers that have stopped: each is the beginning of the longest.
-fn are_the_same(quorum: &Controllers, ids: impl Iterator<Item = usize>) {
+fn are_the_same(quorum: &Cluster, ids: impl Iterator<Item = usize>) {
     let logs: Vec<_> = ids.map(|id| log(quorum, id)).collect();
     let shortest = logs.iter().map(Vec::len).min().expect("logs");
     assert!(shortest > 0);
@@ -46,7 +46,7 @@ fn are_the_same(quorum: &Controllers, ids: impl Iterator<Item = usize>) {
 
 #[test]
 fn three_controllers_elect_another_one() {
-    let mut quorum = Controllers::start([Ottla, Ottla, Ottla], &[]);
+    let mut quorum = Cluster::start(&[Ottla, Ottla, Ottla], Roles::Controllers, &[]);
     for _ in 0..3 {
         another_leader(&mut quorum);
     }
@@ -60,7 +60,7 @@ fn three_controllers_elect_another_one() {
 
 #[test]
 fn leadership_moves_between_ottla_and_apache_kafka() {
-    let mut quorum = Controllers::start([Ottla, Kafka, Ottla], &[]);
+    let mut quorum = Cluster::start(&[Ottla, Kafka, Ottla], Roles::Controllers, &[]);
     let mut moves = Vec::new();
     while !(moves.contains(&(Ottla, Kafka)) && moves.contains(&(Kafka, Ottla))) {
         let (before, after) = another_leader(&mut quorum);

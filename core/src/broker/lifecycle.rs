@@ -155,7 +155,7 @@ impl Lifecycle {
 
     /// Whether it is, or wants to be, in the cluster.
     fn is_there(&self) -> bool {
-        self.epoch().is_some() || self.phase == Phase::Registering
+        self.epoch().is_some() || self.phase == Phase::Registering && self.config.process_roles.broker
     }
 
     /// Registers, or sends a heartbeat, if it is time to.
@@ -165,6 +165,7 @@ impl Lifecycle {
             return;
         }
         let request = match self.phase {
+            Phase::Registering if !self.config.process_roles.broker => return,
             Phase::Registering => {
                 let (image, config) = (&self.published.image, &self.config);
                 ControllerRequest::BrokerRegistration(registration_request(image, config, &self.me))

@@ -75,7 +75,7 @@ use crate::time::Instant;
 use crate::trace::TraceEvent;
 
 /// How long a leader of the quorum that stops may take to hand over, ms.
-const HAND_OVER_MS: i64 = 5_000;
+const HAND_OVER_MS: i64 = 2_000;
 /// Committed bytes that are replayed at a time.
 const REPLAY_BYTES: u64 = 8 << 20;
 
@@ -284,16 +284,14 @@ impl<S: LogStore> Controller<S> {
         is_of_controller: bool,
     ) -> Result<(), OpenError> {
         if request == ControllerRequest::NextProducerId {
+            if let Some(id) = self.producer_ids.next(token) {
+                reply(cx, token, ControllerResponse::NextProducerId(id));
+                return Ok(());
+            }
             let id = self.config.node_id;
-            let broker = (id, self.published.broker(id).map_or(-1, |broker| broker.epoch));
-            (token, request) = match self.producer_ids.next(token, broker) {
-                Ok(id) => {
-                    reply(cx, token, ControllerResponse::NextProducerId(id));
-                    return Ok(());
-                }
-                Err(None) => return Ok(()),
-                Err(Some(request)) => (producer_ids::TOKEN, request),
-            };
+            let epoch = self.published.broker(id).map_or(-1, |broker| broker.epoch);
+            let Some(wanted) = self.producer_ids.wanted(id, epoch) else { return Ok(()) };
+            (token, request) = (producer_ids::TOKEN, wanted);
         }
         let is_own = token.connection == ConnectionId::BROKER;
         match self.quorum.leader_peer() {

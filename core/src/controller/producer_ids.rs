@@ -18,15 +18,19 @@ pub struct ProducerIds {
 }
 
 impl ProducerIds {
-    /// The next id, or what to ask the active controller for first.
-    pub fn next(&mut self, token: Token, broker: (i32, i64)) -> Result<i64, Option<ControllerRequest>> {
-        if let Some(id) = self.block.next() {
-            return Ok(id);
+    /// The next id; without one `token` waits for the next block.
+    pub fn next(&mut self, token: Token) -> Option<i64> {
+        let id = self.block.next();
+        if id.is_none() {
+            self.waiting.push(token);
         }
-        self.waiting.push(token);
-        let (broker_id, broker_epoch) = broker;
+        id
+    }
+
+    /// What to ask the active controller for: once for all who wait.
+    pub fn wanted(&self, broker_id: i32, broker_epoch: i64) -> Option<ControllerRequest> {
         let request = AllocateProducerIdsRequest { broker_id, broker_epoch };
-        Err((self.waiting.len() == 1).then_some(ControllerRequest::AllocateProducerIds(request)))
+        (self.waiting.len() == 1).then_some(ControllerRequest::AllocateProducerIds(request))
     }
 
     /// A block came, or did not: the answers to those who waited. Those for whom it does not suffice ask again.

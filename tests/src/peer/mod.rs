@@ -1,10 +1,10 @@
 //! A broker as the suites see it: Apache Kafka 4.3.1 or Ottla, started on random ports with an
 //! empty data directory, stopped when dropped.
 
+pub mod cluster;
 mod kafka;
 mod ottla;
 mod process;
-pub mod quorum;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

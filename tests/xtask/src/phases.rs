@@ -136,6 +136,17 @@ const PHASES: &[Phase] = &[
         run: |given| suites(&["kill9", "disks"], given),
     },
     Phase {
+        name: "cluster",
+        budget_s: 240,
+        about: "three nodes killed in turn under load; metadata quorums of Ottla's controllers and of Apache Kafka's among them",
+        advice: "run `cargo test -p ottla-tests --test cluster --test quorum -- --nocapture`; OTTLA_TEST_KEEP=1 keeps the data",
+        run: |given| {
+            tools::debian(&[("kcat", "kcat")])?;
+            tools::kafka()?;
+            suites(&["cluster", "quorum"], given)
+        },
+    },
+    Phase {
         name: "page",
         budget_s: 420,
         about: "the page as it is published, its parts weighed",

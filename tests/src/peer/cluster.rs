@@ -1,4 +1,4 @@
-//! Controllers of a metadata quorum, each a process of its own: Apache Kafka's or Ottla's.
+//! The nodes of a cluster, each a process of its own: Apache Kafka's or Ottla's.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ const CLUSTER_ID: &str = "Vt6ZAsSRQzKTlHsmVVl1bw";
 /// How long a quorum may take to do what it will do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A metadata quorum.
+/// A cluster.
 #[derive(Debug)]
-pub struct Controllers {
+pub struct Cluster {
     directory: PathBuf,
     members: Vec<Member>,
 }
@@ -25,24 +25,50 @@ pub struct Controllers {
 struct Member {
     kind: Kind,
     port: u16,
+    /// Of its broker.
+    broker_port: u16,
     process: Option<Supervised>,
 }
 
-impl Controllers {
-    /// Formats and starts one controller of each kind, with the ids 1, 2, ….
-    pub fn start<const N: usize>(kinds: [Kind; N], overrides: &[(&str, &str)]) -> Self {
-        let ports: [u16; N] = super::free_ports();
+/// What the nodes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roles {
+    /// A metadata quorum and nothing else.
+    Controllers,
+    /// Each is a controller and a broker.
+    Both,
+}
+
+impl Cluster {
+    /// Formats and starts one node of each kind, with the ids 1, 2, ….
+    pub fn start(kinds: &[Kind], roles: Roles, overrides: &[(&str, &str)]) -> Self {
+        let ports: [u16; 10] = super::free_ports();
+        let (ports, broker_ports) = ports.split_at(5);
+        let (ports, broker_ports) = (&ports[..kinds.len()], &broker_ports[..kinds.len()]);
         let directory = new_directory();
         let voters: Vec<String> =
             (1..).zip(ports).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
-        let members = kinds.into_iter().zip(ports).map(|(kind, port)| Member { kind, port, process: None });
+        let members = kinds.iter().zip(ports).zip(broker_ports).map(|((kind, port), broker_port)| Member {
+            kind: *kind,
+            port: *port,
+            broker_port: *broker_port,
+            process: None,
+        });
         let mut quorum = Self { directory, members: members.collect() };
-        for id in 1..=N {
+        for id in 1..=kinds.len() {
+            let controller = format!("CONTROLLER://127.0.0.1:{}", ports[id - 1]);
+            let (roles, listeners) = match roles {
+                Roles::Controllers => ("controller", controller),
+                Roles::Both => (
+                    "broker,controller",
+                    format!("PLAINTEXT://127.0.0.1:{},{controller}", broker_ports[id - 1]),
+                ),
+            };
             let mut properties = format!(
-                "process.roles=controller\nnode.id={id}\nlisteners=CONTROLLER://127.0.0.1:{port}\n\
-                 controller.listener.names=CONTROLLER\nlistener.security.protocol.map=CONTROLLER:PLAINTEXT\n\
+                "process.roles={roles}\nnode.id={id}\nlisteners={listeners}\n\
+                 controller.listener.names=CONTROLLER\n\
+                 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
                  controller.quorum.voters={voters}\nlog.dirs={data}\n",
-                port = ports[id - 1],
                 voters = voters.join(","),
                 data = quorum.data(id).display(),
             );
@@ -131,6 +157,20 @@ impl Controllers {
         running.map(|member| format!("127.0.0.1:{}", member.port)).collect::<Vec<_>>().join(",")
     }
 
+    /// The addresses of all brokers, as clients take them.
+    pub fn brokers(&self) -> String {
+        let addresses = self.members.iter().map(|member| format!("127.0.0.1:{}", member.broker_port));
+        addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// Apache Kafka's `kafka-topics.sh` with these arguments.
+    pub fn topics(&self, arguments: &[&str]) -> Ended {
+        let brokers = self.brokers();
+        let mut all = vec!["--bootstrap-server", &brokers];
+        all.extend(arguments);
+        program::run(program::java("org.apache.kafka.tools.TopicCommand", &all))
+    }
+
     /// Apache Kafka's `kafka-metadata-quorum.sh` with these arguments.
     pub fn tool(&self, arguments: &[&str]) -> Ended {
         let bootstrap = self.bootstrap();
@@ -172,6 +212,24 @@ impl Controllers {
         panic!("not within {PATIENCE:?}: {what}; {last:?}\n{}", self.last_words());
     }
 
+    /// Waits until every replica of a topic is in sync.
+    #[track_caller]
+    pub fn until_in_sync(&self, topic: &str) {
+        let started = Instant::now();
+        let mut said = String::new();
+        while started.elapsed() < PATIENCE {
+            said = self.topics(&["--describe", "--topic", topic]).out;
+            let partitions: Vec<&str> = said.lines().filter(|line| line.contains("Partition: ")).collect();
+            let isr = |line: &&str| line.split("Isr: ").nth(1)?.split_whitespace().next().map(str::len);
+            let all = self.members.len() * 2 - 1;
+            if !partitions.is_empty() && partitions.iter().all(|line| isr(line) == Some(all)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        panic!("not within {PATIENCE:?}: every replica of {topic} in sync; {said}\n{}", self.last_words());
+    }
+
     fn last_words(&self) -> String {
         let words = (1..=self.members.len()).map(|id| {
             let output = fs::read(self.output(id)).unwrap_or_default();
@@ -182,7 +240,7 @@ impl Controllers {
     }
 }
 
-impl Drop for Controllers {
+impl Drop for Cluster {
     fn drop(&mut self) {
         self.members.clear();
         if thread::panicking() {
