@@ -283,6 +283,14 @@ impl Coordinator for Decisions {
         if let Some(broker) = self.expired.take() {
             self.heartbeats.renew(now.monotonic, broker);
         }
+        // Elections of which there were too many for one decision do not go on at once.
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now.monotonic);
+        if is_due(self.rebalance_due) {
+            self.rebalance_due = self.rebalance_after(now.monotonic, 0);
+        }
+        if is_due(self.unclean_elections_due) {
+            self.unclean_elections_due = self.unclean_elections_after(now.monotonic, 0);
+        }
         replies.into_iter().map(|(token, _)| (token, ControllerResponse::Failed(error))).collect()
     }
 }
