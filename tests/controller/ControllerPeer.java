@@ -9,6 +9,7 @@ import org.apache.kafka.common.errors.ApiException;
 import org.apache.kafka.common.message.*;
 import org.apache.kafka.common.metadata.*;
 import org.apache.kafka.common.protocol.*;
+import org.apache.kafka.common.requests.*;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
 import org.apache.kafka.common.utils.*;
 import org.apache.kafka.controller.metrics.QuorumControllerMetrics;
@@ -17,7 +18,7 @@ import org.apache.kafka.server.common.*;
 import org.apache.kafka.timeline.SnapshotRegistry;
 
 /**
- * Apache Kafka's managers of brokers and replicas, put together as its controller does and driven line by line from standard input:
+ * Apache Kafka's managers of brokers, replicas, quotas and credentials, put together as its controller does and driven line by line from standard input:
  *
  *   write OFFSET RECORD,...        replays records that were written from that offset on
  *   ask MS OFFSET API VERSION BODY decides about a request at that time; its first record will have that offset
@@ -39,6 +40,8 @@ public class ControllerPeer {
     private final ClusterControlManager cluster;
     private final ReplicationControlManager replication;
     private final ProducerIdControlManager producerIds;
+    private final ClientQuotaControlManager quotas;
+    private final ScramControlManager scram;
 
     public static void main(String[] args) throws IOException {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -94,6 +97,8 @@ public class ControllerPeer {
             .setSnapshotRegistry(snapshots)
             .setClusterControlManager(cluster)
             .build();
+        quotas = new ClientQuotaControlManager.Builder().setSnapshotRegistry(snapshots).build();
+        scram = new ScramControlManager.Builder().setSnapshotRegistry(snapshots).build();
         cluster.activate();
     }
 
@@ -180,6 +185,14 @@ public class ControllerPeer {
                 return ControllerResult.of(result.records(), new AllocateProducerIdsResponseData()
                     .setProducerIdStart(result.response().firstProducerId()).setProducerIdLen(result.response().size()));
             }
+            case ALTER_CLIENT_QUOTAS: {
+                var request = new AlterClientQuotasRequest(new AlterClientQuotasRequestData(body, version), version);
+                var result = quotas.alterClientQuotas(request.entries());
+                return ControllerResult.of(result.records(),
+                    AlterClientQuotasResponse.fromQuotaEntities(result.response(), 0).data());
+            }
+            case ALTER_USER_SCRAM_CREDENTIALS: return scram.alterCredentials(
+                new AlterUserScramCredentialsRequestData(body, version), features.metadataVersionOrThrow());
             case ASSIGN_REPLICAS_TO_DIRS: return replication.handleAssignReplicasToDirs(
                 new AssignReplicasToDirsRequestData(body, version));
             default: throw new IllegalArgumentException("API " + api);
@@ -235,6 +248,9 @@ public class ControllerPeer {
             case PARTITION_CHANGE_RECORD -> replication.replay((PartitionChangeRecord) message);
             case CONFIG_RECORD -> configs.replay((ConfigRecord) message);
             case FEATURE_LEVEL_RECORD -> features.replay((FeatureLevelRecord) message);
+            case CLIENT_QUOTA_RECORD -> quotas.replay((ClientQuotaRecord) message);
+            case USER_SCRAM_CREDENTIAL_RECORD -> scram.replay((UserScramCredentialRecord) message);
+            case REMOVE_USER_SCRAM_CREDENTIAL_RECORD -> scram.replay((RemoveUserScramCredentialRecord) message);
             case PRODUCER_IDS_RECORD -> producerIds.replay((ProducerIdsRecord) message);
             default -> throw new IllegalArgumentException(message.toString());
         }

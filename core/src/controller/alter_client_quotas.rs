@@ -1,7 +1,7 @@
 //! AlterClientQuotas (KIP-546).
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use ottla_protocol::messages::alter_client_quotas_request::{AlterClientQuotasRequest, OpData};
 use ottla_protocol::messages::alter_client_quotas_response::{
@@ -107,7 +107,7 @@ fn check_entity(entity: &QuotaEntity) -> Result<Scope, ApiError> {
             "Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId"
                 .to_owned(),
         )),
-        // Kafka would ask its resolver for a name; there is none in here.
+        // Kafka would ask its resolver for a name; there is none in here, where addresses are all that is known of networks.
         Some(Some(address)) if address.parse::<IpAddr>().is_err() => {
             Err(invalid(format!("{address} is not a valid IP or resolvable host.")))
         }

@@ -36,11 +36,12 @@ pub fn broker_heartbeat(
             return (Vec::new(), response);
         }
     };
+    heartbeats.know(broker.id, broker.epoch);
     let is_caught_up = request.current_metadata_offset >= heartbeats.registered_at(broker.id);
     let current = match heartbeats.shutdown_offset(broker.id) {
         _ if broker.fenced => State::Fenced,
-        Some(_) => State::ControlledShutdown,
-        None => State::Unfenced,
+        Some(_) if broker.in_controlled_shutdown => State::ControlledShutdown,
+        _ => State::Unfenced,
     };
     let next = next_state(cluster.image, heartbeats, broker, current, is_caught_up, request);
     let mut records = match next {
@@ -66,7 +67,7 @@ pub fn broker_heartbeat(
     if records.iter().any(|record| matches!(record, MetadataRecord::BrokerRegistrationChange(_))) {
         heartbeats.registration_changed(broker.id);
     }
-    if next == State::ControlledShutdown {
+    if next == State::ControlledShutdown && next != current {
         let written = i64::try_from(records.len()).unwrap_or(i64::MAX);
         heartbeats.begin_shutdown(broker.id, next_offset.saturating_add(written).saturating_sub(1));
     }

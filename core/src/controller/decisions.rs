@@ -43,6 +43,8 @@ pub struct Decisions {
     /// Producer ids that are this node's to give: the next, and the end.
     producer_ids: std::ops::Range<i64>,
     heartbeats: Heartbeats,
+    /// Whose session the last decision ended.
+    expired: Option<i32>,
     /// When preferred replicas are next given the lead; never without `auto.leader.rebalance.enable`.
     rebalance_due: Option<Instant>,
     /// When partitions without a leader are next looked at for an unclean election.
@@ -59,6 +61,7 @@ impl Decisions {
             kraft_version: 0,
             voters: Vec::new(),
             producer_ids: 0..0,
+            expired: None,
             rebalance_due: None,
             unclean_elections_due: None,
             planted,
@@ -124,6 +127,7 @@ impl Coordinator for Decisions {
         let (config, now) = (&*config, cx.now.monotonic);
         let cluster = Cluster { image, config };
         let mut is_atomic = true;
+        self.expired = None;
         let (records, response) = match request {
             ControllerRequest::CreateTopics(request) => {
                 let (records, response) = create_topics(image, config, cx.rng, &request);
@@ -227,8 +231,10 @@ impl Coordinator for Decisions {
     fn tick(&mut self, cx: &mut DecideCx<'_, MetadataState>) -> Decision<Self> {
         let now = cx.now.monotonic;
         let cluster = Cluster { image: cx.tip.tip(), config: &self.config };
+        self.expired = None;
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         let records = if let Some((broker, epoch)) = self.heartbeats.take_expired(now) {
+            self.expired = Some(broker);
             let registered = cluster.registered(broker, epoch);
             registered.map_or_else(|_| Vec::new(), |broker| leadership::fence(cluster, broker))
         } else if is_due(self.rebalance_due) {
@@ -269,11 +275,22 @@ impl Coordinator for Decisions {
 
     fn append_failed(
         &mut self,
-        _now: Now,
+        now: Now,
         error: ErrorCode,
         replies: Vec<(Token, ControllerResponse)>,
     ) -> Vec<(Token, ControllerResponse)> {
         self.producer_ids = 0..0;
+        if let Some(broker) = self.expired.take() {
+            self.heartbeats.renew(now.monotonic, broker);
+        }
+        // Elections of which there were too many for one decision do not go on at once.
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now.monotonic);
+        if is_due(self.rebalance_due) {
+            self.rebalance_due = self.rebalance_after(now.monotonic, 0);
+        }
+        if is_due(self.unclean_elections_due) {
+            self.unclean_elections_due = self.unclean_elections_after(now.monotonic, 0);
+        }
         replies.into_iter().map(|(token, _)| (token, ControllerResponse::Failed(error))).collect()
     }
 }

@@ -62,6 +62,13 @@ impl Heartbeats {
         self.brokers.insert(broker, heartbeat);
     }
 
+    /// A broker is registered in this epoch, whatever was last said of it here: that may not have been written.
+    pub fn know(&mut self, broker: i32, epoch: i64) {
+        if self.brokers.get(&broker).is_none_or(|known| known.epoch != epoch) {
+            self.register(broker, epoch, epoch);
+        }
+    }
+
     /// A broker is unregistered.
     pub fn remove(&mut self, broker: i32) {
         self.brokers.remove(&broker);
@@ -109,10 +116,10 @@ impl Heartbeats {
         self.brokers.get(&broker)?.shutdown_offset
     }
 
-    /// A broker is in controlled shutdown, its leaderships gone at `offset`; said again it changes nothing.
+    /// A broker is in controlled shutdown, its leaderships gone at `offset`.
     pub fn begin_shutdown(&mut self, broker: i32, offset: i64) {
         if let Some(heartbeat) = self.brokers.get_mut(&broker) {
-            heartbeat.shutdown_offset.get_or_insert(offset);
+            heartbeat.shutdown_offset = Some(offset);
         }
     }
 
@@ -154,5 +161,12 @@ impl Heartbeats {
         heartbeat.is_lost = false;
         heartbeat.shutdown_offset = None;
         Some((*broker, heartbeat.epoch))
+    }
+
+    /// The end of a session could not be written: it begins anew.
+    pub fn renew(&mut self, now: Instant, broker: i32) {
+        if let Some(heartbeat) = self.brokers.get_mut(&broker) {
+            heartbeat.contact = Some(now);
+        }
     }
 }

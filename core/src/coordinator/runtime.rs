@@ -171,18 +171,19 @@ impl<C: Coordinator> Runtime<C> {
         }
         let at_most = if decision.is_atomic { decision.records.len() } else { RECORDS_PER_WRITE_MAX };
         let mut written = None;
+        let mut replies = decision.replies;
         for records in decision.records.chunks(at_most) {
             match log.append(now, records) {
                 Ok(appended) => written = Some((self.replay(now, appended.base_offset, records), appended)),
                 Err(error) => {
-                    let refusals = self.coordinator.append_failed(now, error, decision.replies);
+                    let refusals = self.coordinator.append_failed(now, error, std::mem::take(&mut replies));
                     self.ready.extend(refusals);
-                    return;
+                    break;
                 }
             }
         }
         if let Some((last_offset, appended)) = written {
-            self.park(now, last_offset, decision.replies);
+            self.park(now, last_offset, replies);
             self.high_watermark_advanced(appended.high_watermark);
         }
     }

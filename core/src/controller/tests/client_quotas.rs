@@ -66,7 +66,7 @@ fn what_is_refused() {
             entry(&[("user", None), ("ip", None)], &rate),
             "Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId",
         ),
-        (entry(&[("ip", Some("1.2.3"))], &rate), "1.2.3 is not a valid IP or resolvable host."),
+        (entry(&[("ip", Some("no host"))], &rate), "no host is not a valid IP or resolvable host."),
         (entry(&[("ip", None)], &rate), "Invalid configuration key producer_byte_rate"),
         (entry(&[("user", None)], &[("x", Some(1.0))]), "Invalid configuration key x"),
         (connections(0.0), "Quota connection_creation_rate must be greater than 0"),

@@ -97,10 +97,18 @@ fn a_thousand_elections_at_a_time() {
         change.into()
     });
     house.write(moved.collect());
+    let mut full = house.clone();
     house.log.writes.clear();
     live(&mut house, &[1, 2], 300_000);
     assert_eq!(house.log.writes, [1_000, 1_000, 500]);
     assert_eq!(house.shape(2_499), "1 [1, 2] []");
+    live(&mut full, &[1, 2], 295_000);
+    full.log.room = Some(1);
+    live(&mut full, &[1, 2], 5_000);
+    full.log.room = None;
+    full.log.writes.clear();
+    live(&mut full, &[1, 2], 300_000);
+    assert_eq!(full.log.writes, [1_000, 500], "what there was no room for waits for the next time");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::broker_heartbeat_request::BrokerHeartbeatRequest;
 
 use super::house::{House, directory, registration};
+use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::coordinator::Append;
 
 fn wants_shut_down(beat: &mut BrokerHeartbeatRequest) {
@@ -157,4 +158,61 @@ fn directories_are_cordoned() {
         house.beat(1, |beat| beat.cordoned_log_dirs = Some(cordoned));
         assert_eq!(house.log.next_offset(), written);
     }
+}
+
+#[test]
+fn a_log_without_room_changes_nothing_for_good() {
+    let mut house = House::of(&[1, 2, 3]);
+    house.topic(&[&[1, 2, 3]]);
+    house.log.room = Some(0);
+    let refused = house.ask(ControllerRequest::BrokerRegistration(registration(4, 1)));
+    assert_eq!(refused, ControllerResponse::Failed(ErrorCode::KafkaStorageError));
+    let mut beat = BrokerHeartbeatRequest {
+        broker_id: 1,
+        broker_epoch: house.broker(1).epoch,
+        current_metadata_offset: house.log.next_offset(),
+        want_shut_down: true,
+        ..BrokerHeartbeatRequest::default()
+    };
+    beat.cordoned_log_dirs = None;
+    let refused = house.ask(ControllerRequest::BrokerHeartbeat(beat));
+    assert_eq!(refused, ControllerResponse::Failed(ErrorCode::KafkaStorageError));
+    house.log.room = None;
+    assert!(!house.beat(1, wants_shut_down).should_shut_down);
+    assert!(house.broker(1).in_controlled_shutdown);
+    assert_eq!(house.shape(0), "2 [2, 3] []", "what could not be written is decided again");
+    assert_eq!(house.register(&registration(4, 1)).0, ErrorCode::None);
+
+    house.wait(5_000);
+    house.beat(3, |_| ());
+    house.log.room = Some(0);
+    house.wait(5_000);
+    assert!(!house.is_fenced(2), "nobody could be told");
+    house.log.room = None;
+    house.beat(3, |_| ());
+    house.wait(5_000);
+    house.beat(3, |_| ());
+    house.wait(5_000);
+    assert_eq!((house.is_fenced(2), house.shape(0)), (true, "3 [3] []".to_owned()));
+}
+
+#[test]
+fn what_was_written_of_many_changes_stays() {
+    let mut house = House::of(&[1, 2]);
+    let replicas: Vec<&[i32]> = vec![&[1, 2]; 10_500];
+    house.topic(&replicas);
+    house.wait(8_000);
+    house.beat(2, |_| ());
+    house.log.room = Some(1);
+    house.wait(2_000);
+    let moved =
+        house.image().topic("t").expect("it exists").partitions.values().filter(|one| one.leader == 2);
+    assert_eq!((moved.count(), house.is_fenced(1)), (10_000, false));
+    house.log.room = None;
+    house.beat(2, |_| ());
+    house.wait(8_000);
+    house.beat(2, |_| ());
+    house.wait(2_000);
+    assert!(house.is_fenced(1));
+    assert_eq!(house.shape(10_499), "2 [2] []");
 }

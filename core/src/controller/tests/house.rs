@@ -30,6 +30,8 @@ pub struct Log {
     pub records: Vec<MetadataRecord>,
     /// Records of each write.
     pub writes: Vec<usize>,
+    /// So many writes more, and then none.
+    pub room: Option<usize>,
 }
 
 impl Append<MetadataRecord> for Log {
@@ -38,6 +40,9 @@ impl Append<MetadataRecord> for Log {
     }
 
     fn append(&mut self, _now: Now, records: &[MetadataRecord]) -> Result<Appended, ErrorCode> {
+        if let Some(room) = &mut self.room {
+            *room = room.checked_sub(1).ok_or(ErrorCode::KafkaStorageError)?;
+        }
         let base_offset = self.next_offset();
         self.records.extend_from_slice(records);
         self.writes.push(records.len());
@@ -67,7 +72,7 @@ impl House {
         if has_elr {
             records.push(level("eligible.leader.replicas.version", 1));
         }
-        Self::loaded(config(settings), Log { records, writes: Vec::new() }, Now::default())
+        Self::loaded(config(settings), Log { records, ..Log::default() }, Now::default())
     }
 
     fn loaded(config: Arc<BrokerConfig>, log: Log, now: Now) -> Self {
