@@ -22,9 +22,10 @@ import org.apache.kafka.timeline.SnapshotRegistry;
  *   write OFFSET RECORD,...        replays records that were written from that offset on
  *   ask MS OFFSET API VERSION BODY decides about a request at that time; its first record will have that offset
  *   tick MS OFFSET                 ends one session that is over
+ *   activate MS                    another controller takes over at that time
  *   balance MS OFFSET, unclean MS OFFSET
  *
- * Everything but "write" is answered with a line: the records in hexadecimal, comma-separated, a space, and the response or "error N".
+ * Everything but "new", "write" and "activate" is answered with a line: the records in hexadecimal, comma-separated, a space, and the response or "error N".
  * What was decided is replayed. Once its controller would have failed, all that follows is answered with " failed"; "new" begins again.
  */
 public class ControllerPeer {
@@ -46,6 +47,7 @@ public class ControllerPeer {
         for (String line; (line = in.readLine()) != null; ) {
             String[] words = line.split(" ");
             if (words[0].equals("new")) peer = new ControllerPeer();
+            else if (words[0].equals("activate")) peer.activate(Long.parseLong(words[1]));
             else if (peer.hasFailed) out.append(words[0].equals("write") ? "" : " failed\n");
             else if (words[0].equals("write")) peer.write(Long.parseLong(words[1]), words[2]);
             else out.append(peer.decide(words)).append('\n');
@@ -92,6 +94,12 @@ public class ControllerPeer {
             .setSnapshotRegistry(snapshots)
             .setClusterControlManager(cluster)
             .build();
+        cluster.activate();
+    }
+
+    private void activate(long atMs) {
+        nowMs = atMs;
+        cluster.deactivate();
         cluster.activate();
     }
 

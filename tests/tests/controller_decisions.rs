@@ -72,7 +72,7 @@ fn decisions_are_those_of_apache_kafka() {
     println!("{kinds:?}, {failed} steps after a failure of Apache Kafka's controller");
     assert!(failed < expected.len() / 10, "{failed}");
     for (kind, (count, with_records)) in kinds {
-        assert!(count > 100 && (with_records > 20 || kind.starts_with("List")), "{kind} was hardly asked");
+        assert!(count > 100 && (with_records > 5 || kind.starts_with("List")), "{kind} was hardly asked");
     }
 }
 
@@ -159,6 +159,8 @@ struct Broker {
     life: u128,
     epoch: i64,
     heard_at_ms: i64,
+    /// It has all metadata: a controller that has taken over does not know how much of it a registration takes.
+    keeps_up: bool,
     offline: Vec<Uuid>,
 }
 
@@ -177,20 +179,8 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let settings = [
-            ("leader.imbalance.check.interval.seconds", "20"),
-            ("unclean.leader.election.interval.ms", "15000"),
-        ];
-        let settings = settings.map(|(name, value)| {
-            (name.to_owned(), Setting { value: value.to_owned(), origin: Origin::Override })
-        });
-        let config = Arc::new(BrokerConfig::resolve(settings, true).expect("they are valid").config);
-        let voters = Vec::new();
-        let quorum =
-            QuorumView { leader_id: 0, leader_epoch: 1, high_watermark: 0, log_end_offset: 0, voters };
-        let decisions = Decisions::new(config, 1, quorum, Planted::default());
         let state = MetadataState::new(MetadataImage::empty("house"));
-        let runtime = Runtime::loaded(decisions, state, Now::default(), Rng::from_seed(seed));
+        let runtime = lead(state, Now::default(), seed);
         let mut world = Self {
             runtime,
             log: Log::default(),
@@ -379,8 +369,32 @@ impl World {
             89..91 => self.allocate(id),
             91..94 => self.assign(),
             94..96 => self.lose_directory(),
+            96 => self.fail_over(),
             _ => self.configure(),
         }
+    }
+
+    /// Another controller takes over, with the log and nothing else.
+    fn fail_over(&mut self) {
+        let unfenced: Vec<i32> = self.image().unfenced_brokers().map(|broker| broker.id).collect();
+        // Those that are not heard of any more would lose their sessions at once, in an order of chance.
+        if unfenced.iter().filter(|id| !self.brokers[id].is_alive).count() > 1 {
+            return;
+        }
+        let (state, now) = (self.runtime.tip().clone(), self.now());
+        self.runtime = lead(state, now, self.rng.next_u64());
+        let _ = writeln!(self.script, "activate {}", self.now_ms);
+        self.rebalance_due_ms = self.now_ms + REBALANCE_MS;
+        self.unclean_due_ms = self.now_ms + UNCLEAN_MS;
+        for (id, broker) in &mut self.brokers {
+            broker.keeps_up = true;
+            if unfenced.contains(id) {
+                broker.heard_at_ms = self.now_ms;
+            }
+        }
+        let ids: Vec<i32> = self.brokers.keys().copied().collect();
+        self.now_ms += 2;
+        ids.iter().for_each(|id| self.beat(*id));
     }
 
     fn create_topic(&mut self, topic: u128) {
@@ -484,7 +498,8 @@ impl World {
         if !broker.is_alive {
             return;
         }
-        let behind = if self.chance(25) { i64::try_from(self.draw(6)).expect("small") } else { 0 };
+        let behind =
+            if self.chance(25) && !broker.keeps_up { i64::try_from(self.draw(6)).expect("small") } else { 0 };
         let stale = i64::from(self.chance(2));
         let request = BrokerHeartbeatRequest {
             broker_id: id,
@@ -657,6 +672,22 @@ impl World {
             broker.offline.push(lost);
         }
     }
+}
+
+/// A controller that begins to lead.
+fn lead(state: MetadataState, now: Now, seed: u64) -> Runtime<Decisions> {
+    let settings = [
+        ("leader.imbalance.check.interval.seconds", REBALANCE_MS / 1_000),
+        ("unclean.leader.election.interval.ms", UNCLEAN_MS),
+    ];
+    let settings = settings.map(|(name, value)| {
+        (name.to_owned(), Setting { value: value.to_string(), origin: Origin::Override })
+    });
+    let config = Arc::new(BrokerConfig::resolve(settings, true).expect("they are valid").config);
+    let voters = Vec::new();
+    let quorum = QuorumView { leader_id: 0, leader_epoch: 1, high_watermark: 0, log_end_offset: 0, voters };
+    let decisions = Decisions::new(config, 1, quorum, Planted::default());
+    Runtime::loaded(decisions, state, now, Rng::from_seed(seed))
 }
 
 fn directory(broker: i32, number: u64) -> Uuid {

@@ -11,6 +11,7 @@ use super::allocate_producer_ids::{PRODUCER_ID_BLOCK, allocate_producer_ids};
 use super::alter_client_quotas::alter_client_quotas;
 use super::alter_configs::{alter_configs, incremental_alter_configs};
 use super::alter_partition::alter_partition;
+use super::alter_user_scram_credentials::alter_user_scram_credentials;
 use super::assign_replicas_to_dirs::assign_replicas_to_dirs;
 use super::broker_heartbeat::broker_heartbeat;
 use super::broker_registration::broker_registration;
@@ -208,6 +209,10 @@ impl Coordinator for Decisions {
             ControllerRequest::DeleteAcls(request) => {
                 let (records, response) = delete_acls(image, &request);
                 (records, ControllerResponse::DeleteAcls(response))
+            }
+            ControllerRequest::AlterUserScramCredentials(request) => {
+                let (records, response) = alter_user_scram_credentials(image, &request);
+                (records, ControllerResponse::AlterUserScramCredentials(response))
             }
             ControllerRequest::AssignReplicasToDirs(request) => {
                 let (records, response) = assign_replicas_to_dirs(cluster, &request);

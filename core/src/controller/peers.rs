@@ -111,6 +111,7 @@ forwarded! {
     AlterClientQuotas 0..=1,
     CreateAcls 1..=3,
     DeleteAcls 1..=3,
+    AlterUserScramCredentials 0..=0,
 }
 
 impl Peers {

@@ -1,9 +1,12 @@
 //! What the controller is asked, and what it answers.
 
+use std::collections::BTreeSet;
+
 use ottla_protocol::messages::alter_partition_reassignments_request::ReassignableTopic;
 use ottla_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
+use ottla_protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult;
 use ottla_protocol::messages::create_acls_response::AclCreationResult;
 use ottla_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use ottla_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
@@ -17,20 +20,20 @@ use ottla_protocol::messages::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterClientQuotasRequest,
     AlterClientQuotasResponse, AlterConfigsRequest, AlterConfigsResponse, AlterPartitionReassignmentsRequest,
     AlterPartitionReassignmentsResponse, AlterPartitionRequest, AlterPartitionResponse,
-    AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, BrokerHeartbeatRequest,
-    BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
-    ControllerRegistrationRequest, ControllerRegistrationResponse, CreateAclsRequest, CreateAclsResponse,
-    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, ElectLeadersRequest,
-    ElectLeadersResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, UnregisterBrokerRequest,
-    UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
+    AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, AssignReplicasToDirsRequest,
+    AssignReplicasToDirsResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest,
+    BrokerRegistrationResponse, ControllerRegistrationRequest, ControllerRegistrationResponse,
+    CreateAclsRequest, CreateAclsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest,
+    DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+    UnregisterBrokerRequest, UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use ottla_protocol::messages::{
     alter_client_quotas_request, alter_client_quotas_response, alter_configs_request, alter_configs_response,
     incremental_alter_configs_request, incremental_alter_configs_response,
 };
-use ottla_protocol::{ErrorCode, Uuid};
+use ottla_protocol::{ErrorCode, Str, Uuid};
 
 use crate::broker::RequestContext;
 use crate::coordinator::Token;
@@ -120,6 +123,8 @@ pub enum ControllerRequest {
     CreateAcls(CreateAclsRequest),
     /// By filter.
     DeleteAcls(DeleteAclsRequest),
+    /// What servers need to know of passwords (KIP-554).
+    AlterUserScramCredentials(AlterUserScramCredentialsRequest),
 }
 
 impl ControllerRequest {
@@ -327,6 +332,21 @@ impl ControllerRequest {
                 let filter_results = request.filters.iter().map(refused).collect();
                 ControllerResponse::DeleteAcls(DeleteAclsResponse { throttle_time_ms: 0, filter_results })
             }
+            Self::AlterUserScramCredentials(request) => {
+                let deleted = request.deletions.iter().map(|one| &one.name);
+                let named = deleted.chain(request.upsertions.iter().map(|one| &one.name));
+                let users: BTreeSet<&Str> = named.collect();
+                let refused = |user: &Str| AlterUserScramCredentialsResult {
+                    user: user.clone(),
+                    error_code,
+                    error_message: None,
+                };
+                let results = users.into_iter().map(refused).collect();
+                ControllerResponse::AlterUserScramCredentials(AlterUserScramCredentialsResponse {
+                    throttle_time_ms: 0,
+                    results,
+                })
+            }
             Self::AssignReplicasToDirs(_) => {
                 ControllerResponse::AssignReplicasToDirs(AssignReplicasToDirsResponse {
                     error_code,
@@ -382,6 +402,8 @@ pub enum ControllerResponse {
     CreateAcls(CreateAclsResponse),
     /// To [`ControllerRequest::DeleteAcls`].
     DeleteAcls(DeleteAclsResponse),
+    /// To [`ControllerRequest::AlterUserScramCredentials`].
+    AlterUserScramCredentials(AlterUserScramCredentialsResponse),
     /// To any: nothing was done, because the metadata log failed.
     Failed(ErrorCode),
 }

@@ -13,6 +13,7 @@ mod partition_change;
 mod placing;
 mod reassignments;
 mod registration;
+mod scram;
 mod topics;
 
 use std::sync::Arc;

@@ -106,6 +106,7 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
         ControllerResponse::AlterClientQuotas(answer) => request.respond(&answer, []),
         ControllerResponse::CreateAcls(answer) => request.respond(&answer, []),
         ControllerResponse::DeleteAcls(answer) => request.respond(&answer, []),
+        ControllerResponse::AlterUserScramCredentials(answer) => request.respond(&answer, []),
         ControllerResponse::Failed(error) => return failed(request, error),
     }))
 }
