@@ -128,6 +128,19 @@ fn diverging_tails_are_cut_with_their_epochs() {
 }
 
 #[test]
+fn a_reign_without_records_comes_and_goes_without_a_file() {
+    let (mut store, mut log) = fresh(LogConfig::default());
+    log.append_as_follower(&mut store, now(0), i32::MAX, &at(0, 3, 1)).unwrap();
+    let plan = log.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+    log.flushed(&plan);
+    log.assign_epoch_start_offset(7, 1);
+    assert_eq!(log.latest_epoch(), 7);
+    assert!(!log.truncate_to(&mut store, now(0), 1).unwrap());
+    assert_eq!(log.latest_epoch(), 3);
+    assert!(log.plan_flush(&mut store, now(0), FlushScope::All).unwrap().is_empty());
+}
+
+#[test]
 fn several_batches_are_one_write() {
     let (mut store, mut log) = fresh(small());
     let batches: Vec<_> = (0..3).map(|n| batch(2, 10, n)).collect();
