@@ -157,8 +157,42 @@ impl<S: LogStore> Log<S> {
             markers.push(marker(batch.header(), batch.body()));
             headers.push(*batch.header());
         }
-        let parts = [IoSlice::new(records.get(start..end).unwrap_or_default())];
-        self.append(store, now, &Pending { headers: &headers, markers: &markers, parts: &parts })
+        let size = |headers: &[BatchHeader]| headers.iter().map(BatchHeader::size_in_bytes).sum::<usize>();
+        let mut done: Option<LogAppendInfo> = None;
+        let (mut headers, mut markers) = (headers.as_slice(), markers.as_slice());
+        loop {
+            // The leader's segments may be larger than this log's.
+            let segment_bytes = usize::try_from(self.config.segment_bytes).unwrap_or(usize::MAX);
+            let mut count = headers.len();
+            while count > 1 && headers.get(..count).is_some_and(|some| size(some) > segment_bytes) {
+                count /= 2;
+            }
+            let (Some((some, others)), Some((their_markers, other_markers))) =
+                (headers.split_at_checked(count), markers.split_at_checked(count))
+            else {
+                break;
+            };
+            let stop = start.saturating_add(size(some));
+            let parts = [IoSlice::new(records.get(start..stop).unwrap_or_default())];
+            let info =
+                self.append(store, now, &Pending { headers: some, markers: their_markers, parts: &parts })?;
+            done = Some(match done {
+                None => info,
+                Some(before) => LogAppendInfo {
+                    first_offset: before.first_offset,
+                    max_timestamp: before.max_timestamp.max(info.max_timestamp),
+                    size: before.size.saturating_add(info.size),
+                    has_rolled: before.has_rolled || info.has_rolled,
+                    appended_at: before.appended_at,
+                    ..info
+                },
+            });
+            (headers, markers, start) = (others, other_markers, stop);
+            if headers.is_empty() {
+                break;
+            }
+        }
+        Ok(done.unwrap_or_else(|| self.nothing_appended()))
     }
 
     /// The planted bugs that refuse a sequence that is right.

@@ -11,10 +11,13 @@ use crate::sim::mutation::Mutation;
 use crate::time::Now;
 
 impl<S: LogStore> Log<S> {
-    /// Drops the records from `offset` on, and those that share a batch with it. False if the log ends there or before.
+    /// Drops the records from `offset` on, and those that share a batch with it. False if the log ends there or before: then it is a reign without
+    /// records that goes, and the file has not heard of that.
     pub fn truncate_to(&mut self, store: &mut S, now: Now, offset: i64) -> Result<bool, LogError> {
         if offset >= self.log_end_offset {
-            if self.epochs.truncate_from_end(self.log_end_offset) {
+            if self.epochs.truncate_from_end(self.log_end_offset)
+                && self.epochs_unwritten.take_if(|oldest| *oldest >= self.log_end_offset).is_none()
+            {
                 self.write_epochs(store)?;
             }
             return Ok(false);

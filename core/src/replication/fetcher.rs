@@ -121,11 +121,6 @@ impl Fetcher {
         self.partitions.is_empty()
     }
 
-    /// Whether it fetches a partition.
-    pub fn has(&self, id: TopicIdPartition) -> bool {
-        self.partitions.contains_key(&id)
-    }
-
     /// The replica stands elsewhere.
     pub fn changed(&mut self, id: TopicIdPartition) {
         if self.partitions.contains_key(&id) {

@@ -273,12 +273,13 @@ impl<S: LogStore> Shard<S> {
 
     /// Records were appended: whoever waits hears of it, segments that were closed become durable.
     pub(super) fn grew(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition) {
-        let is_all_committed = self.partitions.get(&id).is_some_and(|it| it.uncommitted().is_none());
-        self.tell(cx, id, is_all_committed);
+        self.tell(cx, id, false);
     }
 
+    /// Where all is committed, what was appended is, too.
     fn tell(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, has_committed: bool) {
         let Some(partition) = self.partitions.get(&id) else { return };
+        let has_committed = has_committed || partition.uncommitted().is_none();
         let (high_watermark, error) = (partition.high_watermark(), partition.error_after_append());
         for (token, response) in self.acknowledgements.reached(id, Until::Committed, high_watermark, error) {
             self.reply(cx, token, response);

@@ -78,6 +78,28 @@ fn a_cut_off_batch_is_ignored_and_a_broken_one_refused() {
 }
 
 #[test]
+fn what_is_more_than_a_segment_holds_becomes_several() {
+    let (mut store, mut log) = fresh(LogConfig { segment_bytes: 300, ..LogConfig::default() });
+    let batches: Vec<Vec<u8>> = (0..9).map(|base| at(base, 0, 1)).collect();
+    let info = log.append_as_follower(&mut store, now(0), i32::MAX, &batches.concat()).unwrap();
+    assert_eq!((info.first_offset, info.last_offset, log.log_end_offset()), (0, 8, 9));
+    assert_eq!(info.size, batches.concat().len() as u64);
+    assert!(log.segments().len() > 2 && log.segments().iter().all(|segment| segment.size <= 300));
+    assert_eq!(read_bases(&mut log, &mut store, 0, 1), [0]);
+    let larger = at(9, 0, 20);
+    let refused = log.append_as_follower(&mut store, now(0), i32::MAX, &larger);
+    assert!(matches!(refused, Err(LogError::LargerThanSegment { .. })), "{refused:?}");
+}
+
+#[test]
+fn batches_of_a_later_epoch_are_left_out() {
+    let (mut store, mut log) = fresh(LogConfig::default());
+    let records = [at(0, 1, 1), at(1, 2, 1), at(2, 1, 1)].concat();
+    log.append_as_follower(&mut store, now(0), 1, &records).unwrap();
+    assert_eq!((log.log_end_offset(), log.latest_epoch()), (1, 1));
+}
+
+#[test]
 fn a_hole_too_wide_for_the_indexes_begins_a_segment() {
     let (mut store, mut log) = fresh(LogConfig::default());
     log.append_as_follower(&mut store, now(0), i32::MAX, &at(0, 0, 1)).unwrap();
@@ -103,6 +125,19 @@ fn diverging_tails_are_cut_with_their_epochs() {
     assert_eq!((log.log_start_offset(), log.log_end_offset(), log.latest_epoch()), (100, 100, -1));
     log.append_as_follower(&mut store, now(0), i32::MAX, &at(100, 5, 1)).unwrap();
     assert_eq!(read_bases(&mut log, &mut store, 100, 1), [100]);
+}
+
+#[test]
+fn a_reign_without_records_comes_and_goes_without_a_file() {
+    let (mut store, mut log) = fresh(LogConfig::default());
+    log.append_as_follower(&mut store, now(0), i32::MAX, &at(0, 3, 1)).unwrap();
+    let plan = log.plan_flush(&mut store, now(0), FlushScope::All).unwrap();
+    log.flushed(&plan);
+    log.assign_epoch_start_offset(7, 1);
+    assert_eq!(log.latest_epoch(), 7);
+    assert!(!log.truncate_to(&mut store, now(0), 1).unwrap());
+    assert_eq!(log.latest_epoch(), 3);
+    assert!(log.plan_flush(&mut store, now(0), FlushScope::All).unwrap().is_empty());
 }
 
 #[test]
