@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ottla_tests::peer::Kind::Ottla;
+use ottla_tests::peer::Kind::{self, Kafka, Ottla};
 use ottla_tests::peer::cluster::{Cluster, Roles};
 
 const TOPIC: &str = "cluster";
@@ -61,7 +61,16 @@ fn consume(brokers: &str) -> BTreeMap<usize, Vec<u64>> {
 
 #[test]
 fn a_cluster_loses_nothing_while_its_nodes_are_killed() {
-    let mut cluster = Cluster::start(&[Ottla, Ottla, Ottla], Roles::Both, REPLICATION);
+    loses_nothing(&[Ottla, Ottla, Ottla], &[1, 2, 3, 1, 2, 3]);
+}
+
+#[test]
+fn a_cluster_with_apache_kafka_in_it_loses_nothing_while_its_nodes_are_killed() {
+    loses_nothing(&[Ottla, Kafka, Ottla], &[1, 2, 3]);
+}
+
+fn loses_nothing(kinds: &[Kind], killed: &[usize]) {
+    let mut cluster = Cluster::start(kinds, Roles::Both, REPLICATION);
     let partitions = PARTITIONS.to_string();
     cluster.topics(&["--create", "--topic", TOPIC, "--partitions", &partitions]).ok();
     cluster.until_in_sync(TOPIC);
@@ -70,7 +79,7 @@ fn a_cluster_loses_nothing_while_its_nodes_are_killed() {
         let (brokers, is_over) = (brokers.clone(), Arc::clone(&is_over));
         thread::spawn(move || produce(&brokers, &is_over))
     };
-    for id in [1, 2, 3, 1, 2, 3] {
+    for &id in killed {
         thread::sleep(Duration::from_millis(700));
         cluster.kill(id);
         thread::sleep(Duration::from_millis(700));

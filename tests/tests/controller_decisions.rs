@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ottla_core::config::{BrokerConfig, Origin, Setting};
-use ottla_core::controller::{ControllerRequest, ControllerResponse, Decisions, QuorumView};
+use ottla_core::controller::{ControllerRequest, ControllerResponse, Decisions};
 use ottla_core::coordinator::{Append, Appended, Runtime, Token};
 use ottla_core::ids::ConnectionId;
 use ottla_core::metadata::{
@@ -198,7 +198,7 @@ impl World {
         // Before and after the lists of eligible replicas, and while every smaller ISR took a new leader epoch.
         let version = [30, 30, 30, 30, 24, 11][usize::try_from(seed % 6).expect("small")];
         let mut records = vec![level("metadata.version", version)];
-        if version >= 23 && seed % 3 > 0 {
+        if version >= 23 && !seed.is_multiple_of(3) {
             records.push(level("eligible.leader.replicas.version", 1));
         }
         world.write(&records);
@@ -509,7 +509,7 @@ impl World {
             current_metadata_offset: self.log.next_offset() - 1 - behind,
             want_fence: self.chance(3),
             want_shut_down: broker.stops,
-            offline_log_dirs: broker.offline.clone(),
+            offline_log_dirs: broker.offline,
             cordoned_log_dirs: None,
         };
         let at_ms = self.now_ms;
@@ -739,9 +739,8 @@ fn lead(state: MetadataState, now: Now, seed: u64) -> Runtime<Decisions> {
         (name.to_owned(), Setting { value: value.to_string(), origin: Origin::Override })
     });
     let config = Arc::new(BrokerConfig::resolve(settings, true).expect("they are valid").config);
-    let voters = Vec::new();
-    let quorum = QuorumView { leader_id: 0, leader_epoch: 1, high_watermark: 0, log_end_offset: 0, voters };
-    let decisions = Decisions::new(config, 1, quorum, Planted::default());
+    let mut decisions = Decisions::new(config, Planted::default());
+    decisions.set_quorum(1, Vec::new());
     Runtime::loaded(decisions, state, now, Rng::from_seed(seed))
 }
 

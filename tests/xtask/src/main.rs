@@ -1,5 +1,6 @@
 //! What a developer does often, in one place: `cargo xtask --help`.
 
+mod cluster;
 mod page;
 mod phase;
 mod phases;
@@ -24,6 +25,7 @@ cargo xtask <command>
   test [--full] [--only PHASE]… [--from PHASE] [--list]
                         everything that must hold: installs what is missing, then runs each phase
                         against its time budget and prints a table; --full takes longer and goes deeper
+  cluster N             runs N nodes on this machine, each a broker and a controller, until Ctrl-C; data in ./data-cluster
   bench [--rounds N] [--records N]
                         throughput, CPU and memory beside Apache Kafka, as a table for the README
   bench --partitions N [--ottla-only]
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Some((&"up", rest)) => up::up(rest),
+        Some((&"cluster", rest)) => cluster::cluster(rest),
         Some((&"test", rest)) => phases::test(rest),
         Some((&"bench", rest)) => bench(rest),
         Some((&"sim", rest)) => sim::sim(rest),
