@@ -18,11 +18,14 @@ use crate::store::Durable;
 struct ClientSession<S: Durable> {
     driver: Arc<Driver<S>>,
     client: Arc<Client<S>>,
+    /// Brokers send their heartbeats by it.
+    is_to_controller: bool,
 }
 
 impl<S: Durable> Service for Driver<S> {
     fn connected(self: Arc<Self>, peer: Peer, outbox: Arc<dyn Outbox>) -> Box<dyn Session> {
         let shards = u16::try_from(self.shards.len()).unwrap_or(u16::MAX);
+        let is_to_controller = self.config.is_controller_listener(&peer.listener);
         let client = self.connections.add(outbox, |id, published, seed| {
             let peer = ConnectionPeer {
                 id,
@@ -32,7 +35,7 @@ impl<S: Durable> Service for Driver<S> {
             let machine = Connection::new(peer, Arc::clone(&self.config), published, shards, seed);
             Slot::new(machine, &self.store)
         });
-        Box::new(ClientSession { driver: self, client })
+        Box::new(ClientSession { driver: self, client, is_to_controller })
     }
 }
 
@@ -64,7 +67,9 @@ impl<S: Durable> Drop for ClientSession<S> {
                 ready.storage(Storage::Shard(index));
             }
         }
-        self.driver.post(Message::Controller(ControllerEvent::ConnectionClosed(id)), &mut ready);
+        if self.is_to_controller {
+            self.driver.post(Message::Controller(ControllerEvent::ConnectionClosed(id)), &mut ready);
+        }
         self.driver.run(ready);
     }
 }
