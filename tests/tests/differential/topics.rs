@@ -9,6 +9,7 @@ use ottla_protocol::messages::create_topics_request::{
 use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
 use ottla_protocol::messages::describe_topic_partitions_request::{Cursor, TopicRequest};
 use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
+use ottla_protocol::messages::metadata_response::MetadataResponseTopic;
 use ottla_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeTopicPartitionsRequest,
     MetadataRequest,
@@ -359,8 +360,14 @@ fn metadata_creation(session: &mut Session) {
     session.ask("forbidden", &asking(&refused, false));
     session.ask("created", &asking(&fresh, true));
     session.ask("a bad name", &asking(&"no spaces".into(), true));
-    // It appears in a moment.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    session.until("a topic that was created on demand", |session| {
+        let metadata = session.quietly(&asking(&fresh, false));
+        let is_led = |topic: &MetadataResponseTopic| {
+            let partitions = &topic.partitions;
+            !partitions.is_empty() && partitions.iter().all(|partition| partition.leader_id >= 0)
+        };
+        metadata.topics.iter().all(is_led).then_some(())
+    });
     session.ask("there", &asking(&fresh, false));
 }
 
