@@ -72,7 +72,7 @@ fn a_cluster_with_apache_kafka_in_it_loses_nothing_while_its_nodes_are_killed() 
 fn loses_nothing(kinds: &[Kind], killed: &[usize]) {
     let mut cluster = Cluster::start(kinds, Roles::Both, REPLICATION);
     let partitions = PARTITIONS.to_string();
-    cluster.topics(&["--create", "--topic", TOPIC, "--partitions", &partitions]).ok();
+    cluster.until_created(TOPIC, &partitions);
     cluster.until_in_sync(TOPIC);
     let (brokers, is_over) = (cluster.brokers(), Arc::new(AtomicBool::new(false)));
     let producer = {

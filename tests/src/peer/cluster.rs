@@ -173,8 +173,12 @@ impl Cluster {
 
     /// Apache Kafka's `kafka-metadata-quorum.sh` with these arguments.
     pub fn tool(&self, arguments: &[&str]) -> Ended {
-        let bootstrap = self.bootstrap();
-        let mut all = vec!["--bootstrap-controller", &bootstrap];
+        // A client that comes before the controllers know of each other never looks again.
+        let patience = self.directory.join("tool.properties");
+        fs::write(&patience, "default.api.timeout.ms=5000\nrequest.timeout.ms=3000\n")
+            .expect("it is written");
+        let (bootstrap, patience) = (self.bootstrap(), patience.display().to_string());
+        let mut all = vec!["--bootstrap-controller", &bootstrap, "--command-config", &patience];
         all.extend(arguments);
         program::run(program::java("org.apache.kafka.tools.MetadataQuorumCommand", &all))
     }
@@ -210,6 +214,21 @@ impl Cluster {
             thread::sleep(Duration::from_millis(200));
         }
         panic!("not within {PATIENCE:?}: {what}; {last:?}\n{}", self.last_words());
+    }
+
+    /// Creates a topic, once there are brokers for all its replicas.
+    #[track_caller]
+    pub fn until_created(&self, topic: &str, partitions: &str) {
+        let started = Instant::now();
+        loop {
+            let ended = self.topics(&["--create", "--topic", topic, "--partitions", partitions]);
+            if ended.code == Some(0) {
+                return;
+            }
+            let said = format!("{}\n{}", ended.out, ended.err);
+            assert!(started.elapsed() < PATIENCE, "{topic} is not created: {said}\n{}", self.last_words());
+            thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Waits until every replica of a topic is in sync.
