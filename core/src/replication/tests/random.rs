@@ -216,7 +216,7 @@ fn sizes(bytes: &Bytes) -> BTreeMap<i64, usize> {
 }
 
 /// Lives through a seed; how many appends were acknowledged by all, or that something went wrong.
-fn live(seed: u64, planted: Planted) -> std::thread::Result<usize> {
+fn live(seed: u64, planted: Planted) -> Result<usize, Box<dyn std::any::Any + Send>> {
     std::panic::catch_unwind(|| {
         let mut run = Run::new(seed, planted);
         (0..STEPS).for_each(|_| run.step());
