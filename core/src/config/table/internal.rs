@@ -38,7 +38,7 @@ keys! { KEYS: Broker, internal = true;
     /// How often the topic of share groups' state is freed of what is superseded.
     "share.coordinator.state.topic.prune.interval.ms" Int = "300000", AtLeast(1), Low, ReadOnly, Ignored(SHARE);
     /// How often partitions are looked over for an unclean election.
-    "unclean.leader.election.interval.ms" Long = "300000", AtLeast(1), Medium, ReadOnly, Ignored(ONE_NODE);
+    "unclean.leader.election.interval.ms" Long = "300000", AtLeast(1), Medium, ReadOnly, Honoured;
     /// Whether versions of requests that are still in the making are offered.
     "unstable.api.versions.enable" Boolean = "false", Any, High, ReadOnly, NotBuilt;
     /// Whether feature levels that are still in the making are offered.

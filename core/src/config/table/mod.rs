@@ -55,7 +55,7 @@ mod rows {
     pub(super) const JVM: &str = "it names or paces what lives in a Java machine";
     pub(super) const LOADING: &str = "coordinators load and batch by a byte budget of their own";
     pub(super) const METADATA_LOG: &str = "the metadata log keeps everything and writes nothing while idle";
-    pub(super) const ONE_NODE: &str = "it concerns other nodes, and there is one only";
+    pub(super) const ONE_NODE: &str = "it concerns other nodes, and what it sets is not built yet";
     pub(super) const ONE_REPLICA: &str = "with one replica a commit waits for nobody";
     pub(super) const PLAIN_OFFSETS: &str = "committed offsets are written uncompressed, and read either way";
     pub(super) const PREALLOCATE: &str = "segments grow as they are written";

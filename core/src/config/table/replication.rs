@@ -8,13 +8,13 @@ keys! { KEYS: Broker, internal = false;
     /// How long one sample of the quota for moving replicas between directories lasts.
     "alter.log.dirs.replication.quota.window.size.seconds" Int = "1", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
     /// Whether leadership moves back to preferred replicas by itself.
-    "auto.leader.rebalance.enable" Boolean = "true", Any, High, ReadOnly, Ignored(ONE_NODE);
+    "auto.leader.rebalance.enable" Boolean = "true", Any, High, ReadOnly, Honoured;
     /// Whether a stopping broker hands its leaderships over first.
     "controlled.shutdown.enable" Boolean = "true", Any, Medium, ReadOnly, Ignored(ONE_NODE);
     /// Replicas of a topic whose creation names no number.
     "default.replication.factor" Int = "1", Any, Medium, ReadOnly, Honoured;
     /// How often leaderships are compared with the preferred replicas.
-    "leader.imbalance.check.interval.seconds" Long = "300", AtLeast(1), High, ReadOnly, Ignored(ONE_NODE);
+    "leader.imbalance.check.interval.seconds" Long = "300", AtLeast(1), High, ReadOnly, Honoured;
     /// Replicas that must be in sync for a write with `acks=all` to be accepted.
     "min.insync.replicas" Int = "1", AtLeast(1), High, ClusterWide, Honoured;
     /// Threads that move replicas between directories.
