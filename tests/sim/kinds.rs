@@ -1,7 +1,7 @@
 //! The kinds of worlds that the simulator knows.
 
 use ottla_core::sim::mutation::Mutation;
-use ottla_core::sim::{Tally, checkers, one_log, quorum, scenario};
+use ottla_core::sim::{Tally, checkers, cluster, one_log, quorum, scenario};
 
 use super::runner::{Kind, Shown, named};
 
@@ -14,7 +14,8 @@ pub fn broker() -> Kind {
         checkers: names(checkers::Checker::ALL),
         mutations: &Mutation::BROKER,
         seeds_per_mutation: 300,
-        run: |seed, mutation| {
+        is_trimmed: false,
+        run: |seed, mutation, _| {
             let report = scenario::run(seed, mutation);
             let Tally { events, frames, frames_delayed, frames_lost, halts, losses } = report.tally;
             Shown {
@@ -37,6 +38,63 @@ pub fn broker() -> Kind {
     }
 }
 
+/// Several brokers and their clients.
+pub fn cluster() -> Kind {
+    /// What is asked of the logs of brokers that are alone, and of what leaders have committed.
+    const OF_LOGS: [checkers::Checker; 16] = [
+        checkers::Checker::LogsAreSound,
+        checkers::Checker::HighWatermarkInLog,
+        checkers::Checker::AcknowledgedIsThere,
+        checkers::Checker::CompactionKeepsNewest,
+        checkers::Checker::NothingSkipped,
+        checkers::Checker::NoDuplicate,
+        checkers::Checker::ProducerOrder,
+        checkers::Checker::ProducerIdsUnique,
+        checkers::Checker::SequencesAccepted,
+        checkers::Checker::LeaderEpochsRise,
+        checkers::Checker::ReadInOrder,
+        checkers::Checker::EverythingIsRead,
+        checkers::Checker::CommitsBehindReads,
+        checkers::Checker::GenerationsRise,
+        checkers::Checker::OneOwner,
+        checkers::Checker::AcknowledgedTopics,
+    ];
+    let mut checkers = names(cluster::Promise::ALL);
+    checkers.extend(names(OF_LOGS));
+    Kind {
+        name: "clusters",
+        option: "--cluster ",
+        faults: names(cluster::Fault::ALL),
+        checkers,
+        mutations: &Mutation::CLUSTER,
+        seeds_per_mutation: 1_000,
+        is_trimmed: true,
+        run: |seed, mutation, trim| {
+            let report = cluster::run(seed, mutation, trim);
+            let Tally { events, frames, frames_delayed, frames_lost, losses, .. } = report.tally;
+            let mut exercised = named(&report.exercised);
+            exercised.extend(named(&report.exercised_of_logs));
+            Shown {
+                hash: report.hash,
+                faults: named(&report.faults),
+                exercised,
+                counts: vec![
+                    ("events", events),
+                    ("frames sent", frames),
+                    ("frames delayed", frames_delayed),
+                    ("frames lost", frames_lost),
+                    ("leaders of partitions", report.elections.0),
+                    ("active controllers", report.elections.1),
+                    ("files a power loss changed", losses.files),
+                    ("names a power loss undid", losses.entries),
+                ],
+                violations: report.violations,
+                journal: report.journal,
+            }
+        },
+    }
+}
+
 /// A log alone.
 pub fn log() -> Kind {
     Kind {
@@ -46,7 +104,8 @@ pub fn log() -> Kind {
         checkers: names(one_log::LogChecker::ALL),
         mutations: &Mutation::LOG,
         seeds_per_mutation: 1_000,
-        run: |seed, mutation| {
+        is_trimmed: false,
+        run: |seed, mutation, _| {
             let report = one_log::run(seed, mutation);
             Shown {
                 hash: report.hash,
@@ -68,7 +127,8 @@ pub fn quorum() -> Kind {
         checkers: names(quorum::Checker::ALL),
         mutations: &Mutation::QUORUM,
         seeds_per_mutation: 1_000,
-        run: |seed, mutation| {
+        is_trimmed: false,
+        run: |seed, mutation, _| {
             let report = quorum::run(seed, mutation);
             let counts = report.counts;
             Shown {

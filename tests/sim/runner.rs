@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use ottla_core::sim::cluster::{Trim, shrink};
 use ottla_core::sim::mutation::Mutation;
 
 /// Runs this short need not exercise every checker.
@@ -16,6 +17,8 @@ const SEEDS_FOR_ALL_FAULTS: u64 = 100;
 const PROGRESS_S: u64 = 10;
 /// Failed seeds that are told in full.
 const FAILURES_TOLD: u64 = 20;
+/// Failed seeds that are made small.
+const FAILURES_SHRUNK: u64 = 3;
 /// Broken promises of a seed that are told.
 const VIOLATIONS_TOLD: usize = 4;
 
@@ -34,7 +37,9 @@ pub struct Kind {
     /// Seeds that a planted bug has to show itself in.
     pub seeds_per_mutation: u64,
     /// Runs a seed.
-    pub run: fn(u64, Option<Mutation>) -> Shown,
+    pub run: fn(u64, Option<Mutation>, Trim) -> Shown,
+    /// Whether its runs can be trimmed.
+    pub is_trimmed: bool,
 }
 
 /// What a seed has shown.
@@ -102,6 +107,16 @@ impl Sum {
             shown.journal.iter().for_each(|line| println!("    {line}"));
         }
         println!("    repeat it: cargo xtask sim {}--seed {seed}", kind.option);
+        if kind.is_trimmed && self.failed <= FAILURES_SHRUNK {
+            let checker = &shown.violations[0].0;
+            let fails =
+                |trim| run_guarded(kind, seed, None, trim).violations.iter().any(|(it, _)| it == checker);
+            let Trim { steps, without } = shrink(fails);
+            println!(
+                "    the least that shows it: cargo xtask sim {}--seed {seed} --steps {steps} --without {without:x}",
+                kind.option
+            );
+        }
     }
 
     fn print(&self, kind: &Kind) {
@@ -121,13 +136,13 @@ impl Sum {
 }
 
 /// Runs seeds. True if every promise was kept, every kind of fault was injected and every checker had something to check.
-pub fn seeds(kind: &Kind, from: u64, seeds: u64) -> bool {
+pub fn seeds(kind: &Kind, from: u64, seeds: u64, trim: Trim) -> bool {
     let started = Instant::now();
     let sum = Mutex::new(Sum::default());
     let told = AtomicU64::new(0);
     each(from..from + seeds, |seed| {
         let began = Instant::now();
-        let shown = run_guarded(kind, seed, None);
+        let shown = run_guarded(kind, seed, None, trim);
         let mut sum = sum.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         sum.add(kind, seed, shown, began.elapsed().as_secs_f64(), seeds == 1);
         let elapsed = started.elapsed().as_secs();
@@ -172,7 +187,7 @@ pub fn mutations(kinds: &[Kind], from: u64) -> bool {
         let name = format!("{mutation:?}");
         let caught = (from..from + kind.seeds_per_mutation).find_map(|seed| {
             let (checker, sentence) =
-                run_guarded(kind, seed, Some(mutation)).violations.into_iter().next()?;
+                run_guarded(kind, seed, Some(mutation), Trim::default()).violations.into_iter().next()?;
             Some((seed, checker, sentence))
         });
         match caught {
@@ -193,8 +208,8 @@ pub fn mutations(kinds: &[Kind], from: u64) -> bool {
 }
 
 /// A broken invariant panics: that is a broken promise too.
-fn run_guarded(kind: &Kind, seed: u64, mutation: Option<Mutation>) -> Shown {
-    std::panic::catch_unwind(|| (kind.run)(seed, mutation)).unwrap_or_else(|panic| {
+fn run_guarded(kind: &Kind, seed: u64, mutation: Option<Mutation>, trim: Trim) -> Shown {
+    std::panic::catch_unwind(|| (kind.run)(seed, mutation, trim)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
         Shown { violations: vec![("Panic".to_owned(), text.to_owned())], ..Shown::default() }

@@ -19,7 +19,7 @@ use crate::ids::{ConnectionId, ShardId};
 use crate::log::LogStore;
 use crate::log::log_dirs::LogDirsEvent;
 use crate::machine::{Cx, Machine};
-use crate::metadata::Published;
+use crate::metadata::{MetadataImage, Published};
 use crate::replication::{AlterPartitions, IsrAnswer, IsrProposal};
 use crate::time::Instant;
 
@@ -83,6 +83,25 @@ pub struct Myself {
     pub previous_epoch: i64,
 }
 
+/// A broker in one of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    id: i32,
+    incarnation_id: Uuid,
+}
+
+impl Identity {
+    /// The metadata knows of this life, not only of one before it.
+    pub fn is_registered(&self, image: &MetadataImage) -> bool {
+        image.broker(self.id).is_some_and(|broker| broker.incarnation_id == self.incarnation_id)
+    }
+
+    /// The cluster lets clients in to it.
+    pub fn is_let_in(&self, image: &MetadataImage) -> bool {
+        self.is_registered(image) && image.broker(self.id).is_some_and(|broker| !broker.fenced)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Registering,
@@ -123,6 +142,11 @@ impl Lifecycle {
             alter_asked: None,
             alter_due: None,
         }
+    }
+
+    /// Which broker it is, in which of its lives.
+    pub fn identity(&self) -> Identity {
+        Identity { id: self.config.node_id, incarnation_id: self.me.incarnation_id }
     }
 
     fn ask<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, request: ControllerRequest) -> u64 {

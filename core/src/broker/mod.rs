@@ -24,7 +24,7 @@ mod watches;
 
 pub use connection::{Connection, Peer};
 pub use context::RequestContext;
-pub use lifecycle::{Lifecycle, LifecycleEvent};
+pub use lifecycle::{Identity, Lifecycle, LifecycleEvent};
 pub use messages::{ConnectionEvent, Message, ShardEvent};
 pub use node::Node;
 pub use shard::Shard;

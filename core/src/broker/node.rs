@@ -65,7 +65,7 @@ impl<S: LogStore> Node<S> {
                 log_dirs.handle(cx, LogDirsEvent::Registered { epoch: registered.epoch });
             }
         } else {
-            log_dirs.hold(checkpoints, rng.fork());
+            log_dirs.hold(checkpoints, rng.fork(), config.process_roles.broker);
         }
         let count = super::shard_count(&config);
         let mut shards = Vec::with_capacity(usize::from(count));
@@ -75,8 +75,10 @@ impl<S: LogStore> Node<S> {
             shard.handle(cx, ShardEvent::Metadata(published.clone()));
             shards.push(shard);
         }
+        // A node that is alone has registered its broker already.
+        let registered = published.image.broker(config.node_id).filter(|_| is_alone);
         let me = Myself {
-            incarnation_id: rng.uuid(),
+            incarnation_id: registered.map_or_else(|| rng.uuid(), |broker| broker.incarnation_id),
             directories: controller.directories().to_vec(),
             previous_epoch: log_dirs.previous_broker_epoch(),
         };

@@ -31,7 +31,7 @@ impl Introduction {
         self.incarnation_id
     }
 
-    /// The metadata know of it.
+    /// Nothing is to be waited for: the metadata knows of it, or there is nobody to ask.
     pub fn done(&mut self) {
         self.retry_at = None;
     }

@@ -447,6 +447,7 @@ impl<S: LogStore> Controller<S> {
         let record = registration::register_controller(&self.config, id);
         match &mut self.role {
             Role::Leading(leading) => {
+                self.introduction.done();
                 let version = leading.tip().tip().features.metadata_version();
                 let records = vec![record.into()];
                 let effects = leading.write(cx, &mut self.quorum, version, records)?;
@@ -454,10 +455,17 @@ impl<S: LogStore> Controller<S> {
             }
             Role::Following { .. } => {
                 let now = cx.now.monotonic;
-                if let Some(leader) = self.quorum.leader_peer().filter(|_| self.introduction.is_due(now)) {
-                    let timeout_ms = self.quorum.config().request_timeout_ms;
-                    self.introduction.sent(now, timeout_ms);
-                    self.peers.register(now, &leader, introduction::request(record), timeout_ms);
+                if !self.introduction.is_due(now) {
+                    return Ok(());
+                }
+                match self.quorum.leader_peer() {
+                    Some(leader) => {
+                        let timeout_ms = self.quorum.config().request_timeout_ms;
+                        self.introduction.sent(now, timeout_ms);
+                        self.peers.register(now, &leader, introduction::request(record), timeout_ms);
+                    }
+                    // It is called again when there is one.
+                    None => self.introduction.done(),
                 }
                 Ok(())
             }

@@ -118,6 +118,16 @@ struct Found {
     is_clean: bool,
 }
 
+/// What was found, until it can be handed out.
+#[derive(Clone, Debug)]
+struct Held {
+    checkpoints: Checkpoints,
+    rng: Rng,
+    is_broker: bool,
+    /// The newest.
+    published: Option<Arc<Published>>,
+}
+
 impl Checkpoints {
     /// Where a partition is, or should be created: in the directory that the metadata assigns, if it has one here, else spread by name.
     /// What was found under the name of a topic with another id (deleted and created again) is not this partition's. `None` when it is, or
@@ -209,7 +219,7 @@ pub struct LogDirs<S: LogStore> {
     broker_epoch: i64,
     previous_broker_epoch: i64,
     /// What was found, while nobody knows whose it is.
-    held: Option<(Checkpoints, Rng)>,
+    held: Option<Held>,
     node_id: i32,
     shards: u16,
     reserve_bytes: u64,
@@ -364,13 +374,32 @@ impl<S: LogStore> LogDirs<S> {
         Ok(())
     }
 
-    /// Keeps what was found until the first metadata says whose it is.
-    pub fn hold(&mut self, checkpoints: Checkpoints, rng: Rng) {
-        self.held = Some((checkpoints, rng));
+    /// Keeps what was found until the metadata says whose it is: not before it knows of this life of the broker, which may have
+    /// lost what the one before was trusted with.
+    pub fn hold(&mut self, checkpoints: Checkpoints, rng: Rng, is_broker: bool) {
+        self.held = Some(Held { checkpoints, rng, is_broker, published: None });
     }
 
-    fn metadata(&mut self, cx: &mut Cx<'_, S>, published: &Published) {
-        let Some((mut checkpoints, mut rng)) = self.held.take() else { return };
+    fn metadata(&mut self, cx: &mut Cx<'_, S>, published: &Arc<Published>) {
+        if let Some(held) = &mut self.held {
+            held.published = Some(Arc::clone(published));
+            self.hand_out(cx);
+        }
+    }
+
+    /// Tells the shards what was found, if the time has come.
+    fn hand_out(&mut self, cx: &mut Cx<'_, S>) {
+        let (node_id, epoch) = (self.node_id, self.broker_epoch);
+        let is_known = |held: &mut Held| {
+            let image = held.published.as_ref().map(|published| &published.image);
+            let registered = image.and_then(|image| image.broker(node_id));
+            image.is_some() && !held.is_broker || registered.is_some_and(|broker| broker.epoch == epoch)
+        };
+        let Some(Held { mut checkpoints, mut rng, published: Some(published), .. }) =
+            self.held.take_if(is_known)
+        else {
+            return;
+        };
         if let Err(error) = self.set_strays_aside(cx, &mut checkpoints, &mut rng, &published.image) {
             return cx.effects.push(Effect::Halt { reason: error.to_string() });
         }
@@ -699,7 +728,10 @@ impl<S: LogStore> Machine<S> for LogDirs<S> {
                 self.forget(cx);
             }
             LogDirsEvent::Metadata(published) => self.metadata(cx, &published),
-            LogDirsEvent::Registered { epoch } => self.broker_epoch = epoch,
+            LogDirsEvent::Registered { epoch } => {
+                self.broker_epoch = epoch;
+                self.hand_out(cx);
+            }
             LogDirsEvent::Tick => self.tick(cx),
         }
     }

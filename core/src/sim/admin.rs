@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use ottla_protocol::messages::alter_partition_reassignments_request::{
+    AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
+};
 use ottla_protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use ottla_protocol::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
+use ottla_protocol::messages::elect_leaders_request::{ElectLeadersRequest, TopicPartitions};
 use ottla_protocol::messages::offset_commit_request::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -14,8 +18,9 @@ use ottla_protocol::messages::offset_delete_request::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
 use ottla_protocol::messages::{
-    CreatePartitionsResponse, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, OffsetCommitResponse, OffsetDeleteResponse,
+    AlterPartitionReassignmentsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteGroupsRequest,
+    DeleteGroupsResponse, DeleteTopicsRequest, DeleteTopicsResponse, ElectLeadersResponse,
+    OffsetCommitResponse, OffsetDeleteResponse,
 };
 use ottla_protocol::{ErrorCode, Str};
 
@@ -62,6 +67,10 @@ pub enum Chore {
     DeleteOffset(Str, i32),
     /// Delete a group.
     DeleteGroup(Str),
+    /// Have a partition of a topic on these brokers.
+    Reassign(Str, i32, Vec<i32>),
+    /// Have the first replica of a partition lead it.
+    Elect(Str, i32),
 }
 
 /// How an attempt at a chore ended.
@@ -76,6 +85,8 @@ enum Outcome {
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     session: Session,
+    /// Of topics that it creates.
+    replication_factor: i16,
     chores: VecDeque<Chore>,
     asked: Option<RequestId>,
     not_before: Instant,
@@ -102,17 +113,18 @@ impl Chore {
             Self::DeleteGroup(group) => {
                 (0..PARTITIONS).map(|partition| (Subject::Offset(group.clone(), partition), ABSENT)).collect()
             }
+            Self::Reassign(..) | Self::Elect(..) => Vec::new(),
         }
     }
 
-    fn ask(&self, session: &mut Session, now: Instant) -> Option<RequestId> {
+    fn ask(&self, session: &mut Session, now: Instant, replication_factor: i16) -> Option<RequestId> {
         let to = &Destination::Any;
         match self {
             Self::CreateTopic(name, num_partitions) => {
                 let topic = CreatableTopic {
                     name: name.clone(),
                     num_partitions: *num_partitions,
-                    replication_factor: 1,
+                    replication_factor,
                     configs: settings(name)
                         .into_iter()
                         .map(|(name, value)| CreatableTopicConfig {
@@ -176,6 +188,27 @@ impl Chore {
             Self::DeleteGroup(group) => {
                 session.send(now, to, (0, 2), DeleteGroupsRequest { groups_names: vec![group.clone()] })
             }
+            Self::Reassign(name, partition_index, replicas) => {
+                let partitions = vec![ReassignablePartition {
+                    partition_index: *partition_index,
+                    replicas: Some(replicas.clone()),
+                }];
+                let request = AlterPartitionReassignmentsRequest {
+                    timeout_ms: TIMEOUT_MS,
+                    topics: vec![ReassignableTopic { name: name.clone(), partitions }],
+                    ..AlterPartitionReassignmentsRequest::default()
+                };
+                session.send(now, to, (0, 1), request)
+            }
+            Self::Elect(topic, partition) => {
+                let of_topic = TopicPartitions { topic: topic.clone(), partitions: vec![*partition] };
+                let request = ElectLeadersRequest {
+                    election_type: 0,
+                    topic_partitions: Some(vec![of_topic]),
+                    timeout_ms: TIMEOUT_MS,
+                };
+                session.send(now, to, (1, 2), request)
+            }
         }
     }
 
@@ -215,6 +248,29 @@ impl Chore {
                 let answer = reply.decode::<DeleteGroupsResponse>()?;
                 (read(answer.results.first().map(|group| group.error_code)), ErrorCode::GroupIdNotFound)
             }
+            Self::Reassign(..) => {
+                let answer = reply.decode::<AlterPartitionReassignmentsResponse>()?;
+                let partition = answer.responses.first().and_then(|topic| topic.partitions.first());
+                let code = match answer.error_code {
+                    0 => partition.map(|partition| partition.error_code),
+                    code => Some(code),
+                };
+                (read(code), ErrorCode::None)
+            }
+            Self::Elect(..) => {
+                let answer = reply.decode::<ElectLeadersResponse>()?;
+                let results = answer.replica_election_results.first();
+                let partition = results.and_then(|topic| topic.partition_result.first());
+                let code = match answer.error_code {
+                    0 => partition.map_or(Some(0), |partition| Some(partition.error_code)),
+                    code => Some(code),
+                };
+                match read(code) {
+                    // It is down, or behind: then it does not lead.
+                    ErrorCode::PreferredLeaderNotAvailable => (ErrorCode::None, ErrorCode::None),
+                    code => (code, ErrorCode::ElectionNotNeeded),
+                }
+            }
         };
         Ok(match code {
             ErrorCode::None => Outcome::Done,
@@ -227,9 +283,10 @@ impl Chore {
 
 impl AdminClient {
     /// An administrator with nothing to do.
-    pub fn new(config: SessionConfig) -> Self {
+    pub fn new(config: SessionConfig, replication_factor: i16) -> Self {
         Self {
             session: Session::new(config),
+            replication_factor,
             chores: VecDeque::new(),
             asked: None,
             not_before: Instant(0),
@@ -293,7 +350,7 @@ impl AdminClient {
             for (subject, value) in chore.results() {
                 self.ledger.entry(subject).or_default().asked = Some(value);
             }
-            self.asked = chore.ask(&mut self.session, now);
+            self.asked = chore.ask(&mut self.session, now, self.replication_factor);
             self.doubtful = false;
         }
     }

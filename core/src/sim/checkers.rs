@@ -141,11 +141,14 @@ pub enum Kept {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The wall clock.
-    at: Timestamp,
-    logs: BTreeMap<TopicPartition, StoredLog>,
-    committed: BTreeMap<(Str, TopicPartition), i64>,
+    pub at: Timestamp,
+    /// By partition.
+    pub logs: BTreeMap<TopicPartition, StoredLog>,
+    /// What groups have committed, with the partition of the offsets topic that says so.
+    pub committed: BTreeMap<(Str, TopicPartition), i64>,
     generations: BTreeMap<Str, i32>,
-    topics: BTreeMap<Str, (Uuid, usize)>,
+    /// Ids, and how many partitions.
+    pub topics: BTreeMap<Str, (Uuid, usize)>,
     /// It let clients in.
     was_open: bool,
     epoch: i32,
@@ -202,9 +205,17 @@ pub struct Checkers {
     damage: Option<Damage>,
     /// The highest epoch of the quorum in which clients were let in.
     epoch_seen: i32,
+    /// What is looked at is what the leaders of a cluster have committed.
+    is_cluster: bool,
 }
 
 impl Checkers {
+    /// Of a cluster: an append need not be in order there unless its producer is idempotent; what is not committed may go, and each replica
+    /// is shortened and compacted by itself.
+    pub fn of_cluster() -> Self {
+        Self { is_cluster: true, ..Self::default() }
+    }
+
     /// How often each had something to check.
     pub fn exercised(&self) -> &BTreeMap<Checker, u64> {
         &self.exercised
@@ -386,6 +397,7 @@ impl Checkers {
                 retention_ms: config.retention_ms,
                 retention_bytes: config.retention_bytes,
                 delete_retention_ms: config.delete_retention_ms,
+                high_watermark,
                 leftovers: leftovers(&mut store, log.dir()),
                 records: Vec::new(),
             };
@@ -528,7 +540,7 @@ impl Checkers {
                     });
                 }
                 // Of a record that is there twice, compaction may have left the second.
-                if is_first && (is_idempotent || !log.is_compacted) {
+                if is_first && (is_idempotent || !(log.is_compacted || self.is_cluster)) {
                     let before = newest.insert(tag.producer, tag.number);
                     self.check(
                         Checker::ProducerOrder,
@@ -545,6 +557,10 @@ impl Checkers {
             }
             let grows_shorter = is_compacted(&partition.topic) || is_shortened(&partition.topic);
             let log = snapshot.logs.get(&partition);
+            if self.is_cluster && log.is_none_or(|log| offset >= log.end) {
+                self.to_compare.push((partition, offset, tag));
+                continue;
+            }
             // It may have come, been read and gone between two looks.
             let is_gone = grows_shorter && log.is_none_or(|log| log.at(offset).is_none());
             let known =
@@ -653,12 +669,20 @@ impl Checkers {
                 (Checker::DeletedStaysDeleted, findings.undead),
                 (Checker::RetentionKeepsRecent, findings.hasty),
             ];
+            let is_kept_by_each = |checker: Checker| {
+                !matches!(checker, Checker::DeletedStaysDeleted | Checker::RetentionKeepsRecent)
+            };
+            let broken = broken.into_iter().filter(|(it, _)| !self.is_cluster || is_kept_by_each(*it));
             for (checker, sentences) in broken {
                 self.violations
                     .extend(sentences.into_iter().map(|what| (checker, format!("{name}: {what}"))));
             }
         }
         for (partition, range) in std::mem::take(&mut self.skipped) {
+            if self.is_cluster && snapshot.logs.get(&partition).is_none_or(|log| range.end > log.end) {
+                self.skipped.push((partition, range));
+                continue;
+            }
             let there =
                 snapshot.logs.get(&partition).map_or(&[][..], |log| log.between(range.start, range.end));
             self.check(Checker::NothingSkipped, there.is_empty(), || {

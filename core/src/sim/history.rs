@@ -36,6 +36,8 @@ pub struct StoredLog {
     pub start: i64,
     /// Where it ends.
     pub end: i64,
+    /// Everything below is committed.
+    pub high_watermark: i64,
     /// Who leads.
     pub leader_epoch: i32,
     /// Bytes.

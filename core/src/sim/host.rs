@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::mutation::Planted;
-use crate::broker::node::synced;
+use crate::broker::node::{linked, synced};
 use crate::broker::{ConnectionEvent, Message, Node, Peer};
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, Listener};
 use crate::ids::ConnectionId;
 use crate::log::LogStore;
-use crate::machine::{Cx, Effect, Effects, SyncCompletion, SyncOutcome};
+use crate::machine::{Cx, Effect, Effects, LinkOwner, SyncCompletion, SyncOutcome};
+use crate::network::LinkEvent;
 use crate::record::Compressors;
 use crate::time::{Instant, Now};
 use crate::trace::{TraceEvent, Traces};
@@ -30,6 +31,10 @@ pub struct Host<S: LogStore> {
     now: Now,
     /// Syncs that its start asked for and that have not ended: nobody is let in before.
     opening: usize,
+    /// Clients have been let in.
+    is_let_in: bool,
+    /// ms that its wall clock is off.
+    pub wall_off_ms: i64,
 }
 
 impl<S: LogStore + Clone> Host<S> {
@@ -45,6 +50,8 @@ impl<S: LogStore + Clone> Host<S> {
             incarnation: 0,
             now: Now::default(),
             opening: 0,
+            is_let_in: false,
+            wall_off_ms: 0,
         }
     }
 
@@ -61,6 +68,7 @@ impl<S: LogStore + Clone> Host<S> {
     /// Starts the broker.
     pub fn start(&mut self, now: Now, seed: u64) -> Result<Vec<Effect<S>>, String> {
         self.incarnation += 1;
+        self.is_let_in = false;
         self.now = now;
         let mut cx = Cx {
             now,
@@ -107,6 +115,27 @@ impl<S: LogStore + Clone> Host<S> {
     /// Whether the broker runs, and what its start has written is durable: it lets clients in.
     pub fn is_open(&self) -> bool {
         self.node.is_some() && self.opening == 0
+    }
+
+    /// The listener of a port, if it accepts: the controllers' does once the node is open, the brokers' when the cluster has let the
+    /// broker in.
+    pub fn admits(&mut self, port: u16) -> Option<&str> {
+        if !self.is_open() {
+            return None;
+        }
+        let is_it = |listener: &&Listener| listener.port == port;
+        if let Some(listener) = self.config.advertised_controller_listeners.iter().find(is_it) {
+            return Some(&listener.name);
+        }
+        let node = self.node.as_ref()?;
+        self.is_let_in |= node.lifecycle.identity().is_let_in(&node.published.image);
+        let listener = self.config.advertised_listeners.iter().find(is_it).filter(|_| self.is_let_in);
+        listener.map(|listener| listener.name.as_str())
+    }
+
+    /// Something happened to a link of one of its machines.
+    pub fn linked(&mut self, now: Now, owner: LinkOwner, event: LinkEvent) -> Vec<Effect<S>> {
+        self.deliver(now, linked(owner, event))
     }
 
     /// A sync ended. Those of a machine end in the order in which they were asked for.

@@ -6,6 +6,7 @@
 
 mod admin;
 pub mod checkers;
+pub mod cluster;
 mod device;
 pub mod disk;
 mod history;

@@ -181,6 +181,9 @@ impl Mutation {
         Self::VoterChangesOverlap,
     ];
 
+    /// Those that clusters show.
+    pub const CLUSTER: [Self; 6] = Self::REPLICAS;
+
     /// Those that the replicas of a partition can have.
     pub const REPLICAS: [Self; 6] = [
         Self::HighWatermarkTooEarly,

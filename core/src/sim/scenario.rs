@@ -6,7 +6,7 @@ use super::admin::Chore;
 use super::checkers::{Checker, Checkers, Kept, Snapshot};
 use super::mutation::{Mutation, Planted};
 use super::workload::{
-    Client, GROUPS, KEYS, Order, PARTITIONS, PRODUCERS, TOPICS, Tag, Task, broker, is_compacted,
+    Client, GROUPS, KEYS, Order, PARTITIONS, PRODUCERS, TOPICS, Tag, Task, alone, broker, is_compacted,
 };
 use super::{DiskOp, Host, Network, ProcessId, SimDisk, Tally, World, WorldConfig, trouble::Injected};
 use crate::broker::cluster_view::OFFSETS_TOPIC;
@@ -218,21 +218,23 @@ impl Scenario {
         if let Err(reason) = world.add_host(broker(&mut rng, directories), disk) {
             checkers.check(Checker::Recovers, false, || format!("the first start: {reason}"));
         }
-        let admin = world.spawn(Client::admin());
+        let admin = world.spawn(Client::admin(&alone(), 1));
         for topic in TOPICS.into_iter().chain([OFFSETS_TOPIC]) {
             world.tell(admin, Task::Do(Chore::CreateTopic(topic.into(), PARTITIONS)));
         }
         world.run_until(Instant(CREATION_US));
         let created = world.program(admin).is_some_and(Client::is_idle);
         checkers.check(Checker::Recovers, created, || "the topics were not created".to_owned());
-        let producers =
-            (0..).zip(PRODUCERS).map(|(id, _)| (world.spawn(Client::producer(id, rng.fork())), id)).collect();
+        let producers = (0..)
+            .zip(PRODUCERS)
+            .map(|(id, _)| (world.spawn(Client::producer(&alone(), id, rng.fork())), id))
+            .collect();
         let consumers: Vec<Member> = GROUPS
             .iter()
             .flat_map(|(group, members)| std::iter::repeat_n(*group, *members))
             .enumerate()
             .map(|(number, group)| Member {
-                process: world.spawn(Client::consumer(group, number)),
+                process: world.spawn(Client::consumer(&alone(), group, number)),
                 group,
                 number,
             })
@@ -487,7 +489,7 @@ impl Scenario {
         if let Some((process, id)) = self.producers.get_mut(index) {
             self.world.reap(*process);
             *id += PRODUCERS.len() as u32;
-            *process = self.world.spawn(Client::producer(*id, self.rng.fork()));
+            *process = self.world.spawn(Client::producer(&alone(), *id, self.rng.fork()));
         } else {
             self.replace_member(index - self.producers.len());
         }
@@ -498,7 +500,7 @@ impl Scenario {
         self.world.reap(member.process);
         member.number = self.next_member;
         self.next_member += 1;
-        member.process = self.world.spawn(Client::consumer(member.group, member.number));
+        member.process = self.world.spawn(Client::consumer(&alone(), member.group, member.number));
     }
 
     /// Ends the broker's process; answers what it held just before, and what it leaves of that.

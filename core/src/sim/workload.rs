@@ -234,10 +234,14 @@ pub struct Order {
     pub padding: Option<usize>,
 }
 
-fn session(client_id: String) -> SessionConfig {
-    let bootstrap = vec![Target { host: "localhost".into(), port: 9092 }];
+/// Where clients find a broker that is alone.
+pub fn alone() -> Vec<Target> {
+    vec![Target { host: "localhost".into(), port: 9092 }]
+}
+
+fn session(bootstrap: &[Target], client_id: String) -> SessionConfig {
     SessionConfig {
-        bootstrap,
+        bootstrap: bootstrap.to_vec(),
         client_id: client_id.into(),
         request_timeout_ms: 5_000,
         ..SessionConfig::default()
@@ -246,10 +250,10 @@ fn session(client_id: String) -> SessionConfig {
 
 impl Client {
     /// A producer; what kind follows from its number.
-    pub fn producer(id: u32, rng: Rng) -> Self {
+    pub fn producer(bootstrap: &[Target], id: u32, rng: Rng) -> Self {
         let kind = ProducerKind::of(id);
         let config = ProducerConfig {
-            session: session(format!("producer-{id}")),
+            session: session(bootstrap, format!("producer-{id}")),
             acks: if kind == ProducerKind::LeaderOnly { 1 } else { -1 },
             enable_idempotence: kind.is_idempotent(),
             batch_size: 3_000,
@@ -271,13 +275,14 @@ impl Client {
         }))
     }
 
-    /// The administrator.
-    pub fn admin() -> Self {
-        Self::Admin(Box::new(AdminClient::new(session("admin".to_owned()))))
+    /// The administrator, of topics with so many replicas.
+    pub fn admin(bootstrap: &[Target], replication_factor: i16) -> Self {
+        let session = session(bootstrap, "admin".to_owned());
+        Self::Admin(Box::new(AdminClient::new(session, replication_factor)))
     }
 
     /// A member of a group that reads all topics.
-    pub fn consumer(group: &'static str, number: usize) -> Self {
+    pub fn consumer(bootstrap: &[Target], group: &'static str, number: usize) -> Self {
         let membership = MembershipConfig {
             group_id: group.into(),
             group_instance_id: (group == STATIC_GROUP).then(|| "auditor".into()),
@@ -287,7 +292,7 @@ impl Client {
             ..MembershipConfig::default()
         };
         let config = ConsumerConfig {
-            session: session(format!("{group}-{number}")),
+            session: session(bootstrap, format!("{group}-{number}")),
             membership: Some(membership),
             auto_offset_reset: AutoOffsetReset::Earliest,
             auto_commit_interval_ms: 700,
@@ -473,6 +478,11 @@ impl Program for Client {
 
 /// A broker with small segments, short waits, and a flush policy that the seed chooses.
 pub fn broker(rng: &mut Rng, directories: &[&str]) -> Arc<BrokerConfig> {
+    configured(rng, directories, &[])
+}
+
+/// The same with more settings.
+pub fn configured(rng: &mut Rng, directories: &[&str], more: &[(&str, String)]) -> Arc<BrokerConfig> {
     const SETTINGS: [(&str, &str); 12] = [
         ("offsets.topic.num.partitions", "3"),
         ("num.partitions", "3"),
@@ -487,12 +497,12 @@ pub fn broker(rng: &mut Rng, directories: &[&str]) -> Arc<BrokerConfig> {
         ("ottla.log.reserve.bytes", "16000"),
         ("ottla.shards", "2"),
     ];
-    let setting = |(name, value): (&str, &str)| {
-        (name.to_owned(), Setting { value: value.to_owned(), origin: Origin::SingleNode })
-    };
-    let log_dirs = directories.join(",");
-    let settings = SETTINGS.into_iter().chain([("log.dirs", log_dirs.as_str())]).map(setting);
-    let mut config = match BrokerConfig::resolve(settings, true) {
+    let setting =
+        |(name, value): (&str, String)| (name.to_owned(), Setting { value, origin: Origin::SingleNode });
+    let common = SETTINGS.into_iter().map(|(name, value)| (name, value.to_owned()));
+    let settings =
+        common.chain([("log.dirs", directories.join(","))]).chain(more.iter().cloned()).map(setting);
+    let mut config = match BrokerConfig::resolve(settings, more.is_empty()) {
         Ok(resolved) => resolved.config,
         Err(errors) => panic!("the workload's broker: {errors:?}"),
     };

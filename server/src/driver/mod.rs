@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use ottla_core::broker::{
-    ConnectionEvent, Lifecycle, LifecycleEvent, Message, Node, Shard, ShardEvent, node,
+    ConnectionEvent, Identity, Lifecycle, LifecycleEvent, Message, Node, Shard, ShardEvent, node,
 };
 use ottla_core::config::BrokerConfig;
 use ottla_core::controller::Controller;
@@ -49,6 +49,7 @@ const EVENTS_MAX: usize = 64;
 pub struct Driver<S: Durable> {
     this: Weak<Self>,
     config: Arc<BrokerConfig>,
+    identity: Identity,
     shards: Box<[Slot<S, Shard<S>>]>,
     controller: Slot<S, Controller<S>>,
     log_dirs: Slot<S, LogDirs<S>>,
@@ -104,6 +105,7 @@ impl<S: Durable> Driver<S> {
         let driver = Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             config: node.config,
+            identity: node.lifecycle.identity(),
             shards: node.shards.into_iter().map(|shard| Slot::new(shard, &store)).collect(),
             controller: Slot::new(node.controller, &store),
             log_dirs: Slot::new(node.log_dirs, &store),
@@ -164,8 +166,7 @@ impl<S: Durable> Driver<S> {
     pub async fn let_in(&self) {
         loop {
             let published = self.published.notified();
-            let image = &self.published().image;
-            if image.broker(self.config.node_id).is_some_and(|broker| !broker.fenced) {
+            if self.identity.is_let_in(&self.published().image) {
                 return;
             }
             published.await;

@@ -1,19 +1,20 @@
 //! [`World`]: hosts, clients and the links between them, run from one queue of events.
 
-use std::collections::BTreeMap;
+mod links;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_protocol::Str;
 
-use super::Losses;
+pub use self::links::CLIENTS;
+use self::links::{End, Links};
 use super::mutation::Planted;
-use super::{Disk, Host, Network};
-use crate::broker::Peer;
-use crate::client::{LinkEffect, LinkEvent, LinkId, Target};
+use super::{Disk, Host, Losses, Network};
+use crate::client::{LinkEffect, LinkEvent, LinkId};
 use crate::config::BrokerConfig;
 use crate::ids::ConnectionId;
-use crate::machine::{Chunk, Effect, Frame, SyncCompletion};
+use crate::machine::{Effect, SyncCompletion};
 use crate::record::Compressors;
 use crate::rng::Rng;
 use crate::time::{Instant, Now, Timestamp};
@@ -23,8 +24,6 @@ use crate::trace::TraceEvent;
 const SYNC_US: (u64, u64) = (500, 4_000);
 /// Events of one instant before a world is said to be stuck.
 const EVENTS_PER_INSTANT_MAX: u32 = 100_000;
-/// Bytes in front of every frame.
-const LENGTH_PREFIX: usize = 4;
 
 /// What a world begins with.
 #[derive(Clone, Debug)]
@@ -93,8 +92,17 @@ pub struct World<S: Disk, P> {
     last_sync: BTreeMap<i32, Instant>,
     processes: BTreeMap<ProcessId, Process<P>>,
     next_process: u32,
-    links: BTreeMap<ConnectionId, Link>,
-    next_connection: u64,
+    links: Links,
+    /// Directions between hosts, or with clients, that carry nothing ...
+    cut: BTreeSet<(i32, i32)>,
+    /// ... and what waits in them.
+    held: BTreeMap<(i32, i32), Vec<Event<S::Pending>>>,
+    /// Directions that are slow.
+    slow: BTreeMap<(i32, i32), Network>,
+    /// Hosts to which nothing happens until then.
+    paused: BTreeMap<i32, Instant>,
+    /// Why brokers could not go on.
+    halts: Vec<(i32, String)>,
     traces: Vec<(Instant, i32, TraceEvent)>,
     planted: Planted,
     tally: Tally,
@@ -130,20 +138,9 @@ impl std::ops::AddAssign for Tally {
     }
 }
 
-/// A connection, seen from both ends.
-#[derive(Clone, Debug)]
-struct Link {
-    process: ProcessId,
-    link: LinkId,
-    host: i32,
-    incarnation: u64,
-    last_to_host: Instant,
-    last_to_client: Instant,
-}
-
 #[derive(Clone, Debug)]
 enum Event<D> {
-    /// A client's connection reaches the host.
+    /// A connection reaches the host.
     Connect {
         connection: ConnectionId,
     },
@@ -152,18 +149,18 @@ enum Event<D> {
         connection: ConnectionId,
         frame: Bytes,
     },
-    /// The host sees that the client has closed.
+    /// The host sees that the other end has closed.
     CloseAtHost {
         connection: ConnectionId,
     },
-    /// Something reaches the client.
-    ToClient {
+    /// Something reaches whoever opened the connection.
+    ToOpener {
         connection: ConnectionId,
         event: LinkEvent,
     },
-    /// Nobody listens there.
-    Refused {
-        process: ProcessId,
+    /// Its end knows that a connection is gone, or never was.
+    Gone {
+        opener: End,
         link: LinkId,
         reason: String,
     },
@@ -195,8 +192,12 @@ impl<S: Disk, P: Program> World<S, P> {
             last_sync: BTreeMap::new(),
             processes: BTreeMap::new(),
             next_process: 0,
-            links: BTreeMap::new(),
-            next_connection: 0,
+            links: Links::default(),
+            cut: BTreeSet::new(),
+            held: BTreeMap::new(),
+            slow: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            halts: Vec::new(),
             traces: Vec::new(),
             planted: Planted::default(),
             tally: Tally::default(),
@@ -209,6 +210,13 @@ impl<S: Disk, P: Program> World<S, P> {
     pub fn now(&self) -> Now {
         let wall = self.config.wall_start + i64::try_from(self.now.0 / 1_000).unwrap_or(0);
         Now { monotonic: self.now, wall }
+    }
+
+    /// What a host's clocks show.
+    fn now_at(&self, id: i32) -> Now {
+        let mut now = self.now();
+        now.wall += self.hosts.get(&id).map_or(0, |host| host.wall_off_ms);
+        now
     }
 
     /// Randomness for what is decided outside of the queue.
@@ -260,7 +268,7 @@ impl<S: Disk, P: Program> World<S, P> {
 
     /// Starts the broker of a machine where none runs.
     pub fn start_host(&mut self, id: i32) -> Result<(), String> {
-        let (now, seed) = (self.now(), self.rng.next_u64());
+        let (now, seed) = (self.now_at(id), self.rng.next_u64());
         let Some(host) = self.hosts.get_mut(&id) else { return Err(format!("there is no broker {id}")) };
         let effects = host.start(now, seed)?;
         self.carry_out(id, effects);
@@ -269,7 +277,7 @@ impl<S: Disk, P: Program> World<S, P> {
 
     /// Asks the broker to stop; where it was stands still once it has.
     pub fn stop_host(&mut self, id: i32) {
-        let now = self.now();
+        let now = self.now_at(id);
         let effects = self.hosts.get_mut(&id).map(|host| host.stop(now));
         self.carry_out(id, effects.unwrap_or_default());
     }
@@ -280,16 +288,8 @@ impl<S: Disk, P: Program> World<S, P> {
         if let Some(host) = self.hosts.get_mut(&id) {
             host.crash();
         }
-        let broken: Vec<ConnectionId> =
-            self.links.iter().filter(|(_, link)| link.host == id).map(|(id, _)| *id).collect();
-        let reset = self.rng.chance(1, 2);
-        for connection in broken {
-            if reset {
-                self.reset(connection);
-            } else {
-                self.closed_by_host(connection, "the broker is gone");
-            }
-        }
+        self.paused.remove(&id);
+        self.break_connections(id);
     }
 
     /// The machine's power is lost: the process is gone, and what the disk had not written.
@@ -301,10 +301,24 @@ impl<S: Disk, P: Program> World<S, P> {
         }
     }
 
+    /// The broker's process stands still for so long, µs; its system does not.
+    pub fn pause_host(&mut self, id: i32, microseconds: u64) {
+        self.paused.insert(id, Instant(self.now.0 + microseconds));
+    }
+
+    /// Whether its process stands still.
+    pub fn is_paused(&self, id: i32) -> bool {
+        self.paused.get(&id).is_some_and(|until| self.now < *until)
+    }
+
+    /// Why brokers could not go on, since the last call.
+    pub fn take_halts(&mut self) -> Vec<(i32, String)> {
+        std::mem::take(&mut self.halts)
+    }
+
     /// When the last of what a host has sent arrives.
     pub fn last_arrival(&self, id: i32) -> Instant {
-        let links = self.links.values().filter(|link| link.host == id);
-        links.map(|link| link.last_to_client).max().unwrap_or(self.now)
+        self.links.last_from(id).unwrap_or(self.now)
     }
 
     /// How messages travel from now on.
@@ -312,28 +326,45 @@ impl<S: Disk, P: Program> World<S, P> {
         self.config.network = network;
     }
 
-    /// Cuts a connection of those there are, chosen at random; what was on its way is lost. False when there is none.
-    pub fn cut_connection(&mut self) -> bool {
-        let chosen = self.rng.below(self.links.len() as u64);
-        let chosen = self.links.keys().nth(usize::try_from(chosen).unwrap_or(0)).copied();
-        let Some(link) = chosen.and_then(|connection| Some((connection, self.reset(connection)?))) else {
-            return false;
-        };
-        let (connection, Link { host: host_id, incarnation, .. }) = link;
-        let now = self.now();
-        let alive = |host: &&mut Host<S>| host.incarnation() == incarnation;
-        let effects = self.hosts.get_mut(&host_id).filter(alive).map(|host| host.disconnect(now, connection));
-        self.carry_out(host_id, effects.unwrap_or_default());
-        true
+    /// How they travel from one to another, of hosts and [`CLIENTS`].
+    pub fn set_line(&mut self, from: i32, to: i32, network: Network) {
+        self.slow.insert((from, to), network);
     }
 
-    /// Breaks a connection: the client hears of it, what was on its way is lost.
-    fn reset(&mut self, connection: ConnectionId) -> Option<Link> {
-        let link = self.links.remove(&connection)?;
-        let at = Instant(self.now.0 + self.config.network.delay_max_us);
-        let reason = "connection reset".to_owned();
-        self.schedule(at, Event::Refused { process: link.process, link: link.link, reason });
-        Some(link)
+    /// From one to another nothing comes through.
+    pub fn cut(&mut self, from: i32, to: i32) {
+        self.cut.insert((from, to));
+    }
+
+    /// Whether nothing comes through.
+    pub fn is_cut(&self, from: i32, to: i32) -> bool {
+        self.cut.contains(&(from, to))
+    }
+
+    /// Every direction is whole, and as fast as the others; what waited arrives.
+    pub fn join(&mut self) {
+        self.cut.clear();
+        self.slow.clear();
+        for event in std::mem::take(&mut self.held).into_values().flatten() {
+            self.schedule(self.now, event);
+        }
+    }
+
+    /// Cuts a connection of those there are, chosen at random; what was on its way is lost. False when there is none.
+    pub fn cut_connection(&mut self) -> bool {
+        let chosen = self.rng.below(self.links.len());
+        let chosen = self.links.nth(chosen);
+        let Some((connection, link)) =
+            chosen.and_then(|connection| Some((connection, self.reset(connection)?)))
+        else {
+            return false;
+        };
+        let now = self.now_at(link.host);
+        let alive = |host: &&mut Host<S>| host.incarnation() == link.incarnation;
+        let host = self.hosts.get_mut(&link.host).filter(alive);
+        let effects = host.map(|host| host.disconnect(now, connection));
+        self.carry_out(link.host, effects.unwrap_or_default());
+        true
     }
 
     /// Runs a program.
@@ -370,10 +401,8 @@ impl<S: Disk, P: Program> World<S, P> {
     /// Forgets a process: its connections break.
     pub fn reap(&mut self, id: ProcessId) {
         self.processes.remove(&id);
-        let its: Vec<ConnectionId> =
-            self.links.iter().filter(|(_, link)| link.process == id).map(|(id, _)| *id).collect();
-        for connection in its {
-            self.close_by_client(connection);
+        for connection in self.links.of(|link| link.opener == End::Process(id)) {
+            self.closed_by_opener(connection);
         }
     }
 
@@ -402,7 +431,14 @@ impl<S: Disk, P: Program> World<S, P> {
         self.digest(&at.0.to_le_bytes());
         self.digest(&number.to_le_bytes());
         self.tally.events += 1;
-        self.happen(event);
+        if let Some(way) = self.way(&event).filter(|way| self.cut.contains(way)) {
+            self.held.entry(way).or_default().push(event);
+        } else if let Some(until) = self.postponed(&event) {
+            // It has its place among what waits.
+            self.queue.insert((until, number), event);
+        } else {
+            self.happen(event);
+        }
         true
     }
 
@@ -422,40 +458,65 @@ impl<S: Disk, P: Program> World<S, P> {
         self.next_event += 1;
     }
 
+    /// Until when something has to wait for a process that stands still.
+    fn postponed(&mut self, event: &Event<S::Pending>) -> Option<Instant> {
+        if self.paused.is_empty() {
+            return None;
+        }
+        let host = match event {
+            Event::ToHost { connection, .. } | Event::CloseAtHost { connection } => {
+                self.links.get(*connection)?.host
+            }
+            Event::ToOpener { connection, .. } => self.links.get(*connection)?.opener.place(),
+            Event::Gone { opener, .. } => opener.place(),
+            Event::Synced { host, .. } | Event::HostTick { host } => *host,
+            Event::Connect { .. } | Event::ProcessTick { .. } => return None,
+        };
+        let until = self.paused.get(&host).copied().filter(|until| self.now < *until)?;
+        if let Event::HostTick { host } = event {
+            if self.host_ticks.get(host) != Some(&self.now) {
+                return None;
+            }
+            self.host_ticks.insert(*host, until);
+        }
+        Some(until)
+    }
+
     fn happen(&mut self, event: Event<S::Pending>) {
-        let now = self.now();
         match event {
             Event::Connect { connection } => self.connected(connection),
             Event::ToHost { connection, frame } => {
                 self.digest(&frame);
                 let Some(host) = self.host_of(connection) else { return self.tally.frames_lost += 1 };
+                let now = self.now_at(host);
                 let effects = self.hosts.get_mut(&host).map(|host| host.received(now, connection, frame));
                 self.carry_out(host, effects.unwrap_or_default());
             }
             Event::CloseAtHost { connection } => {
-                let Some(host) = self.host_of(connection) else { return };
-                self.links.remove(&connection);
+                let host = self.host_of(connection);
+                self.links.remove(connection);
+                let Some(host) = host else { return };
+                let now = self.now_at(host);
                 let effects = self.hosts.get_mut(&host).map(|host| host.disconnect(now, connection));
                 self.carry_out(host, effects.unwrap_or_default());
             }
-            Event::ToClient { connection, event } => {
-                let Some(link) = self.links.get(&connection) else {
+            Event::ToOpener { connection, event } => {
+                let Some(opener) = self.links.get(connection).map(|link| link.opener) else {
                     return self.tally.frames_lost += u64::from(matches!(event, LinkEvent::Received(..)));
                 };
-                let process = link.process;
                 if let LinkEvent::Received(_, frame) = &event {
-                    let frame = frame.clone();
-                    self.digest(&frame);
+                    self.digest(frame);
                 }
                 if matches!(event, LinkEvent::Closed(..)) {
-                    self.links.remove(&connection);
+                    self.links.remove(connection);
                 }
-                self.pass(process, ProgramEvent::Link(event));
+                self.tell_opener(opener, event);
             }
-            Event::Refused { process, link, reason } => {
-                self.pass(process, ProgramEvent::Link(LinkEvent::Closed(link, reason)));
+            Event::Gone { opener, link, reason } => {
+                self.tell_opener(opener, LinkEvent::Closed(link, reason));
             }
             Event::Synced { host, incarnation, completion, pending } => {
+                let now = self.now_at(host);
                 let Some(entry) = self.hosts.get_mut(&host).filter(|host| host.incarnation() == incarnation)
                 else {
                     return;
@@ -470,6 +531,7 @@ impl<S: Disk, P: Program> World<S, P> {
                     return;
                 }
                 self.host_ticks.remove(&host);
+                let now = self.now_at(host);
                 let effects = self.hosts.get_mut(&host).map(|host| host.tick(now));
                 self.carry_out(host, effects.unwrap_or_default());
             }
@@ -481,50 +543,6 @@ impl<S: Disk, P: Program> World<S, P> {
                 self.pass(process, ProgramEvent::Tick);
             }
         }
-    }
-
-    /// The host of a connection, while it is the process that was connected to.
-    fn host_of(&self, connection: ConnectionId) -> Option<i32> {
-        let link = self.links.get(&connection)?;
-        let host = self.hosts.get(&link.host)?;
-        (host.incarnation() == link.incarnation && host.node().is_some()).then_some(link.host)
-    }
-
-    fn connected(&mut self, connection: ConnectionId) {
-        let Some(link) = self.links.get(&connection) else { return };
-        let (host_id, link_id, process) = (link.host, link.link, link.process);
-        let listener = self.hosts.get(&host_id).filter(|host| host.is_open()).and_then(|host| {
-            let listener = host.config.advertised_listeners.first()?;
-            Some((Str::from(listener.name.as_str()), host.incarnation()))
-        });
-        let Some((listener, incarnation)) = listener else {
-            self.links.remove(&connection);
-            let reason = "connection refused".to_owned();
-            let event = LinkEvent::Closed(link_id, reason);
-            return self.pass(process, ProgramEvent::Link(event));
-        };
-        let peer = Peer { id: connection, listener, host: format!("/10.0.0.{}", process.0 % 250 + 2).into() };
-        if let Some(host) = self.hosts.get_mut(&host_id) {
-            host.connect(peer);
-        }
-        if let Some(link) = self.links.get_mut(&connection) {
-            link.incarnation = incarnation;
-            let at = self.config.network.arrival(self.now, &mut link.last_to_client, &mut self.rng);
-            self.schedule(at, Event::ToClient { connection, event: LinkEvent::Opened(link_id) });
-        }
-    }
-
-    fn closed_by_host(&mut self, connection: ConnectionId, reason: &str) {
-        let Some(link) = self.links.get_mut(&connection) else { return };
-        let at = self.config.network.arrival(self.now, &mut link.last_to_client, &mut self.rng);
-        let event = LinkEvent::Closed(link.link, reason.to_owned());
-        self.schedule(at, Event::ToClient { connection, event });
-    }
-
-    fn close_by_client(&mut self, connection: ConnectionId) {
-        let Some(link) = self.links.get_mut(&connection) else { return };
-        let at = self.config.network.arrival(self.now, &mut link.last_to_host, &mut self.rng);
-        self.schedule(at, Event::CloseAtHost { connection });
     }
 
     /// What a host asks of the outside.
@@ -553,11 +571,15 @@ impl<S: Disk, P: Program> World<S, P> {
                 Effect::Halt { reason } => {
                     self.digest(reason.as_bytes());
                     self.tally.halts += 1;
-                    self.crash_host(host_id);
+                    self.halts.push((host_id, reason));
+                    return self.crash_host(host_id);
                 }
-                Effect::Stopped => self.crash_host(host_id),
-                // A quorum of one speaks to nobody.
-                Effect::Link { .. } => {}
+                Effect::Stopped => return self.crash_host(host_id),
+                Effect::Link { owner, effect } => {
+                    let Some(host) = self.hosts.get(&host_id) else { continue };
+                    let opener = End::Host { id: host_id, incarnation: host.incarnation(), owner };
+                    self.link(opener, effect);
+                }
                 // Delivered by the node itself.
                 Effect::Tell(_) | Effect::Publish(_) => {}
             }
@@ -585,25 +607,6 @@ impl<S: Disk, P: Program> World<S, P> {
         true
     }
 
-    fn send(&mut self, host_id: i32, connection: ConnectionId, frame: &Frame<S::Slice>) {
-        let Some(host) = self.hosts.get_mut(&host_id) else { return };
-        let mut bytes = Vec::with_capacity(frame.len);
-        for chunk in &frame.chunks {
-            match chunk {
-                Chunk::Bytes(chunk) => bytes.extend_from_slice(chunk),
-                Chunk::Slice(slice) => match host.store.read_slice(slice) {
-                    Ok(slice) => bytes.extend_from_slice(&slice),
-                    Err(_) => return self.closed_by_host(connection, "the log could not be read"),
-                },
-            }
-        }
-        let Some(link) = self.links.get_mut(&connection) else { return };
-        let at = self.config.network.arrival(self.now, &mut link.last_to_client, &mut self.rng);
-        let event = LinkEvent::Received(link.link, Bytes::from(bytes).slice(LENGTH_PREFIX..));
-        self.count_frame(at);
-        self.schedule(at, Event::ToClient { connection, event });
-    }
-
     /// What a process asks of its links, and when it wants to be woken.
     fn after_process(&mut self, id: ProcessId) {
         let Some(process) = self.processes.get_mut(&id) else { return };
@@ -617,67 +620,7 @@ impl<S: Disk, P: Program> World<S, P> {
             self.schedule(at, Event::ProcessTick { process: id });
         }
         for effect in effects {
-            match effect {
-                LinkEffect::Open { link, target } => self.open(id, link, &target),
-                LinkEffect::Send { link, frame } => {
-                    if let Some(connection) = self.connection(id, link)
-                        && let Some(entry) = self.links.get_mut(&connection)
-                        && frame.len() >= LENGTH_PREFIX
-                    {
-                        let at =
-                            self.config.network.arrival(self.now, &mut entry.last_to_host, &mut self.rng);
-                        self.count_frame(at);
-                        self.schedule(at, Event::ToHost { connection, frame: frame.slice(LENGTH_PREFIX..) });
-                    }
-                }
-                LinkEffect::Close { link } => {
-                    if let Some(connection) = self.connection(id, link) {
-                        self.close_by_client(connection);
-                    }
-                }
-            }
+            self.link(End::Process(id), effect);
         }
     }
-
-    fn count_frame(&mut self, arrival: Instant) {
-        self.tally.frames += 1;
-        let travels_us = arrival.0.saturating_sub(self.now.0);
-        self.tally.frames_delayed += u64::from(travels_us > Network::default().delay_max_us);
-    }
-
-    fn connection(&self, process: ProcessId, link: LinkId) -> Option<ConnectionId> {
-        let its = |entry: &Link| entry.process == process && entry.link == link;
-        self.links.iter().find(|(_, entry)| its(entry)).map(|(id, _)| *id)
-    }
-
-    fn open(&mut self, process: ProcessId, link: LinkId, target: &Target) {
-        let Some(host) = self.resolve(target) else {
-            let at = Instant(self.now.0 + self.config.network.delay_max_us);
-            let reason = format!("{}:{}: connection refused", target.host, target.port);
-            return self.schedule(at, Event::Refused { process, link, reason });
-        };
-        let connection = ConnectionId(self.next_connection);
-        self.next_connection += 1;
-        let mut entry =
-            Link { process, link, host, incarnation: 0, last_to_host: self.now, last_to_client: self.now };
-        let at = self.config.network.arrival(self.now, &mut entry.last_to_host, &mut self.rng);
-        self.links.insert(connection, entry);
-        self.schedule(at, Event::Connect { connection });
-    }
-
-    /// The machine that an address leads to: by the port of its listener, and the name where ports repeat.
-    fn resolve(&self, target: &Target) -> Option<i32> {
-        let listens = |host: &Host<S>| {
-            host.config.advertised_listeners.iter().any(|listener| {
-                listener.port == target.port
-                    && (listener.host == *target.host || is_here(&target.host) || self.hosts.len() == 1)
-            })
-        };
-        self.hosts.iter().find(|(_, host)| listens(host)).map(|(id, _)| *id)
-    }
-}
-
-/// Names that stand for the machine one sits at.
-fn is_here(host: &str) -> bool {
-    matches!(host, "localhost" | "127.0.0.1" | "::1" | "kafka")
 }
