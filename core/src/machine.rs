@@ -79,6 +79,8 @@ pub enum Effect<S: LogStore> {
         /// What.
         effect: LinkEffect,
     },
+    /// The node has left its cluster: it leads nothing any more, and its clients may go.
+    Left,
     /// A clean stop has ended: everything is on the disk.
     Stopped,
     /// The node cannot go on: a broken invariant, or metadata that cannot be replayed.

@@ -133,6 +133,9 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
         tracing::warn!(signal, "stopping at once: the next start will recover");
         std::process::exit(1);
     });
+    if tokio::time::timeout(STOP_MAX, driver.leave()).await.is_err() {
+        tracing::warn!("stopping without having left the cluster");
+    }
     stop.send_replace(true);
     let parting = Instant::now();
     while driver.connected() > 0 && parting.elapsed() < PARTING {

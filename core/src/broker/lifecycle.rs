@@ -18,8 +18,8 @@ use crate::coordinator::Token;
 use crate::ids::{ConnectionId, ShardId};
 use crate::log::LogStore;
 use crate::log::log_dirs::LogDirsEvent;
-use crate::machine::{Cx, Machine};
-use crate::metadata::Published;
+use crate::machine::{Cx, Effect, Machine};
+use crate::metadata::{BrokerRegistration, Published};
 use crate::replication::{AlterPartitions, IsrAnswer, IsrProposal};
 use crate::time::Instant;
 
@@ -27,6 +27,8 @@ use crate::time::Instant;
 const RETRY_MS: i64 = 50;
 /// How often a broker that is fenced asks to be let in, ms, if nothing else reminds it.
 const FENCED_INTERVAL_MS: i64 = 100;
+/// How often a broker that leaves asks whether it may go, ms.
+const LEAVING_INTERVAL_MS: i64 = 10;
 /// How long the leaderships of a broker that stops may take to move elsewhere, ms.
 const HAND_OVER_MS: i64 = 30_000;
 
@@ -44,7 +46,9 @@ pub enum LifecycleEvent {
     },
     /// Leaders want other in-sync replicas.
     Proposed(Vec<IsrProposal>),
-    /// The node is to stop.
+    /// The node is to leave its cluster, as long as it serves its clients: [`Effect::Left`] says when it has.
+    Leave,
+    /// The node is to stop; it leaves first, if it has not.
     Stop,
     /// The node's replica of the metadata log has handed over.
     ControllerStopped,
@@ -64,12 +68,16 @@ pub struct Lifecycle {
     phase: Phase,
     /// The registration or heartbeat under way.
     asked: Option<u64>,
+    /// Up to where the last heartbeat said that the metadata is known.
+    said_offset: i64,
     next_request: u64,
     /// When to ask again; nothing is asked before there is metadata.
     due: Option<Instant>,
     alter: AlterPartitions,
     alter_asked: Option<u64>,
     alter_due: Option<Instant>,
+    /// It stops once it has left.
+    is_stopping: bool,
 }
 
 /// What a broker says of itself.
@@ -96,6 +104,7 @@ enum Phase {
     },
     /// The controller of this node hands over.
     Resigning,
+    Left,
     Stopped,
 }
 
@@ -117,11 +126,13 @@ impl Lifecycle {
             published,
             phase: if is_alone { Phase::Registered { epoch } } else { Phase::Registering },
             asked: None,
+            said_offset: -1,
             next_request: 0,
             due: None,
             alter: AlterPartitions::default(),
             alter_asked: None,
             alter_due: None,
+            is_stopping: false,
         }
     }
 
@@ -144,7 +155,7 @@ impl Lifecycle {
     fn epoch(&self) -> Option<i64> {
         match self.phase {
             Phase::Registered { epoch } | Phase::Leaving { epoch, .. } => Some(epoch),
-            Phase::Registering | Phase::Resigning | Phase::Stopped => None,
+            Phase::Registering | Phase::Resigning | Phase::Left | Phase::Stopped => None,
         }
     }
 
@@ -171,6 +182,7 @@ impl Lifecycle {
                 ControllerRequest::BrokerRegistration(registration_request(image, config, &self.me))
             }
             Phase::Registered { epoch } | Phase::Leaving { epoch, .. } => {
+                self.said_offset = self.published.offset;
                 ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest {
                     broker_id: self.config.node_id,
                     broker_epoch: epoch,
@@ -181,7 +193,7 @@ impl Lifecycle {
                     ..BrokerHeartbeatRequest::default()
                 })
             }
-            Phase::Resigning | Phase::Stopped => return,
+            Phase::Resigning | Phase::Left | Phase::Stopped => return,
         };
         self.asked = Some(self.ask(cx, request));
     }
@@ -239,8 +251,9 @@ impl Lifecycle {
             _ => return,
         }
         let interval_ms = match (self.phase, response.is_fenced) {
-            (Phase::Leaving { .. }, _) => RETRY_MS,
+            (Phase::Leaving { .. }, _) => LEAVING_INTERVAL_MS,
             (_, true) => FENCED_INTERVAL_MS,
+            _ if self.is_waited_for() => 0,
             _ => i64::from(self.config.broker_heartbeat_interval_ms),
         };
         self.due = Some(now.plus_ms(interval_ms));
@@ -262,15 +275,15 @@ impl Lifecycle {
         }
     }
 
-    fn stop<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
+    fn leave<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
         match self.phase {
-            _ if !self.has_company() => self.stop_shards(cx),
+            Phase::Registering | Phase::Registered { .. } if !self.has_company() => self.left(cx),
             Phase::Registered { epoch } => {
                 self.phase = Phase::Leaving { epoch, until: cx.now.monotonic.plus_ms(HAND_OVER_MS) };
                 self.due = Some(cx.now.monotonic);
             }
             Phase::Registering => self.resign(cx),
-            Phase::Leaving { .. } | Phase::Resigning | Phase::Stopped => {}
+            Phase::Leaving { .. } | Phase::Resigning | Phase::Left | Phase::Stopped => {}
         }
     }
 
@@ -279,17 +292,30 @@ impl Lifecycle {
         cx.effects.tell(Message::Controller(ControllerEvent::Stop));
     }
 
+    fn left<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
+        self.phase = Phase::Left;
+        cx.effects.push(Effect::Left);
+    }
+
     fn stop_shards<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
         self.phase = Phase::Stopped;
         (0..self.shards).for_each(|id| cx.effects.tell(Message::Shard(ShardId(id), ShardEvent::Stop)));
     }
 
+    /// Whether a broker that leaves waits to hear that this one knows who leads its partitions now. An interval later would be soon enough for
+    /// Apache Kafka, whose stops take as long.
+    fn is_waited_for(&self) -> bool {
+        let leaves = |broker: &BrokerRegistration| broker.in_controlled_shutdown && !broker.fenced;
+        self.said_offset < self.published.offset && self.published.image.brokers().any(leaves)
+    }
+
     fn metadata(&mut self, now: Instant, published: Arc<Published>) {
         let id = self.config.node_id;
+        let is_led_by_another = self.published.leader_id != published.leader_id;
         self.published = published;
         let is_fenced = self.published.image.broker(id).is_none_or(|broker| broker.fenced);
-        // While it is fenced, every piece of news may be what it waits for.
-        if self.due.is_none() || is_fenced {
+        // While it is fenced, every piece of news may be what it waits for. A new controller does not know yet which connection is whose.
+        if self.due.is_none() || is_fenced || is_led_by_another || self.is_waited_for() {
             self.due = Some(self.due.map_or(now, |due| due.min(now)));
         }
     }
@@ -305,10 +331,14 @@ impl<S: LogStore> Machine<S> for Lifecycle {
             LifecycleEvent::Proposed(proposals) => {
                 proposals.into_iter().for_each(|proposal| self.alter.add(proposal));
             }
-            LifecycleEvent::Stop => self.stop(cx),
+            LifecycleEvent::Leave => self.leave(cx),
+            LifecycleEvent::Stop => {
+                self.is_stopping = true;
+                self.leave(cx);
+            }
             LifecycleEvent::ControllerStopped => {
                 if self.phase == Phase::Resigning {
-                    self.stop_shards(cx);
+                    self.left(cx);
                 }
             }
             LifecycleEvent::Tick => {
@@ -316,6 +346,9 @@ impl<S: LogStore> Machine<S> for Lifecycle {
                     self.resign(cx);
                 }
             }
+        }
+        if self.is_stopping && self.phase == Phase::Left {
+            self.stop_shards(cx);
         }
         self.communicate(cx);
         self.propose(cx);

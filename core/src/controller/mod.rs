@@ -67,7 +67,9 @@ use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, MetadataStat
 use crate::network::Target;
 use crate::quorum::checkpoint::{Checkpoint, SnapshotId};
 use crate::quorum::open::{first_records, load_snapshot};
-use crate::quorum::raft::{Quorum, QuorumCx, QuorumEffect, QuorumEvent, RequestId, VoterSet};
+use crate::quorum::raft::{
+    Quorum, QuorumCx, QuorumEffect, QuorumEvent, Request as QuorumRequest, RequestId, VoterSet,
+};
 use crate::quorum::{self, OpenError, Opened, records};
 use crate::rng::Rng;
 use crate::sim::mutation::Mutation;
@@ -229,6 +231,12 @@ impl<S: LogStore> Controller<S> {
                 self.decide(cx, token, request, is_of_controller)
             }
             ControllerEvent::Quorum { token, version, request } => {
+                if let QuorumRequest::Fetch(fetch) = &request {
+                    let id = fetch.replica_state.replica_id.max(fetch.replica_id);
+                    if let Some(broker) = self.published.broker(id).filter(|broker| !broker.fenced) {
+                        self.suspects.heard(token.connection, id, broker.epoch);
+                    }
+                }
                 let from = RequestId(self.next_request);
                 self.next_request = self.next_request.saturating_add(1);
                 self.asked.insert(from, token);
@@ -402,6 +410,8 @@ impl<S: LogStore> Controller<S> {
                     cx.effects.push(Effect::Sync { targets, then });
                 }
                 QuorumEffect::LeaderChanged { leader_id, epoch } => {
+                    // A controller that hangs answers nothing more; whoever asked asks the next one.
+                    self.peers.refuse_forwarded();
                     effects.extend(self.leader_changed(cx, leader_id, epoch)?);
                     if self.has_published && self.quorum.leader_id().unwrap_or(-1) != self.leader_published {
                         let (image, end_offset) = (self.published.clone(), self.quorum.high_watermark());
@@ -421,6 +431,9 @@ impl<S: LogStore> Controller<S> {
         }
         if let Role::Leading(leading) = &mut self.role {
             leading.take_ready().into_iter().for_each(|(token, response)| reply(cx, token, response));
+        }
+        if self.peers.has_refused() {
+            self.take_answers(cx)?;
         }
         self.introduce(cx)?;
         self.use_links(cx);
