@@ -1,8 +1,9 @@
 //! `cargo xtask bench --failover`: how long producers wait when a broker dies, hangs or is restarted.
 //!
 //! Three nodes, each a broker and a controller, with the configuration that they come with; a topic of one partition with three replicas;
-//! Apache Kafka's Java producer and librdkafka (kcat) at acks=all, both with the settings that they come with, in the same run. What counts is
-//! the longest time between two acknowledgements, from what is done to a node until all replicas are in sync again.
+//! Apache Kafka's Java producer and librdkafka (kcat) at acks=all, both with the settings that they come with, in the same run, each new whenever
+//! something is done: clients try nodes that they have lost once less and less often. What counts is the longest time between two
+//! acknowledgements, from what is done to a node until all replicas are in sync again.
 
 mod topology;
 
@@ -18,8 +19,8 @@ use crate::load::Producer;
 const TOPIC: &str = "failover";
 /// What the Java client writes to while a leader hangs: one partition for each node.
 const SPREAD: &str = "spread";
-/// The cluster is left alone before something is done to it.
-const CALM: Duration = Duration::from_secs(1);
+/// Producers run for so long before something is done to the cluster.
+const CALM: Duration = Duration::from_secs(2);
 /// How long a process is stopped.
 const HANG: Duration = Duration::from_secs(15);
 /// Replicas as they are wanted by whoever has three nodes.
@@ -47,29 +48,33 @@ struct Measured {
     gap: Duration,
 }
 
-/// Runs all cases, `rounds` times each kill, and prints the table.
-pub fn measure(rounds: u64, kinds: &[Kind]) {
+/// Runs all cases or `only` the kills, restarts or hangs, `rounds` times each kill, and prints the table.
+pub fn measure(rounds: u64, only: Option<&str>, kinds: &[Kind]) {
     let mut measured = Vec::new();
     for kind in kinds {
         let began = Instant::now();
-        measured.extend(of(*kind, rounds));
+        measured.extend(of(*kind, rounds, only));
         println!("{kind:?}: {:.0} s\n", began.elapsed().as_secs_f64());
     }
     print(&measured);
 }
 
-fn of(kind: Kind, rounds: u64) -> Vec<Measured> {
+fn of(kind: Kind, rounds: u64, only: Option<&str>) -> Vec<Measured> {
     println!("{kind:?}: starting three nodes");
     let mut run = Run::start(kind);
-    for round in 1..=rounds {
+    let times = |what: &str, of_all: u64| match only {
+        None => of_all,
+        Some(only) => rounds * u64::from(only == what),
+    };
+    for round in 1..=times("kills", rounds) {
         for case in [Case::KilledLeader, Case::KilledLeaderAndController] {
             run.kill(case, round);
         }
     }
-    for round in 1..=rounds.div_ceil(5) {
+    for round in 1..=times("restarts", rounds.div_ceil(5)) {
         (1..=3).for_each(|id| run.restart(id, round));
     }
-    for round in 1..=rounds.div_ceil(5) {
+    for round in 1..=times("hangs", rounds.div_ceil(5)) {
         run.hang(round);
     }
     run.measured
@@ -89,15 +94,9 @@ impl Run {
         let cluster = Cluster::start_as_it_comes(&[kind; 3], Roles::Both, REPLICATION);
         cluster.until_created(TOPIC, "1");
         cluster.until_created(SPREAD, "3");
-        let brokers = cluster.brokers();
         let mut topology = Topology::new((1..=3).map(|id| cluster.broker_address(id)).collect());
         topology.until_whole(TOPIC);
-        let producers = vec![Producer::librdkafka(&brokers, TOPIC), Producer::java(&brokers, TOPIC, 1)];
-        let run = Self { kind, cluster, topology, producers, measured: Vec::new() };
-        run.until_acknowledged(Instant::now());
-        // The Java client's first requests are its slowest.
-        thread::sleep(CALM * 3);
-        run
+        Self { kind, cluster, topology, producers: Vec::new(), measured: Vec::new() }
     }
 
     /// Waits until every client has something acknowledged that came later.
@@ -107,10 +106,15 @@ impl Run {
         });
     }
 
-    /// Has a node lead, and everything be well.
+    /// Has a node lead, and producers write to it.
     fn calm(&mut self, leader: i32) {
+        self.producers.clear();
         self.topology.lead(TOPIC, 0, leader);
         self.topology.until_whole(TOPIC);
+        let brokers = self.cluster.brokers();
+        self.producers = vec![Producer::librdkafka(&brokers, TOPIC), Producer::java(&brokers, TOPIC, 1)];
+        self.until_acknowledged(Instant::now());
+        // The first requests are the slowest.
         thread::sleep(CALM);
     }
 
@@ -141,9 +145,11 @@ impl Run {
         let node = self.topology.controller() % 3 + 1;
         (0..3).for_each(|partition| self.topology.lead(SPREAD, partition, (node + partition - 1) % 3 + 1));
         self.topology.until_whole(SPREAD);
+        self.producers.clear();
         let producer = Producer::java(&self.cluster.brokers(), SPREAD, 3);
-        topology::wait("an acknowledgement", || producer.has_acknowledged(Instant::now() - CALM).then_some(()));
-        thread::sleep(CALM * 3);
+        let began = Instant::now();
+        topology::wait("an acknowledgement", || producer.has_acknowledged(began).then_some(()));
+        thread::sleep(CALM);
         let since = Instant::now();
         self.cluster.signal(id(node), "-STOP");
         while since.elapsed() < HANG {
@@ -162,13 +168,14 @@ impl Run {
     }
 
     fn note(&mut self, case: Case, since: Instant, round: u64, what: &str) {
+        let whole = since.elapsed().as_millis();
+        self.until_acknowledged(Instant::now());
         let mut said = String::new();
         for producer in &self.producers {
             let gap = producer.longest_gap(since, None);
             said.push_str(&format!("; {} {} ms", producer.name, gap.as_millis()));
             self.measured.push(Measured { kind: self.kind, case, client: producer.name, gap });
         }
-        let whole = since.elapsed().as_millis();
         println!("  {case:?} {round}: {what}{said}; in sync after {whole} ms");
     }
 }

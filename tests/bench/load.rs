@@ -10,6 +10,8 @@ use ottla_tests::program::java;
 
 /// Records of each producer in a second.
 const RATE: u32 = 200;
+/// kcat waits for so many bytes of its input.
+const KCAT_READS: usize = 1024;
 
 /// A client program that writes to a topic.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Producer {
         });
         thread::spawn(move || {
             for number in 0_u64.. {
-                if writeln!(input, "record {number}").is_err() {
+                if writeln!(input, "{number:0width$}", width = KCAT_READS - 1).is_err() {
                     return;
                 }
                 thread::sleep(Duration::from_secs(1) / RATE);

@@ -28,7 +28,7 @@ const RETRY_MS: i64 = 50;
 /// How often a broker that is fenced asks to be let in, ms, if nothing else reminds it.
 const FENCED_INTERVAL_MS: i64 = 100;
 /// How often a broker that leaves asks whether it may go, ms.
-const LEAVING_INTERVAL_MS: i64 = 10;
+const LEAVING_INTERVAL_MS: i64 = 2;
 /// How long the leaderships of a broker that stops may take to move elsewhere, ms.
 const HAND_OVER_MS: i64 = 30_000;
 
@@ -46,7 +46,7 @@ pub enum LifecycleEvent {
     },
     /// Leaders want other in-sync replicas.
     Proposed(Vec<IsrProposal>),
-    /// The node is to leave its cluster, as long as it serves its clients: [`Effect::Left`] says when it has.
+    /// The node's leaderships are to go elsewhere: [`Effect::Relieved`] says when they have. Clients are served until then.
     Leave,
     /// The node is to stop; it leaves first, if it has not.
     Stop,
@@ -104,6 +104,7 @@ enum Phase {
     },
     /// The controller of this node hands over.
     Resigning,
+    /// Nobody needs it any more.
     Left,
     Stopped,
 }
@@ -277,7 +278,10 @@ impl Lifecycle {
 
     fn leave<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
         match self.phase {
-            Phase::Registering | Phase::Registered { .. } if !self.has_company() => self.left(cx),
+            Phase::Registering | Phase::Registered { .. } if !self.has_company() => {
+                self.phase = Phase::Left;
+                cx.effects.push(Effect::Relieved);
+            }
             Phase::Registered { epoch } => {
                 self.phase = Phase::Leaving { epoch, until: cx.now.monotonic.plus_ms(HAND_OVER_MS) };
                 self.due = Some(cx.now.monotonic);
@@ -289,12 +293,8 @@ impl Lifecycle {
 
     fn resign<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
         self.phase = Phase::Resigning;
+        cx.effects.push(Effect::Relieved);
         cx.effects.tell(Message::Controller(ControllerEvent::Stop));
-    }
-
-    fn left<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
-        self.phase = Phase::Left;
-        cx.effects.push(Effect::Left);
     }
 
     fn stop_shards<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
@@ -338,7 +338,7 @@ impl<S: LogStore> Machine<S> for Lifecycle {
             }
             LifecycleEvent::ControllerStopped => {
                 if self.phase == Phase::Resigning {
-                    self.left(cx);
+                    self.phase = Phase::Left;
                 }
             }
             LifecycleEvent::Tick => {

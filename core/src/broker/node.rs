@@ -199,7 +199,7 @@ impl<S: LogStore> Node<S> {
         shards.chain(connections).chain(others.into_iter().flatten()).chain(lifecycle).min()
     }
 
-    /// The message that takes the node out of its cluster while it still serves its clients; it has left when [`Effect::Left`] appears.
+    /// The message that has the node's leaderships moved while it still serves its clients; they have when [`Effect::Relieved`] appears.
     pub fn leave_message() -> Message<S> {
         Message::Lifecycle(LifecycleEvent::Leave)
     }

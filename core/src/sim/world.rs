@@ -556,8 +556,8 @@ impl<S: Disk, P: Program> World<S, P> {
                     self.crash_host(host_id);
                 }
                 Effect::Stopped => self.crash_host(host_id),
-                // A quorum of one speaks to nobody, and leaves nobody.
-                Effect::Link { .. } | Effect::Left => {}
+                // A quorum of one speaks to nobody, and is relieved by nobody.
+                Effect::Link { .. } | Effect::Relieved => {}
                 // Delivered by the node itself.
                 Effect::Tell(_) | Effect::Publish(_) => {}
             }

@@ -65,7 +65,7 @@ pub struct Driver<S: Durable> {
     dispatcher: Dispatcher,
     events: Events,
     halt: Box<dyn Fn(&str) + Send + Sync>,
-    left: Notify,
+    relieved: Notify,
     stopped: Notify,
     published: Notify,
 }
@@ -120,7 +120,7 @@ impl<S: Durable> Driver<S> {
             dispatcher,
             events: Events::default(),
             halt,
-            left: Notify::new(),
+            relieved: Notify::new(),
             stopped: Notify::new(),
             published: Notify::new(),
         });
@@ -151,10 +151,10 @@ impl<S: Durable> Driver<S> {
         self.run(ready);
     }
 
-    /// Leaves the cluster, which takes leaderships over, and waits until that is done; clients are still served.
+    /// Has the leaderships of the node moved elsewhere, and waits until that is done; clients are still served.
     pub async fn leave(&self) {
         self.tell(Node::leave_message());
-        self.left.notified().await;
+        self.relieved.notified().await;
     }
 
     /// Begins a clean stop and waits for its end: everything flushed, checkpoints and `.kafka_cleanshutdown` written.
@@ -291,7 +291,7 @@ impl<S: Durable> Driver<S> {
             Effect::Link { owner, effect } => self.links.perform(owner, effect, &self.this),
             Effect::Publish(published) => self.publish(&published, ready),
             Effect::Halt { reason } => (self.halt)(&reason),
-            Effect::Left => self.left.notify_one(),
+            Effect::Relieved => self.relieved.notify_one(),
             Effect::Stopped => self.stopped.notify_one(),
         }
     }
