@@ -20,7 +20,7 @@ const TOPIC: &str = "failover";
 /// What the Java client writes to while a leader hangs: one partition for each node.
 const SPREAD: &str = "spread";
 /// Producers run for so long before something is done to the cluster.
-const CALM: Duration = Duration::from_secs(2);
+const CALM: Duration = Duration::from_secs(1);
 /// How long a process is stopped.
 const HANG: Duration = Duration::from_secs(15);
 /// Replicas as they are wanted by whoever has three nodes.
@@ -138,7 +138,12 @@ impl Run {
         let stopped = since.elapsed();
         self.cluster.restart(id(node));
         self.topology.until_whole(TOPIC);
-        self.note(Case::Restarted, since, round, &format!("{node} stopped within {} ms", stopped.as_millis()));
+        self.note(
+            Case::Restarted,
+            since,
+            round,
+            &format!("{node} stopped within {} ms", stopped.as_millis()),
+        );
     }
 
     fn hang(&mut self, round: u64) {
@@ -198,8 +203,7 @@ fn print(measured: &[Measured]) {
         for client in ["librdkafka", "Java"] {
             let cell = |kind: Kind| {
                 let of = |one: &&Measured| (one.kind, one.case, one.client) == (kind, case, client);
-                let mut gaps: Vec<u128> =
-                    measured.iter().filter(of).map(|one| one.gap.as_millis()).collect();
+                let mut gaps: Vec<u128> = measured.iter().filter(of).map(|one| one.gap.as_millis()).collect();
                 gaps.sort_unstable();
                 let worst = gaps.last()?;
                 Some(format!("{} / {worst} of {}", gaps[gaps.len() / 2], gaps.len()))

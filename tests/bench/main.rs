@@ -2,7 +2,7 @@
 //! broker in turn, what the broker spent from `/proc`, and a table for the README.
 //!
 //! `cargo xtask bench [--rounds N] [--records N]`; `--partitions N [--ottla-only]` looks at a node with many partitions instead, and
-//! `--failover [--rounds N] [--only kills|restarts|hangs] [--ottla-only]` at three nodes of which one dies, hangs or is restarted.
+//! `--failover [--rounds N] [--only kills|restarts|hangs] [--ottla-only | --kafka-only]` at three nodes of which one dies, hangs or is restarted.
 
 mod failover;
 mod load;
@@ -29,8 +29,10 @@ fn main() {
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let with_kafka = !has("--ottla-only");
     if has("--failover") {
-        let kinds = if with_kafka { vec![Kind::Ottla, Kind::Kafka] } else { vec![Kind::Ottla] };
-        let only = arguments.iter().position(|argument| argument == "--only").map(|at| arguments[at + 1].as_str());
+        let mut kinds = vec![Kind::Ottla, Kind::Kafka];
+        kinds.retain(|kind| !has(if *kind == Kind::Kafka { "--ottla-only" } else { "--kafka-only" }));
+        let only =
+            arguments.iter().position(|argument| argument == "--only").map(|at| arguments[at + 1].as_str());
         return failover::measure(option("--rounds", 10), only, &kinds);
     }
     let partitions = option("--partitions", 0);

@@ -27,6 +27,8 @@ use crate::time::Instant;
 const RETRY_MS: i64 = 50;
 /// How often a broker that is fenced asks to be let in, ms, if nothing else reminds it.
 const FENCED_INTERVAL_MS: i64 = 100;
+/// The longest pause between two heartbeats that another controller of Ottla may take for usual, ms: silence is noticed the sooner.
+const FAST_INTERVAL_MS: i64 = 500;
 /// How often a broker that leaves asks whether it may go, ms.
 const LEAVING_INTERVAL_MS: i64 = 2;
 /// How long the leaderships of a broker that stops may take to move elsewhere, ms.
@@ -147,6 +149,7 @@ impl Lifecycle {
                 listener: self.config.inter_broker_listener_name.as_str().into(),
                 client_id: None,
                 host: "".into(),
+                is_ottla: true,
             },
             request,
         }));
@@ -255,7 +258,7 @@ impl Lifecycle {
             (Phase::Leaving { .. }, _) => LEAVING_INTERVAL_MS,
             (_, true) => FENCED_INTERVAL_MS,
             _ if self.is_waited_for() => 0,
-            _ => i64::from(self.config.broker_heartbeat_interval_ms),
+            _ => self.heartbeat_interval_ms(),
         };
         self.due = Some(now.plus_ms(interval_ms));
         if response.should_shut_down && matches!(self.phase, Phase::Leaving { .. }) {
@@ -300,6 +303,14 @@ impl Lifecycle {
     fn stop_shards<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
         self.phase = Phase::Stopped;
         (0..self.shards).for_each(|id| cx.effects.tell(Message::Shard(ShardId(id), ShardEvent::Stop)));
+    }
+
+    fn heartbeat_interval_ms(&self) -> i64 {
+        let configured = i64::from(self.config.broker_heartbeat_interval_ms);
+        match self.config.ottla_broker_fast_fencing_enable {
+            true => configured.min(FAST_INTERVAL_MS),
+            false => configured,
+        }
     }
 
     /// Whether a broker that leaves waits to hear that this one knows who leads its partitions now. An interval later would be soon enough for
