@@ -79,6 +79,8 @@ pub enum Effect<S: LogStore> {
         /// What.
         effect: LinkEffect,
     },
+    /// The node leads no partition any more, and all brokers know who does: its clients may be sent to them.
+    Relieved,
     /// A clean stop has ended: everything is on the disk.
     Stopped,
     /// The node cannot go on: a broken invariant, or metadata that cannot be replayed.

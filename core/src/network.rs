@@ -17,7 +17,8 @@ pub const IN_FLIGHT_MAX: usize = 5;
 const SETUP_TIMEOUT_MS: i64 = 10_000;
 /// The version at which API versions are first asked for (KIP-511); a broker that does not know it says which it does.
 const API_VERSIONS_VERSION: i16 = 4;
-const SOFTWARE_NAME: &str = "ottla";
+/// What is said to be speaking.
+pub const SOFTWARE_NAME: &str = "ottla";
 
 /// A connection that the shell holds for this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

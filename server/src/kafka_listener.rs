@@ -44,6 +44,13 @@ pub struct Limits {
     per_ip: Arc<PerIp>,
 }
 
+/// When a listener ends, and when its connections do.
+#[derive(Clone, Debug)]
+pub struct Stops {
+    pub listener: watch::Receiver<bool>,
+    pub connections: watch::Receiver<bool>,
+}
+
 /// Connections by client address.
 #[derive(Debug)]
 struct PerIp {
@@ -77,19 +84,20 @@ impl KafkaListener {
         &self.name
     }
 
-    /// Accepts until `stop` says so; connections live until then too.
+    /// Accepts until the first of `stops` says so; connections live until the second does.
     pub async fn serve(
         self,
         service: Arc<dyn Service>,
         limits: Limits,
         dispatcher: Dispatcher,
-        mut stop: watch::Receiver<bool>,
+        mut stops: Stops,
     ) {
         loop {
             let Ok(permit) = Arc::clone(&limits.connections).acquire_owned().await else { return };
             let accepted = tokio::select! {
+                biased;
+                () = stopped(&mut stops.listener) => return,
                 accepted = self.socket.accept() => accepted,
-                () = stopped(&mut stop) => return,
             };
             let (stream, address) = match accepted {
                 Ok(accepted) => accepted,
@@ -107,7 +115,7 @@ impl KafkaListener {
             };
             let peer = Peer { listener: Arc::clone(&self.name), host };
             let (service, dispatcher, limits) = (Arc::clone(&service), dispatcher.clone(), limits.clone());
-            let mut stop = stop.clone();
+            let mut stop = stops.connections.clone();
             tokio::spawn(async move {
                 let _place = place;
                 serve_connection(stream, peer, service, dispatcher, &limits, &mut stop).await;

@@ -15,7 +15,7 @@ use crate::compressors::compressors;
 use crate::dispatcher::Dispatcher;
 use crate::driver::{Clock, Driver, Surroundings};
 use crate::http::{self, Web};
-use crate::kafka_listener::{KafkaListener, Limits};
+use crate::kafka_listener::{KafkaListener, Limits, Stops};
 use crate::lock::DirectoryLocks;
 use crate::logging;
 use crate::store::FileStore;
@@ -88,19 +88,25 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
         opened.await.map_err(|error| error.to_string())??
     };
 
-    let (stop, stopped) = watch::channel(false);
+    let (close, closed) = watch::channel(false);
+    let (part, parted) = watch::channel(false);
     let limits = Limits::new(&config).await;
     let mut addresses = Vec::new();
     // Controllers speak to each other before the broker has a place in the cluster.
     let (controllers, brokers): (Vec<_>, Vec<_>) =
         kafka.into_iter().partition(|listener| config.is_controller_listener(listener.name()));
-    let mut serve = |listener: KafkaListener| {
+    let (_never, forever) = watch::channel(false);
+    let mut serve = |listener: KafkaListener, [closed, parted]: [&watch::Receiver<bool>; 2]| {
         addresses.extend(listener.address().map(|address| format!("{}://{address}", listener.name())));
         let service = Arc::clone(&driver) as _;
-        tokio::spawn(listener.serve(service, limits.clone(), dispatcher.clone(), stopped.clone()));
+        let stops = Stops { listener: closed.clone(), connections: parted.clone() };
+        tokio::spawn(listener.serve(service, limits.clone(), dispatcher.clone(), stops))
     };
     let mut signals = Signals::listen()?;
-    controllers.into_iter().for_each(&mut serve);
+    // Until the end: while this node hands over, others need to reach it.
+    for listener in controllers {
+        serve(listener, [&forever, &forever]);
+    }
     if config.process_roles.broker {
         tokio::select! {
             () = driver.let_in() => {}
@@ -110,14 +116,15 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
             }
         }
     }
-    brokers.into_iter().for_each(&mut serve);
+    let brokers: Vec<_> = brokers.into_iter().map(|listener| serve(listener, [&closed, &parted])).collect();
+    drop(parted);
     let pages: Vec<SocketAddr> = http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     for listener in http {
-        let mut stopped = stopped.clone();
+        let mut closed = closed.clone();
         let web = web(&config, Arc::clone(&driver), dispatcher.clone());
         tokio::spawn(async move {
             let stopping = async move {
-                let _ = stopped.wait_for(|stopped| *stopped).await;
+                let _ = closed.wait_for(|closed| *closed).await;
             };
             if let Err(error) = http::serve(listener, web, stopping).await {
                 tracing::error!(%error, "the page is not served any more");
@@ -133,11 +140,16 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
         tracing::warn!(signal, "stopping at once: the next start will recover");
         std::process::exit(1);
     });
-    stop.send_replace(true);
-    let parting = Instant::now();
-    while driver.connected() > 0 && parting.elapsed() < PARTING {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    if tokio::time::timeout(STOP_MAX, driver.leave()).await.is_err() {
+        tracing::warn!("stopping while it still leads partitions");
     }
+    // A client that comes back to a listener that still accepts would take a second to look elsewhere.
+    close.send_replace(true);
+    for listener in brokers {
+        let _ = listener.await;
+    }
+    part.send_replace(true);
+    let _ = tokio::time::timeout(PARTING, part.closed()).await;
     if tokio::time::timeout(STOP_MAX, driver.stop()).await.is_err() {
         return Err(format!(
             "the stop was not clean after {} s: the next start will recover",

@@ -11,7 +11,7 @@ use bytes::{BufMut as _, BytesMut};
 use echo::{Echo, WAITING_MAX};
 use ottla_core::config::{BrokerConfig, Origin, Setting};
 use ottla_server::dispatcher::Dispatcher;
-use ottla_server::kafka_listener::{KafkaListener, Limits};
+use ottla_server::kafka_listener::{KafkaListener, Limits, Stops};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -37,7 +37,8 @@ async fn fixture(settings: &[(&str, &str)]) -> Fixture {
     let dispatcher = Dispatcher::start(tokio::runtime::Handle::current()).expect("thread");
     let (stop, stopped) = watch::channel(false);
     let limits = Limits::new(&config).await;
-    tokio::spawn(listener.serve(Arc::clone(&echo) as _, limits, dispatcher, stopped));
+    let stops = Stops { listener: stopped.clone(), connections: stopped };
+    tokio::spawn(listener.serve(Arc::clone(&echo) as _, limits, dispatcher, stops));
     Fixture { echo, address, stop, _directory: directory }
 }
 

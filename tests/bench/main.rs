@@ -1,8 +1,11 @@
 //! Ottla beside Apache Kafka in one run: Apache Kafka's own ProducerPerformance and ConsumerPerformance against each
 //! broker in turn, what the broker spent from `/proc`, and a table for the README.
 //!
-//! `cargo xtask bench [--rounds N] [--records N]`; `--partitions N [--ottla-only]` looks at a node with many partitions instead.
+//! `cargo xtask bench [--rounds N] [--records N]`; `--partitions N [--ottla-only]` looks at a node with many partitions instead, and
+//! `--failover [--rounds N] [--only kills|restarts|hangs] [--ottla-only | --kafka-only]` at three nodes of which one dies, hangs or is restarted.
 
+mod failover;
+mod load;
 mod partitions;
 
 use std::fs;
@@ -23,9 +26,17 @@ fn main() {
         let at = arguments.iter().position(|argument| argument == name);
         at.map_or(default, |at| arguments[at + 1].parse().expect("a number"))
     };
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let with_kafka = !has("--ottla-only");
+    if has("--failover") {
+        let mut kinds = vec![Kind::Ottla, Kind::Kafka];
+        kinds.retain(|kind| !has(if *kind == Kind::Kafka { "--ottla-only" } else { "--kafka-only" }));
+        let only =
+            arguments.iter().position(|argument| argument == "--only").map(|at| arguments[at + 1].as_str());
+        return failover::measure(option("--rounds", 10), only, &kinds);
+    }
     let partitions = option("--partitions", 0);
     if partitions > 0 {
-        let with_kafka = !arguments.iter().any(|argument| argument == "--ottla-only");
         return partitions::measure(i32::try_from(partitions).expect("partitions"), with_kafka);
     }
     let (rounds, records) = (option("--rounds", 3), option("--records", 1_000_000));

@@ -84,6 +84,7 @@ impl<S: LogStore> Connection<S> {
             listener: peer.listener,
             client_id: None,
             host: peer.host,
+            is_ottla: false,
         };
         Self {
             id: peer.id,
@@ -148,6 +149,9 @@ impl<S: LogStore> Connection<S> {
             Parsed::Request(request, body) => {
                 let (connection, api, version) = (self.id, request.api, request.version);
                 cx.traces.emit(|| TraceEvent::RequestReceived { connection, api, version, bytes });
+                if api == ApiKey::ApiVersions {
+                    self.context.is_ottla = handlers::api_versions::is_ottla(&request, body.clone());
+                }
                 let outcome = handlers::handle(&mut self.env(cx), &request, body);
                 (request, outcome)
             }

@@ -18,8 +18,8 @@ use crate::coordinator::Token;
 use crate::ids::{ConnectionId, ShardId};
 use crate::log::LogStore;
 use crate::log::log_dirs::LogDirsEvent;
-use crate::machine::{Cx, Machine};
-use crate::metadata::{MetadataImage, Published};
+use crate::machine::{Cx, Effect, Machine};
+use crate::metadata::{BrokerRegistration, MetadataImage, Published};
 use crate::replication::{AlterPartitions, IsrAnswer, IsrProposal};
 use crate::time::Instant;
 
@@ -27,6 +27,10 @@ use crate::time::Instant;
 const RETRY_MS: i64 = 50;
 /// How often a broker that is fenced asks to be let in, ms, if nothing else reminds it.
 const FENCED_INTERVAL_MS: i64 = 100;
+/// The longest pause between two heartbeats that another controller of Ottla may take for usual, ms: silence is noticed the sooner.
+const FAST_INTERVAL_MS: i64 = 500;
+/// How often a broker that leaves asks whether it may go, ms.
+const LEAVING_INTERVAL_MS: i64 = 2;
 /// How long the leaderships of a broker that stops may take to move elsewhere, ms.
 const HAND_OVER_MS: i64 = 30_000;
 
@@ -44,7 +48,9 @@ pub enum LifecycleEvent {
     },
     /// Leaders want other in-sync replicas.
     Proposed(Vec<IsrProposal>),
-    /// The node is to stop.
+    /// The node's leaderships are to go elsewhere: [`Effect::Relieved`] says when they have. Clients are served until then.
+    Leave,
+    /// The node is to stop; it leaves first, if it has not.
     Stop,
     /// The node's replica of the metadata log has handed over.
     ControllerStopped,
@@ -64,12 +70,16 @@ pub struct Lifecycle {
     phase: Phase,
     /// The registration or heartbeat under way.
     asked: Option<u64>,
+    /// Up to where the last heartbeat said that the metadata is known.
+    said_offset: i64,
     next_request: u64,
     /// When to ask again; nothing is asked before there is metadata.
     due: Option<Instant>,
     alter: AlterPartitions,
     alter_asked: Option<u64>,
     alter_due: Option<Instant>,
+    /// It stops once it has left.
+    is_stopping: bool,
 }
 
 /// What a broker says of itself.
@@ -115,6 +125,8 @@ enum Phase {
     },
     /// The controller of this node hands over.
     Resigning,
+    /// Nobody needs it any more.
+    Left,
     Stopped,
 }
 
@@ -136,11 +148,13 @@ impl Lifecycle {
             published,
             phase: if is_alone { Phase::Registered { epoch } } else { Phase::Registering },
             asked: None,
+            said_offset: -1,
             next_request: 0,
             due: None,
             alter: AlterPartitions::default(),
             alter_asked: None,
             alter_due: None,
+            is_stopping: false,
         }
     }
 
@@ -159,6 +173,7 @@ impl Lifecycle {
                 listener: self.config.inter_broker_listener_name.as_str().into(),
                 client_id: None,
                 host: "".into(),
+                is_ottla: true,
             },
             request,
         }));
@@ -168,7 +183,7 @@ impl Lifecycle {
     fn epoch(&self) -> Option<i64> {
         match self.phase {
             Phase::Registered { epoch } | Phase::Leaving { epoch, .. } => Some(epoch),
-            Phase::Registering | Phase::Resigning | Phase::Stopped => None,
+            Phase::Registering | Phase::Resigning | Phase::Left | Phase::Stopped => None,
         }
     }
 
@@ -195,6 +210,7 @@ impl Lifecycle {
                 ControllerRequest::BrokerRegistration(registration_request(image, config, &self.me))
             }
             Phase::Registered { epoch } | Phase::Leaving { epoch, .. } => {
+                self.said_offset = self.published.offset;
                 ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest {
                     broker_id: self.config.node_id,
                     broker_epoch: epoch,
@@ -205,7 +221,7 @@ impl Lifecycle {
                     ..BrokerHeartbeatRequest::default()
                 })
             }
-            Phase::Resigning | Phase::Stopped => return,
+            Phase::Resigning | Phase::Left | Phase::Stopped => return,
         };
         self.asked = Some(self.ask(cx, request));
     }
@@ -263,9 +279,10 @@ impl Lifecycle {
             _ => return,
         }
         let interval_ms = match (self.phase, response.is_fenced) {
-            (Phase::Leaving { .. }, _) => RETRY_MS,
+            (Phase::Leaving { .. }, _) => LEAVING_INTERVAL_MS,
             (_, true) => FENCED_INTERVAL_MS,
-            _ => i64::from(self.config.broker_heartbeat_interval_ms),
+            _ if self.is_waited_for() => 0,
+            _ => self.heartbeat_interval_ms(),
         };
         self.due = Some(now.plus_ms(interval_ms));
         if response.should_shut_down && matches!(self.phase, Phase::Leaving { .. }) {
@@ -286,20 +303,24 @@ impl Lifecycle {
         }
     }
 
-    fn stop<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
+    fn leave<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
         match self.phase {
-            _ if !self.has_company() => self.stop_shards(cx),
+            Phase::Registering | Phase::Registered { .. } if !self.has_company() => {
+                self.phase = Phase::Left;
+                cx.effects.push(Effect::Relieved);
+            }
             Phase::Registered { epoch } => {
                 self.phase = Phase::Leaving { epoch, until: cx.now.monotonic.plus_ms(HAND_OVER_MS) };
                 self.due = Some(cx.now.monotonic);
             }
             Phase::Registering => self.resign(cx),
-            Phase::Leaving { .. } | Phase::Resigning | Phase::Stopped => {}
+            Phase::Leaving { .. } | Phase::Resigning | Phase::Left | Phase::Stopped => {}
         }
     }
 
     fn resign<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
         self.phase = Phase::Resigning;
+        cx.effects.push(Effect::Relieved);
         cx.effects.tell(Message::Controller(ControllerEvent::Stop));
     }
 
@@ -308,12 +329,28 @@ impl Lifecycle {
         (0..self.shards).for_each(|id| cx.effects.tell(Message::Shard(ShardId(id), ShardEvent::Stop)));
     }
 
+    fn heartbeat_interval_ms(&self) -> i64 {
+        let configured = i64::from(self.config.broker_heartbeat_interval_ms);
+        match self.config.ottla_broker_fast_fencing_enable {
+            true => configured.min(FAST_INTERVAL_MS),
+            false => configured,
+        }
+    }
+
+    /// Whether a broker that leaves waits to hear that this one knows who leads its partitions now. An interval later would be soon enough for
+    /// Apache Kafka, whose stops take as long.
+    fn is_waited_for(&self) -> bool {
+        let leaves = |broker: &BrokerRegistration| broker.in_controlled_shutdown && !broker.fenced;
+        self.said_offset < self.published.offset && self.published.image.brokers().any(leaves)
+    }
+
     fn metadata(&mut self, now: Instant, published: Arc<Published>) {
         let id = self.config.node_id;
+        let is_led_by_another = self.published.leader_id != published.leader_id;
         self.published = published;
         let is_fenced = self.published.image.broker(id).is_none_or(|broker| broker.fenced);
-        // While it is fenced, every piece of news may be what it waits for.
-        if self.due.is_none() || is_fenced {
+        // While it is fenced, every piece of news may be what it waits for. A new controller does not know yet which connection is whose.
+        if self.due.is_none() || is_fenced || is_led_by_another || self.is_waited_for() {
             self.due = Some(self.due.map_or(now, |due| due.min(now)));
         }
     }
@@ -329,10 +366,14 @@ impl<S: LogStore> Machine<S> for Lifecycle {
             LifecycleEvent::Proposed(proposals) => {
                 proposals.into_iter().for_each(|proposal| self.alter.add(proposal));
             }
-            LifecycleEvent::Stop => self.stop(cx),
+            LifecycleEvent::Leave => self.leave(cx),
+            LifecycleEvent::Stop => {
+                self.is_stopping = true;
+                self.leave(cx);
+            }
             LifecycleEvent::ControllerStopped => {
                 if self.phase == Phase::Resigning {
-                    self.stop_shards(cx);
+                    self.phase = Phase::Left;
                 }
             }
             LifecycleEvent::Tick => {
@@ -340,6 +381,9 @@ impl<S: LogStore> Machine<S> for Lifecycle {
                     self.resign(cx);
                 }
             }
+        }
+        if self.is_stopping && self.phase == Phase::Left {
+            self.stop_shards(cx);
         }
         self.communicate(cx);
         self.propose(cx);

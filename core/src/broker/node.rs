@@ -201,6 +201,11 @@ impl<S: LogStore> Node<S> {
         shards.chain(connections).chain(others.into_iter().flatten()).chain(lifecycle).min()
     }
 
+    /// The message that has the node's leaderships moved while it still serves its clients; they have when [`Effect::Relieved`] appears.
+    pub fn leave_message() -> Message<S> {
+        Message::Lifecycle(LifecycleEvent::Leave)
+    }
+
     /// The message that begins a clean stop; it has ended when [`Effect::Stopped`] appears.
     pub fn stop_message() -> Message<S> {
         Message::Lifecycle(LifecycleEvent::Stop)

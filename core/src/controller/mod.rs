@@ -34,6 +34,7 @@ mod racks;
 mod reassignments;
 mod registration;
 mod request;
+mod rhythms;
 mod suspects;
 mod unregister_broker;
 mod update_features;
@@ -56,6 +57,7 @@ use self::introduction::Introduction;
 use self::leading::{Leading, is_survived};
 use self::peers::{Answered, Peers};
 use self::producer_ids::ProducerIds;
+use self::rhythms::Rhythms;
 use self::suspects::Suspects;
 use crate::broker::{ConnectionEvent, LifecycleEvent, Message};
 use crate::config::BrokerConfig;
@@ -67,7 +69,9 @@ use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, MetadataStat
 use crate::network::Target;
 use crate::quorum::checkpoint::{Checkpoint, SnapshotId};
 use crate::quorum::open::{first_records, load_snapshot};
-use crate::quorum::raft::{Quorum, QuorumCx, QuorumEffect, QuorumEvent, RequestId, VoterSet};
+use crate::quorum::raft::{
+    Quorum, QuorumCx, QuorumEffect, QuorumEvent, Request as QuorumRequest, RequestId, VoterSet,
+};
 use crate::quorum::{self, OpenError, Opened, records};
 use crate::rng::Rng;
 use crate::sim::mutation::Mutation;
@@ -91,6 +95,7 @@ pub struct Controller<S: LogStore> {
     introduction: Introduction,
     producer_ids: ProducerIds,
     suspects: Suspects,
+    rhythms: Rhythms,
     /// The ids of the log directories that can be used.
     directories: Vec<Uuid>,
     /// Requests that the quorum will answer.
@@ -153,6 +158,7 @@ pub fn open<S: LogStore>(
         introduction: Introduction::new(rng.uuid()),
         producer_ids: ProducerIds::default(),
         suspects: Suspects::default(),
+        rhythms: Rhythms::new(i64::from(config.broker_session_timeout_ms)),
         rng,
         asked: BTreeMap::new(),
         next_request: 0,
@@ -189,8 +195,9 @@ impl<S: LogStore> Machine<S> for Controller<S> {
 
     fn deadline(&self) -> Option<Instant> {
         let own = [self.quorum_deadline, self.snapshot_deadline(), self.brokers_deadline()];
-        let others = [self.peers.deadline(), self.introduction.deadline(), self.suspects.deadline()];
-        let deadlines = own.into_iter().chain(others);
+        let others = [self.peers.deadline(), self.introduction.deadline()];
+        let suspicions = [self.suspects.deadline(), self.rhythms.deadline()];
+        let deadlines = own.into_iter().chain(others).chain(suspicions);
         deadlines.flatten().min()
     }
 }
@@ -224,11 +231,21 @@ impl<S: LogStore> Controller<S> {
                 if let ControllerRequest::BrokerHeartbeat(heartbeat) = &request
                     && token.connection != ConnectionId::BROKER
                 {
-                    self.suspects.heard(token.connection, heartbeat.broker_id, heartbeat.broker_epoch);
+                    let (broker, epoch) = (heartbeat.broker_id, heartbeat.broker_epoch);
+                    self.suspects.heard(token.connection, broker, epoch);
+                    if context.is_ottla {
+                        self.rhythms.heard(cx.now.monotonic, broker, epoch);
+                    }
                 }
                 self.decide(cx, token, request, is_of_controller)
             }
             ControllerEvent::Quorum { token, version, request } => {
+                if let QuorumRequest::Fetch(fetch) = &request {
+                    let id = fetch.replica_state.replica_id.max(fetch.replica_id);
+                    if let Some(broker) = self.published.broker(id).filter(|broker| !broker.fenced) {
+                        self.suspects.heard(token.connection, id, broker.epoch);
+                    }
+                }
                 let from = RequestId(self.next_request);
                 self.next_request = self.next_request.saturating_add(1);
                 self.asked.insert(from, token);
@@ -319,7 +336,11 @@ impl<S: LogStore> Controller<S> {
         let now = cx.now.monotonic;
         if !matches!(self.role, Role::Leading(_)) || !self.config.ottla_broker_fast_fencing_enable {
             self.suspects.forget();
+            self.rhythms.forget();
             return Ok(());
+        }
+        while let Some((broker, epoch)) = self.rhythms.take_silent(now) {
+            self.lose(cx, broker, epoch)?;
         }
         for id in self.suspects.take_due(now) {
             let broker = self.published.broker(id).filter(|broker| !broker.fenced);
@@ -335,6 +356,13 @@ impl<S: LogStore> Controller<S> {
             }
         }
         self.take_answers(cx)
+    }
+
+    /// A broker is gone, or hangs.
+    fn lose(&mut self, cx: &mut Cx<'_, S>, broker: i32, epoch: i64) -> Result<(), OpenError> {
+        let Role::Leading(leading) = &mut self.role else { return Ok(()) };
+        leading.lose(broker, epoch);
+        self.look_after_brokers(cx)
     }
 
     fn look_after_brokers(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
@@ -360,10 +388,8 @@ impl<S: LogStore> Controller<S> {
                 }
                 Answered::Forwarded(token, response) => reply(cx, token, response),
                 Answered::Look { broker, has_refused } => {
-                    let gone = self.suspects.looked(cx.now.monotonic, broker, has_refused);
-                    if let (Some(epoch), Role::Leading(leading)) = (gone, &mut self.role) {
-                        leading.lose(broker, epoch);
-                        self.look_after_brokers(cx)?;
+                    if let Some(epoch) = self.suspects.looked(cx.now.monotonic, broker, has_refused) {
+                        self.lose(cx, broker, epoch)?;
                     }
                 }
                 Answered::Registration(is_done) => self.introduction.answered(cx.now.monotonic, is_done),
@@ -402,6 +428,8 @@ impl<S: LogStore> Controller<S> {
                     cx.effects.push(Effect::Sync { targets, then });
                 }
                 QuorumEffect::LeaderChanged { leader_id, epoch } => {
+                    // A controller that hangs answers nothing more; whoever asked asks the next one.
+                    self.peers.refuse_forwarded();
                     effects.extend(self.leader_changed(cx, leader_id, epoch)?);
                     if self.has_published && self.quorum.leader_id().unwrap_or(-1) != self.leader_published {
                         let (image, end_offset) = (self.published.clone(), self.quorum.high_watermark());
@@ -421,6 +449,9 @@ impl<S: LogStore> Controller<S> {
         }
         if let Role::Leading(leading) = &mut self.role {
             leading.take_ready().into_iter().for_each(|(token, response)| reply(cx, token, response));
+        }
+        if self.peers.has_refused() {
+            self.take_answers(cx)?;
         }
         self.introduce(cx)?;
         self.use_links(cx);

@@ -163,6 +163,21 @@ impl Peers {
         self.unsent.push((token, refusal));
     }
 
+    /// Whoever something was passed on for is told that there is no answer: the controller that was asked is not the active one any more.
+    pub fn refuse_forwarded(&mut self) {
+        let is_forwarded = |asked: &Asked| matches!(asked, Asked::Forwarded(..));
+        for (_, asked) in self.asked.extract_if(.., |_, asked| is_forwarded(asked)) {
+            if let Asked::Forwarded(token, refusal) = asked {
+                self.unsent.push((token, *refusal));
+            }
+        }
+    }
+
+    /// Whether [`Peers::take_answers`] has refusals to give.
+    pub fn has_refused(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     /// Something happened to a link.
     pub fn handle(&mut self, event: LinkEvent) {
         self.network.handle(event);

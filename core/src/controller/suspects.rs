@@ -14,7 +14,7 @@ const SECOND_LOOK_MS: i64 = 50;
 /// Who is suspected.
 #[derive(Clone, Debug, Default)]
 pub struct Suspects {
-    /// By the connection of its last heartbeat: the broker and its epoch.
+    /// By the connection: the broker that speaks by it, and its epoch.
     connections: BTreeMap<ConnectionId, (i32, i64)>,
     suspects: BTreeMap<i32, Suspect>,
 }
@@ -28,9 +28,8 @@ struct Suspect {
 }
 
 impl Suspects {
-    /// A heartbeat came.
+    /// A broker sent a heartbeat, or fetched metadata, by one of its connections.
     pub fn heard(&mut self, connection: ConnectionId, broker: i32, epoch: i64) {
-        self.connections.retain(|other, (id, _)| *other == connection || *id != broker);
         self.connections.insert(connection, (broker, epoch));
         self.suspects.remove(&broker);
     }
@@ -115,5 +114,17 @@ mod tests {
         suspects.closed(Instant(0), HEARTBEATS);
         suspects.heard(ConnectionId(2), 7, 70);
         assert_eq!(suspects.deadline(), None);
+    }
+
+    #[test]
+    fn each_connection_of_a_broker_tells_of_its_end() {
+        let mut suspects = Suspects::default();
+        suspects.heard(HEARTBEATS, 7, 70);
+        suspects.heard(ConnectionId(2), 7, 70);
+        suspects.closed(Instant(0), HEARTBEATS);
+        assert_eq!(suspects.take_due(Instant(0)), [7]);
+        assert_eq!(suspects.looked(Instant(0), 7, false), None);
+        suspects.closed(Instant(0), ConnectionId(2));
+        assert_eq!(suspects.take_due(Instant(0)), [7]);
     }
 }

@@ -66,6 +66,7 @@ pub struct Driver<S: Durable> {
     dispatcher: Dispatcher,
     events: Events,
     halt: Box<dyn Fn(&str) + Send + Sync>,
+    relieved: Notify,
     stopped: Notify,
     published: Notify,
 }
@@ -121,6 +122,7 @@ impl<S: Durable> Driver<S> {
             dispatcher,
             events: Events::default(),
             halt,
+            relieved: Notify::new(),
             stopped: Notify::new(),
             published: Notify::new(),
         });
@@ -149,6 +151,12 @@ impl<S: Durable> Driver<S> {
         let mut ready = Ready::default();
         self.post(message, &mut ready);
         self.run(ready);
+    }
+
+    /// Has the leaderships of the node moved elsewhere, and waits until that is done; clients are still served.
+    pub async fn leave(&self) {
+        self.tell(Node::leave_message());
+        self.relieved.notified().await;
     }
 
     /// Begins a clean stop and waits for its end: everything flushed, checkpoints and `.kafka_cleanshutdown` written.
@@ -284,6 +292,7 @@ impl<S: Durable> Driver<S> {
             Effect::Link { owner, effect } => self.links.perform(owner, effect, &self.this),
             Effect::Publish(published) => self.publish(&published, ready),
             Effect::Halt { reason } => (self.halt)(&reason),
+            Effect::Relieved => self.relieved.notify_one(),
             Effect::Stopped => self.stopped.notify_one(),
         }
     }

@@ -14,7 +14,7 @@ use ottla_server::compressors::compressors;
 use ottla_server::dispatcher::Dispatcher;
 use ottla_server::driver::{Clock, Driver, Surroundings};
 use ottla_server::http::{self, Web};
-use ottla_server::kafka_listener::{KafkaListener, Limits};
+use ottla_server::kafka_listener::{KafkaListener, Limits, Stops};
 use ottla_server::store::Durable;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -54,7 +54,8 @@ pub async fn start<S: Durable>(store: S, directory: &str, settings: &[(&str, &st
     let driver = Driver::open(Arc::clone(&config), around).expect("opened");
     let (stop, stopped) = watch::channel(false);
     let limits = Limits::new(&config).await;
-    tokio::spawn(listener.serve(Arc::clone(&driver) as _, limits, dispatcher.clone(), stopped));
+    let stops = Stops { listener: stopped.clone(), connections: stopped };
+    tokio::spawn(listener.serve(Arc::clone(&driver) as _, limits, dispatcher.clone(), stops));
     Running { driver, dispatcher, port, stop }
 }
 

@@ -1,6 +1,7 @@
 //! The nodes of a cluster, each a process of its own: Apache Kafka's or Ottla's.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -19,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Cluster {
     directory: PathBuf,
     members: Vec<Member>,
+    /// Nothing is changed that would cost time or change what is measured.
+    is_as_it_comes: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +45,15 @@ pub enum Roles {
 impl Cluster {
     /// Formats and starts one node of each kind, with the ids 1, 2, ….
     pub fn start(kinds: &[Kind], roles: Roles, overrides: &[(&str, &str)]) -> Self {
+        Self::launch(kinds, roles, overrides, false)
+    }
+
+    /// The same without debug logs, and with all features of Apache Kafka: to be measured.
+    pub fn start_as_it_comes(kinds: &[Kind], roles: Roles, overrides: &[(&str, &str)]) -> Self {
+        Self::launch(kinds, roles, overrides, true)
+    }
+
+    fn launch(kinds: &[Kind], roles: Roles, overrides: &[(&str, &str)], is_as_it_comes: bool) -> Self {
         let ports: [u16; 10] = super::free_ports();
         let (ports, broker_ports) = ports.split_at(5);
         let (ports, broker_ports) = (&ports[..kinds.len()], &broker_ports[..kinds.len()]);
@@ -54,7 +66,7 @@ impl Cluster {
             broker_port: *broker_port,
             process: None,
         });
-        let mut quorum = Self { directory, members: members.collect() };
+        let mut quorum = Self { directory, members: members.collect(), is_as_it_comes };
         for id in 1..=kinds.len() {
             let controller = format!("CONTROLLER://127.0.0.1:{}", ports[id - 1]);
             let (roles, listeners) = match roles {
@@ -101,7 +113,9 @@ impl Cluster {
         let ended = match self.members[id - 1].kind {
             Kind::Kafka => {
                 let mut arguments = vec!["format", "-t", CLUSTER_ID, "-c", &path];
-                kafka::FEATURES_OFF.iter().for_each(|feature| arguments.extend(["--feature", feature]));
+                if !self.is_as_it_comes {
+                    kafka::FEATURES_OFF.iter().for_each(|feature| arguments.extend(["--feature", feature]));
+                }
                 program::run(program::java("kafka.tools.StorageTool", &arguments))
             }
             Kind::Ottla => {
@@ -121,7 +135,10 @@ impl Cluster {
             Kind::Kafka => kafka::server(&path),
             Kind::Ottla => {
                 let mut server = Command::new(ottla::binary());
-                server.arg("server").arg(&path).args(["--log", "debug"]).env("RUST_BACKTRACE", "0");
+                server.arg("server").arg(&path).env("RUST_BACKTRACE", "0");
+                if !self.is_as_it_comes {
+                    server.args(["--log", "debug"]);
+                }
                 server
             }
         };
@@ -138,6 +155,23 @@ impl Cluster {
         if let Some(process) = self.member(id).process.take() {
             process.kill();
         }
+    }
+
+    /// Sends a signal, by its name with a hyphen.
+    pub fn signal(&self, id: usize, name: &str) {
+        if let Some(process) = &self.members[id - 1].process {
+            process.signal(name);
+        }
+    }
+
+    /// The process of a node that runs.
+    pub fn pid(&self, id: usize) -> u32 {
+        self.members[id - 1].process.as_ref().expect("the node runs").pid()
+    }
+
+    /// Where a node's broker listens.
+    pub fn broker_address(&self, id: usize) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.members[id - 1].broker_port).into()
     }
 
     /// SIGTERM; true when it ended by itself.

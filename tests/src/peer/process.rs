@@ -67,6 +67,11 @@ impl Supervised {
         stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
     }
 
+    /// Sends a signal, by its name with a hyphen.
+    pub fn signal(&self, name: &str) {
+        signal(name, self.pid);
+    }
+
     /// SIGKILL, and its end.
     pub fn kill(self) {
         drop(self);

@@ -580,6 +580,8 @@ impl<S: Disk, P: Program> World<S, P> {
                     let opener = End::Host { id: host_id, incarnation: host.incarnation(), owner };
                     self.link(opener, effect);
                 }
+                // Clients find out by themselves.
+                Effect::Relieved => {}
                 // Delivered by the node itself.
                 Effect::Tell(_) | Effect::Publish(_) => {}
             }
