@@ -459,9 +459,9 @@ impl<S: LogStore> Controller<S> {
         Ok(())
     }
 
-    /// A controller that is no broker tells the active one that it is there; where it is that itself, it writes it down.
+    /// A controller, voter or not, tells the active one that it is there; where it is that itself, it writes it down.
     fn introduce(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {
-        if self.config.process_roles.broker || !self.has_published || !self.quorum.is_voter() {
+        if !self.config.process_roles.controller || !self.has_published {
             return Ok(());
         }
         let id = self.introduction.incarnation_id();
@@ -555,8 +555,10 @@ impl<S: LogStore> Controller<S> {
         let Role::Leading(leading) = &mut self.role else { return Ok(effects) };
         let image = leading.tip().image().clone();
         let end_offset = self.quorum.log().end_offset();
+        let incarnation_id = self.introduction.incarnation_id();
+        let (config, directories) = (&self.config, &self.directories);
         let mut records =
-            registration::register(&image, &self.config, &self.directories, &mut self.rng, end_offset);
+            registration::register(&image, config, directories, incarnation_id, &mut self.rng, end_offset);
         if cx.traces.planted().is(Mutation::LeaderEpochNotRaised) {
             records.retain(|record| !matches!(record, MetadataRecord::PartitionChange(_)));
         }

@@ -25,13 +25,14 @@ pub fn register(
     image: &MetadataImage,
     config: &BrokerConfig,
     directories: &[Uuid],
+    controller_incarnation_id: Uuid,
     rng: &mut Rng,
     first_offset: i64,
 ) -> Vec<MetadataRecord> {
     let version = image.features.metadata_version();
     let mut records: Vec<MetadataRecord> = Vec::new();
     if config.process_roles.controller && version.has_controller_registrations() {
-        records.push(register_controller(config, rng.uuid()).into());
+        records.push(register_controller(config, controller_incarnation_id).into());
     }
     if !config.process_roles.broker {
         return records;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +14,8 @@ use crate::program::{self, Ended};
 const CLUSTER_ID: &str = "Vt6ZAsSRQzKTlHsmVVl1bw";
 /// How long a quorum may take to do what it will do.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How many nodes a cluster may have.
+const NODES_MAX: usize = 5;
 
 /// A cluster.
 #[derive(Debug)]
@@ -22,6 +24,9 @@ pub struct Cluster {
     members: Vec<Member>,
     /// Nothing is changed that would cost time or change what is measured.
     is_as_it_comes: bool,
+    /// Ports of nodes to come: of their controllers and brokers.
+    spare: Vec<(u16, u16)>,
+    quorum: Quorum,
 }
 
 #[derive(Debug)]
@@ -42,64 +47,128 @@ pub enum Roles {
     Both,
 }
 
+/// How the controllers know of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quorum {
+    /// `controller.quorum.voters`.
+    Static,
+    /// `controller.quorum.bootstrap.servers`, and voters that may change (KIP-853).
+    Dynamic,
+}
+
 impl Cluster {
-    /// Formats and starts one node of each kind, with the ids 1, 2, ….
+    /// Formats and starts one node of each kind, with the ids 1, 2, …, and static voters.
     pub fn start(kinds: &[Kind], roles: Roles, overrides: &[(&str, &str)]) -> Self {
-        Self::launch(kinds, roles, overrides, false)
+        Self::start_with(kinds, roles, Quorum::Static, |_| overrides.to_vec())
     }
 
     /// The same without debug logs, and with all features of Apache Kafka: to be measured.
     pub fn start_as_it_comes(kinds: &[Kind], roles: Roles, overrides: &[(&str, &str)]) -> Self {
-        Self::launch(kinds, roles, overrides, true)
+        Self::launch(kinds, roles, Quorum::Static, true, |_| overrides.to_vec())
     }
 
-    fn launch(kinds: &[Kind], roles: Roles, overrides: &[(&str, &str)], is_as_it_comes: bool) -> Self {
-        let ports: [u16; 10] = super::free_ports();
-        let (ports, broker_ports) = ports.split_at(5);
-        let (ports, broker_ports) = (&ports[..kinds.len()], &broker_ports[..kinds.len()]);
-        let directory = new_directory();
-        let voters: Vec<String> =
-            (1..).zip(ports).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
-        let members = kinds.iter().zip(ports).zip(broker_ports).map(|((kind, port), broker_port)| Member {
-            kind: *kind,
-            port: *port,
-            broker_port: *broker_port,
-            process: None,
-        });
-        let mut quorum = Self { directory, members: members.collect(), is_as_it_comes };
-        for id in 1..=kinds.len() {
-            let controller = format!("CONTROLLER://127.0.0.1:{}", ports[id - 1]);
-            let (roles, listeners) = match roles {
-                Roles::Controllers => ("controller", controller),
-                Roles::Both => (
-                    "broker,controller",
-                    format!("PLAINTEXT://127.0.0.1:{},{controller}", broker_ports[id - 1]),
-                ),
-            };
-            let mut properties = format!(
-                "process.roles={roles}\nnode.id={id}\nlisteners={listeners}\n\
-                 controller.listener.names=CONTROLLER\n\
-                 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
-                 controller.quorum.voters={voters}\nlog.dirs={data}\n",
-                voters = voters.join(","),
-                data = quorum.data(id).display(),
-            );
-            if kinds[id - 1] == Kind::Ottla {
-                properties.push_str("ottla.http.listeners=\n");
-            }
-            overrides.iter().for_each(|(key, value)| properties.push_str(&format!("{key}={value}\n")));
-            fs::write(quorum.properties(id), properties).expect("the directory can be written");
-            quorum.format(id);
-            quorum.restart(id);
+    /// The same with a quorum of another kind, and what each node is told beside.
+    pub fn start_with<'a>(
+        kinds: &[Kind],
+        roles: Roles,
+        quorum: Quorum,
+        overrides: impl Fn(usize) -> Vec<(&'a str, &'a str)>,
+    ) -> Self {
+        Self::launch(kinds, roles, quorum, false, overrides)
+    }
+
+    fn launch<'a>(
+        kinds: &[Kind],
+        roles: Roles,
+        quorum: Quorum,
+        is_as_it_comes: bool,
+        overrides: impl Fn(usize) -> Vec<(&'a str, &'a str)>,
+    ) -> Self {
+        let ports: [u16; 2 * NODES_MAX] = super::free_ports();
+        let (ports, broker_ports) = ports.split_at(NODES_MAX);
+        let spare = ports.iter().zip(broker_ports).map(|(port, broker_port)| (*port, *broker_port));
+        let (directory, spare) = (new_directory(), spare.rev().collect());
+        let mut cluster = Self { directory, members: Vec::new(), is_as_it_comes, spare, quorum };
+        for kind in kinds {
+            cluster.join(*kind);
         }
-        quorum
+        for id in 1..=kinds.len() {
+            let voters = cluster.voters(kinds.len());
+            cluster.write_properties(id, roles, &voters, &overrides(id));
+            let formatted = match quorum {
+                Quorum::Static => Vec::new(),
+                Quorum::Dynamic => {
+                    let voters: Vec<String> = (1..)
+                        .zip(&voters)
+                        .map(|(id, voter)| format!("{voter}:{}", directory_id(id)))
+                        .collect();
+                    vec!["--initial-controllers".to_owned(), voters.join(",")]
+                }
+            };
+            cluster.format(id, &formatted);
+            cluster.restart(id);
+        }
+        cluster
+    }
+
+    /// Formats and starts a controller that is no voter: its id.
+    pub fn add_controller(&mut self, kind: Kind, overrides: &[(&str, &str)]) -> usize {
+        let voters = self.voters(self.members.len());
+        let id = self.join(kind);
+        self.write_properties(id, Roles::Controllers, &voters, overrides);
+        self.format(id, &["--no-initial-controllers".to_owned()]);
+        self.restart(id);
+        id
+    }
+
+    fn join(&mut self, kind: Kind) -> usize {
+        let (port, broker_port) = self.spare.pop().expect("a spare port");
+        self.members.push(Member { kind, port, broker_port, process: None });
+        self.members.len()
+    }
+
+    /// `id@host:port` of the first nodes.
+    fn voters(&self, nodes: usize) -> Vec<String> {
+        let members = self.members.iter().take(nodes);
+        (1..).zip(members).map(|(id, member)| format!("{id}@127.0.0.1:{}", member.port)).collect()
+    }
+
+    fn write_properties(&self, id: usize, roles: Roles, voters: &[String], overrides: &[(&str, &str)]) {
+        let member = &self.members[id - 1];
+        let controller = format!("CONTROLLER://127.0.0.1:{}", member.port);
+        let (roles, listeners) = match roles {
+            Roles::Controllers => ("controller", controller),
+            Roles::Both => {
+                ("broker,controller", format!("PLAINTEXT://127.0.0.1:{},{controller}", member.broker_port))
+            }
+        };
+        let quorum = match self.quorum {
+            Quorum::Static => format!("controller.quorum.voters={}", voters.join(",")),
+            Quorum::Dynamic => {
+                let servers: Vec<&str> = voters.iter().filter_map(|voter| voter.split('@').nth(1)).collect();
+                format!("controller.quorum.bootstrap.servers={}", servers.join(","))
+            }
+        };
+        let mut properties = format!(
+            "process.roles={roles}\nnode.id={id}\nlisteners={listeners}\n\
+             controller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+             {quorum}\nlog.dirs={data}\n",
+            data = self.data(id).display(),
+        );
+        if member.kind == Kind::Ottla {
+            properties.push_str("ottla.http.listeners=\n");
+        }
+        overrides.iter().for_each(|(key, value)| properties.push_str(&format!("{key}={value}\n")));
+        fs::write(self.properties(id), properties).expect("the directory can be written");
     }
 
     fn member(&mut self, id: usize) -> &mut Member {
         &mut self.members[id - 1]
     }
 
-    fn properties(&self, id: usize) -> PathBuf {
+    /// The `server.properties` of a node.
+    pub fn properties(&self, id: usize) -> PathBuf {
         self.directory.join(format!("{id}.properties"))
     }
 
@@ -108,19 +177,21 @@ impl Cluster {
         self.directory.join(format!("data-{id}"))
     }
 
-    fn format(&self, id: usize) {
+    fn format(&self, id: usize, options: &[String]) {
         let path = self.properties(id).display().to_string();
+        let options = options.iter().map(String::as_str);
         let ended = match self.members[id - 1].kind {
             Kind::Kafka => {
                 let mut arguments = vec!["format", "-t", CLUSTER_ID, "-c", &path];
                 if !self.is_as_it_comes {
                     kafka::FEATURES_OFF.iter().for_each(|feature| arguments.extend(["--feature", feature]));
                 }
+                arguments.extend(options);
                 program::run(program::java("kafka.tools.StorageTool", &arguments))
             }
             Kind::Ottla => {
                 let mut format = Command::new(ottla::binary());
-                format.args(["format", "--cluster-id", CLUSTER_ID, "--config", &path]);
+                format.args(["format", "--cluster-id", CLUSTER_ID, "--config", &path]).args(options);
                 program::run(format)
             }
         };
@@ -178,6 +249,22 @@ impl Cluster {
     pub fn stop(&mut self, id: usize) -> bool {
         let process = self.member(id).process.take();
         process.is_none_or(|process| process.terminate(super::process::TERMINATE_MAX))
+    }
+
+    /// Where the controller and the broker of a node listen.
+    pub fn ports(&self, id: usize) -> (u16, u16) {
+        let member = &self.members[id - 1];
+        (member.port, member.broker_port)
+    }
+
+    /// How many nodes there are, running or not.
+    pub fn nodes(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Where everything of the cluster is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Which kind a controller is of.
@@ -291,6 +378,12 @@ impl Cluster {
         });
         words.collect()
     }
+}
+
+/// Of the data directory of a first voter.
+pub fn directory_id(id: usize) -> String {
+    const DIGITS: [&str; NODES_MAX] = ["Q", "R", "S", "T", "U"];
+    format!("ottlaOttlaOttlaOttla{}A", DIGITS[id - 1])
 }
 
 impl Drop for Cluster {

@@ -1,0 +1,50 @@
+//! `kafka-leader-election.sh`.
+
+use super::pair::Pair;
+
+pub fn play(pair: &mut Pair) {
+    let topics = ["--bootstrap-server", "{brokers}"];
+    let create = ["--create", "--topic", "led", "--replica-assignment", "1:2:3,3:2:1,3"];
+    pair.once("topics", &[&topics[..], &create].concat());
+    let describe = [&topics[..], &["--describe", "--topic", "led"]].concat();
+    pair.soon("topics", &describe);
+    elect(pair, &["--election-type", "preferred", "--topic", "led", "--partition", "0"]);
+    elect(pair, &["--election-type", "unclean", "--topic", "led", "--partition", "0"]);
+    elect(pair, &["--election-type", "preferred", "--topic", "led", "--partition", "9"]);
+    elect(pair, &["--election-type", "preferred", "--topic", "nowhere", "--partition", "0"]);
+
+    pair.each(|cluster| cluster.kill(3));
+    pair.soon_when("topics", &describe, |said| {
+        said.contains("Partition: 1 Leader: 2") && said.contains("Leader: none")
+    });
+    elect(pair, &["--election-type", "preferred", "--topic", "led", "--partition", "1"]);
+    elect(pair, &["--election-type", "unclean", "--topic", "led", "--partition", "2"]);
+    elect(pair, &["--election-type", "unclean", "--topic", "led", "--partition", "1"]);
+    pair.each(|cluster| cluster.restart(3));
+    pair.soon_when("topics", &describe, |said| {
+        said.contains("Isr: 2,1,3") && said.contains("Partition: 2 Leader: 3")
+    });
+
+    pair.write(
+        "led.json",
+        r#"{"partitions": [{"topic": "led", "partition": 1}, {"topic": "led", "partition": 0}]}"#,
+    );
+    pair.write(
+        "twice.json",
+        r#"{"partitions": [{"topic": "led", "partition": 1}, {"topic": "led", "partition": 1}]}"#,
+    );
+    pair.write("wrong.json", r#"{"partition": "#);
+    elect(pair, &["--election-type", "preferred", "--path-to-json-file", "{file:wrong.json}"]);
+    elect(pair, &["--election-type", "preferred", "--path-to-json-file", "{file:twice.json}"]);
+    elect(pair, &["--election-type", "preferred", "--path-to-json-file", "{file:led.json}"]);
+    pair.soon("topics", &describe);
+    elect(pair, &["--election-type", "preferred", "--path-to-json-file", "{file:led.json}"]);
+    elect(pair, &["--election-type", "preferred", "--all-topic-partitions"]);
+    elect(pair, &["--election-type", "preferred", "--all-topic-partitions"]);
+    elect(pair, &["--election-type", "unclean", "--all-topic-partitions"]);
+    elect(pair, &["--election-type", "any", "--all-topic-partitions"]);
+}
+
+fn elect(pair: &mut Pair, arguments: &[&str]) {
+    pair.once("leader-election", &[&["--bootstrap-server", "{brokers}"], arguments].concat());
+}

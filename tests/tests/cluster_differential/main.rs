@@ -1,0 +1,71 @@
+//! Apache Kafka's tools against three nodes of Ottla and three of Apache Kafka: what they say, and how they end, must be the same.
+//!
+//! One file for each family of tools; the families run one after another on the same two clusters ([`pair`]). Ports, ids and times are masked
+//! ([`masks`]). `OTTLA_TEST_PEERS=kafka` compares Apache Kafka with itself, which proves the masks; `OTTLA_TEST_SHOW=1` prints everything, and
+//! `OTTLA_TEST_FAMILY=NAME` runs one family.
+
+mod masks;
+mod pair;
+
+mod configs;
+mod describing;
+mod elections;
+mod features;
+mod quorum;
+mod reassignments;
+mod topics;
+
+use std::fs;
+
+use ottla_tests::peer::chosen;
+use ottla_tests::peer::cluster::Cluster;
+
+use pair::Pair;
+
+const FAMILIES: &[(&str, fn(&mut Pair))] = &[
+    ("topics", topics::play),
+    ("describing", describing::play),
+    ("configs", configs::play),
+    ("elections", elections::play),
+    ("reassignments", reassignments::play),
+    ("features", features::play),
+    ("quorum", quorum::play),
+];
+
+#[test]
+fn tools_say_the_same() {
+    let only = std::env::var("OTTLA_TEST_FAMILY").ok();
+    for kind in chosen() {
+        let mut pair = Pair::start(kind);
+        pair.soon_when(
+            "metadata-quorum",
+            &["--bootstrap-server", "{brokers}", "describe", "--replication"],
+            |said| said.matches("Follower").count() == 2 && said.matches("Observer").count() == 0,
+        );
+        pair.soon_when("broker-api-versions", &["--bootstrap-server", "{brokers}"], |said| {
+            said.matches("Fetch(1)").count() == 3
+        });
+        for (name, play) in FAMILIES {
+            if only.as_ref().is_none_or(|only| only == name) {
+                let started = std::time::Instant::now();
+                play(&mut pair);
+                println!("{name}: {:?}", started.elapsed());
+            }
+        }
+        let (differences, compared) = pair.differences();
+        println!("{compared} steps compared with {kind:?}");
+        assert!(
+            differences.is_empty(),
+            "{} of {compared} steps differ from Apache Kafka's:\n{}",
+            differences.len(),
+            differences.join("\n")
+        );
+    }
+}
+
+/// The id of the directory that holds a node's metadata.
+fn directory(cluster: &Cluster, id: usize) -> String {
+    let properties = fs::read_to_string(cluster.data(id).join("meta.properties")).expect("it is formatted");
+    let line = properties.lines().find_map(|line| line.strip_prefix("directory.id="));
+    line.expect("it has an id").to_owned()
+}

@@ -1,0 +1,93 @@
+//! What differs between any two clusters, and the words for it.
+
+use ottla_tests::peer::cluster::Cluster;
+use ottla_tests::program::Ended;
+
+/// How long the text of an id is.
+const ID_LEN: usize = 22;
+
+/// The words `{brokers}`, `{broker:N}`, `{controllers}`, `{properties:N}` and `{file:NAME}`, as the cluster has them.
+pub fn fill(cluster: &Cluster, argument: &str) -> String {
+    let address = |port: u16| format!("127.0.0.1:{port}");
+    let mut filled = argument.to_owned();
+    while let Some((before, rest)) = filled.split_once('{') {
+        // JSON is not ours.
+        let Some((word, after)) = rest.split_once('}') else { break };
+        let (name, which) = word.split_once(':').unwrap_or((word, ""));
+        let text = match name {
+            "brokers" => cluster.brokers(),
+            "controllers" => cluster.bootstrap(),
+            "broker" => address(cluster.ports(which.parse().expect("an id")).1),
+            "properties" => cluster.properties(which.parse().expect("an id")).display().to_string(),
+            "directory" => super::directory(cluster, which.parse().expect("an id")),
+            "file" => cluster.directory().join(which).display().to_string(),
+            _ => panic!("no word {name}"),
+        };
+        filled = format!("{before}{text}{after}");
+    }
+    filled
+}
+
+/// What a tool said and how it ended, in lines.
+pub fn mask(cluster: &Cluster, ended: &Ended) -> String {
+    let mut lines: Vec<String> = vec![format!("exit code {:?}", ended.code)];
+    for (name, text) in [("out", &ended.out), ("err", &ended.err)] {
+        // Where in its own code a tool was is not what the cluster said.
+        let said = text.lines().filter(|line| !line.starts_with("\tat ") && !line.starts_with("\t... "));
+        lines.extend(said.map(|line| format!("{name}: {}", mask_quorum(&mask_line(cluster, line)))));
+    }
+    lines.join("\n")
+}
+
+fn mask_line(cluster: &Cluster, line: &str) -> String {
+    let line = line.replace(&cluster.directory().display().to_string(), "<directory>");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let mut masked = String::new();
+    let mut rest = line.as_str();
+    while !rest.is_empty() {
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        masked.push_str(&mask_word(cluster, word));
+        let next = after.find(is_word).unwrap_or(after.len());
+        masked.push_str(&after[..next]);
+        rest = &after[next..];
+    }
+    // Columns are as wide as what was masked.
+    masked.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn mask_word(cluster: &Cluster, word: &str) -> String {
+    let port = |id: usize| {
+        let (controller, broker) = cluster.ports(id);
+        let is = |port: u16| word == port.to_string();
+        is(controller).then(|| format!("<controller {id}>")).or(is(broker).then(|| format!("<broker {id}>")))
+    };
+    match word.len() {
+        13 if word.starts_with("17") && word.bytes().all(|byte| byte.is_ascii_digit()) => "<time>".to_owned(),
+        ID_LEN if is_id(word) => "<id>".to_owned(),
+        _ => (1..=cluster.nodes()).find_map(port).unwrap_or_else(|| word.to_owned()),
+    }
+}
+
+/// A random id, and none that a first voter was given.
+fn is_id(word: &str) -> bool {
+    word.contains(|c: char| c.is_ascii_uppercase())
+        && word.contains(|c: char| c.is_ascii_lowercase())
+        && !word.starts_with("ottlaOttla")
+}
+
+/// What a tool says of a quorum, without its numbers, which differ from one moment to the next.
+fn mask_quorum(line: &str) -> String {
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    match words.as_mut_slice() {
+        [_, "LeaderEpoch:" | "HighWatermark:" | "MaxFollowerLag:" | "MaxFollowerLagTimeMs:", number] => {
+            *number = "<number>";
+        }
+        // Its id, its directory, its offset, its lag, two times (that of an observer that has only begun is −1) and its place.
+        [_, _, _, numbers @ .., "Leader" | "Follower" | "Observer"] => {
+            numbers.iter_mut().for_each(|number| *number = "<number>");
+        }
+        _ => {}
+    }
+    words.join(" ")
+}

@@ -1,0 +1,203 @@
+//! The two clusters, and the tools that run against both.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ottla_tests::peer::Kind;
+use ottla_tests::peer::cluster::{Cluster, Quorum, Roles};
+use ottla_tests::program::{self, Ended};
+
+use crate::masks;
+
+/// How long what is told to a cluster may take to be true everywhere.
+const SOON: Duration = Duration::from_secs(20);
+
+/// What all nodes are told. The first is the leader of the quorum.
+const CONFIGURATION: &[(&str, &str)] = &[
+    ("default.replication.factor", "3"),
+    ("min.insync.replicas", "2"),
+    ("offsets.topic.replication.factor", "3"),
+    ("offsets.topic.num.partitions", "2"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("auto.leader.rebalance.enable", "false"),
+    ("broker.rack", "one"),
+];
+const PATIENT: (&str, &str) = ("controller.quorum.election.timeout.ms", "20000");
+
+/// Apache Kafka's tools by the names of their scripts.
+const TOOLS: &[(&str, &str)] = &[
+    ("broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
+    ("cluster", "org.apache.kafka.tools.ClusterTool"),
+    ("configs", "kafka.admin.ConfigCommand"),
+    ("consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+    ("features", "org.apache.kafka.tools.FeatureCommand"),
+    ("get-offsets", "org.apache.kafka.tools.GetOffsetShell"),
+    ("leader-election", "org.apache.kafka.tools.LeaderElectionCommand"),
+    ("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
+    ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
+    ("reassign-partitions", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
+    ("topics", "org.apache.kafka.tools.TopicCommand"),
+];
+
+/// Apache Kafka's cluster and the one that is compared with it.
+pub struct Pair {
+    sides: [Side; 2],
+    differences: Vec<String>,
+    compared: usize,
+}
+
+struct Side {
+    cluster: Cluster,
+    tools: Tools,
+}
+
+/// A JVM that runs tools.
+struct Tools {
+    jvm: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Pair {
+    /// Three nodes of Apache Kafka, and three of this kind.
+    pub fn start(kind: Kind) -> Self {
+        let side = |kind| Side {
+            cluster: Cluster::start_with(&[kind; 3], Roles::Both, Quorum::Dynamic, |id| {
+                let mut told = CONFIGURATION.to_vec();
+                told.extend((id > 1).then_some(PATIENT));
+                told
+            }),
+            tools: Tools::start(),
+        };
+        let theirs = thread::spawn(move || side(Kind::Kafka));
+        let ours = side(kind);
+        let theirs = theirs.join().expect("Apache Kafka starts");
+        Self { sides: [theirs, ours], differences: Vec::new(), compared: 0 }
+    }
+
+    /// Runs a tool against both, once.
+    pub fn once(&mut self, tool: &str, arguments: &[&str]) {
+        let said = self.both(tool, arguments);
+        self.compare(tool, arguments, said);
+    }
+
+    /// Runs a tool that changes nothing against both, until they say the same and it satisfies the condition.
+    pub fn soon_when(&mut self, tool: &str, arguments: &[&str], is_so: impl Fn(&str) -> bool) {
+        let started = Instant::now();
+        loop {
+            let said = self.both(tool, arguments);
+            if said[0] == said[1] && is_so(&said[0]) || started.elapsed() > SOON {
+                return self.compare(tool, arguments, said);
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// [`Pair::soon_when`] without a condition.
+    pub fn soon(&mut self, tool: &str, arguments: &[&str]) {
+        self.soon_when(tool, arguments, |_| true);
+    }
+
+    /// Writes a file that arguments name `{file:NAME}`.
+    pub fn write(&mut self, name: &str, text: &str) {
+        for side in &self.sides {
+            fs::write(side.cluster.directory().join(name), text).expect("it is written");
+        }
+    }
+
+    /// Does the same to both clusters.
+    pub fn each(&mut self, act: impl Fn(&mut Cluster)) {
+        self.sides.iter_mut().for_each(|side| act(&mut side.cluster));
+    }
+
+    /// A fourth node for both, which is a controller and no voter.
+    pub fn add_controller(&mut self) {
+        for side in &mut self.sides {
+            let kind = side.cluster.kind(1);
+            side.cluster.add_controller(kind, &[]);
+        }
+    }
+
+    /// What differed, and how much was compared.
+    pub fn differences(self) -> (Vec<String>, usize) {
+        (self.differences, self.compared)
+    }
+
+    fn both(&mut self, tool: &str, arguments: &[&str]) -> [String; 2] {
+        let [theirs, ours] = &mut self.sides;
+        thread::scope(|scope| {
+            let theirs = scope.spawn(|| theirs.run(tool, arguments));
+            let ours = ours.run(tool, arguments);
+            [theirs.join().expect("it ran"), ours]
+        })
+    }
+
+    fn compare(&mut self, tool: &str, arguments: &[&str], [theirs, ours]: [String; 2]) {
+        let step = format!("{tool} {}", arguments.join(" "));
+        self.compared += 1;
+        if std::env::var_os("OTTLA_TEST_SHOW").is_some() {
+            println!("== {step}\n{theirs}");
+        }
+        if theirs != ours {
+            let difference = format!("== {step}\n-- Apache Kafka:\n{theirs}\n-- ours:\n{ours}\n");
+            println!("{difference}");
+            self.differences.push(difference);
+        }
+    }
+}
+
+impl Side {
+    /// What a tool says, without what differs between any two clusters.
+    fn run(&mut self, tool: &str, arguments: &[&str]) -> String {
+        let class = TOOLS.iter().find(|(name, _)| *name == tool).expect("a tool").1;
+        let mut words = vec![class.to_owned()];
+        words.extend(arguments.iter().map(|argument| masks::fill(&self.cluster, argument)));
+        let started = Instant::now();
+        let ended = self.tools.run(&words);
+        if std::env::var_os("OTTLA_TEST_SHOW").is_some() {
+            println!("{:?} {tool} {:?}", self.cluster.kind(1), started.elapsed());
+        }
+        masks::mask(&self.cluster, &ended)
+    }
+}
+
+impl Tools {
+    fn start() -> Self {
+        let source = ottla_tests::root().join("tests/cluster/Tools.java");
+        let mut java = program::java(&source.display().to_string(), &[]);
+        let mut jvm = java
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("Java starts");
+        let input = jvm.stdin.take().expect("piped");
+        let output = BufReader::new(jvm.stdout.take().expect("piped"));
+        Self { jvm, input, output }
+    }
+
+    fn run(&mut self, words: &[String]) -> Ended {
+        writeln!(self.input, "{}", words.join("\t")).expect("the JVM reads");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the JVM answers");
+        let numbers: Vec<usize> =
+            line.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+        let mut text = |bytes| {
+            let mut read = vec![0; bytes];
+            self.output.read_exact(&mut read).expect("the JVM answers");
+            String::from_utf8_lossy(&read).into_owned()
+        };
+        let (out, err) = (text(numbers[1]), text(numbers[2]));
+        Ended { code: i32::try_from(numbers[0]).ok(), out, err }
+    }
+}
+
+impl Drop for Tools {
+    fn drop(&mut self) {
+        let _ = self.jvm.kill();
+        let _ = self.jvm.wait();
+    }
+}
