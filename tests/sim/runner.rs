@@ -107,7 +107,7 @@ impl Sum {
             shown.journal.iter().for_each(|line| println!("    {line}"));
         }
         println!("    repeat it: cargo xtask sim {}--seed {seed}", kind.option);
-        if kind.is_trimmed && self.failed <= FAILURES_SHRUNK {
+        if kind.is_trimmed && !is_alone && self.failed <= FAILURES_SHRUNK {
             let checker = &shown.violations[0].0;
             let fails =
                 |trim| run_guarded(kind, seed, None, trim).violations.iter().any(|(it, _)| it == checker);

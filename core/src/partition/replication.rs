@@ -26,6 +26,7 @@ impl<S: LogStore> Partition<S> {
         if registration.partition_epoch < self.partition_epoch {
             return false;
         }
+        let is_known = registration.partition_epoch == self.partition_epoch;
         self.partition_epoch = registration.partition_epoch;
         let (now, end) = (cx.now.monotonic, self.log.log_end_offset());
         let is_new_epoch = registration.leader_epoch > self.leader_epoch;
@@ -35,6 +36,8 @@ impl<S: LogStore> Partition<S> {
         }
         match &mut self.role {
             _ if registration.replicas.len() <= 1 => self.role = Role::Sole,
+            // The answer to a proposal was here before: what has been proposed since is still to be decided, and counts until it is.
+            Role::Leader(leadership) if is_known => leadership.brokers_changed(image),
             Role::Leader(leadership) => {
                 leadership.assign(registration, image);
                 if is_new_epoch {

@@ -231,7 +231,9 @@ impl Scenario {
             return false;
         }
         let hosts = self.hosts();
-        let Some(newest) = newest(&hosts) else { return !is_power_loss };
+        // Nodes that have just started may know less than others did before.
+        let newest = newest(&hosts).filter(|newest| newest.offset >= self.seen_offset);
+        let Some(newest) = newest else { return !is_power_loss && self.weak.is_empty() };
         let is_whole = |member: &i32| {
             let node = hosts.get(member).and_then(|host| host.node());
             *member != id

@@ -99,6 +99,8 @@ pub struct Scenario {
     pub(super) rolling: Vec<i32>,
     /// Brokers that have lost what they had not synced, and have not said so yet.
     pub(super) weak: BTreeSet<i32>,
+    /// The newest metadata that was ever published.
+    pub(super) seen_offset: i64,
     step: u32,
     is_done: bool,
     journal: Vec<String>,
@@ -154,6 +156,7 @@ impl Scenario {
             weak: BTreeSet::new(),
             step: 0,
             is_done: false,
+            seen_offset: -1,
             journal: Vec::new(),
             known: BTreeMap::new(),
             bootstrap,
@@ -308,6 +311,7 @@ impl Scenario {
         self.listen();
         let hosts: BTreeMap<_, _> = self.world.hosts().collect();
         if let Some(newest) = newest(&hosts) {
+            self.seen_offset = self.seen_offset.max(newest.offset);
             self.weak.retain(|id| {
                 let node = hosts.get(id).and_then(|host| host.node());
                 !node.is_some_and(|node| is_registered(node, newest))
