@@ -76,7 +76,11 @@ impl<S: LogStore> Append<GroupRecord> for OffsetsLog<'_, '_, S> {
         }
         let base_offset = self.partition.append(self.cx, &batch.build(self.cx.compressors))?;
         self.grown.push(self.partition.id());
-        Ok(Appended { base_offset, high_watermark: self.partition.high_watermark() })
+        let high_watermark = match self.cx.traces.planted().is(Mutation::CommitAcknowledgedAlone) {
+            false => self.partition.high_watermark(),
+            true => self.partition.log().log_end_offset(),
+        };
+        Ok(Appended { base_offset, high_watermark })
     }
 }
 

@@ -557,6 +557,7 @@ impl Consumer {
             for ((topic, partition_index), timestamp) in &partitions {
                 let entry = ListOffsetsPartition {
                     partition_index: *partition_index,
+                    current_leader_epoch: self.session.cluster().leader_epoch(topic, *partition_index),
                     timestamp: *timestamp,
                     ..ListOffsetsPartition::default()
                 };
@@ -604,6 +605,7 @@ impl Consumer {
             for ((topic, partition), fetch_offset) in &partitions {
                 let entry = FetchPartition {
                     partition: *partition,
+                    current_leader_epoch: self.session.cluster().leader_epoch(topic, *partition),
                     fetch_offset: *fetch_offset,
                     partition_max_bytes: self.config.max_partition_fetch_bytes,
                     ..FetchPartition::default()

@@ -13,6 +13,7 @@ use super::heartbeats::Heartbeats;
 use super::leadership;
 use crate::metadata::features::{KRAFT_VERSION, METADATA_VERSION};
 use crate::metadata::topics::is_reserved_directory;
+use crate::sim::mutation::Mutation;
 use crate::time::Instant;
 
 /// Decides whether a broker is let in. A new life of it begins fenced, in an epoch that is `next_offset`, and with what the one
@@ -35,7 +36,8 @@ pub fn broker_registration(
     let mut records = Vec::new();
     if amended.is_none() {
         // What an older version of the request leaves out is no proof of a clean stop.
-        let is_clean = registered.is_some_and(|broker| broker.epoch == request.previous_broker_epoch);
+        let is_clean = registered.is_some_and(|broker| broker.epoch == request.previous_broker_epoch)
+            || cluster.planted.is(Mutation::StaleCleanShutdownTrusted);
         records = leadership::replace(cluster, request.broker_id, is_clean);
     }
     let broker_epoch = amended.map_or(next_offset, |broker| broker.epoch);

@@ -6,6 +6,7 @@ use crate::config::BrokerConfig;
 use crate::metadata::{
     BrokerRegistration, ConfigResource, ConfigResourceType, MetadataImage, PartitionRegistration, TopicImage,
 };
+use crate::sim::mutation::Planted;
 
 /// The metadata with every appended record, and the controller's own settings for what it leaves open.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,8 @@ pub struct Cluster<'a> {
     pub image: &'a MetadataImage,
     /// The controller's settings.
     pub config: &'a BrokerConfig,
+    /// The bug that is planted in it.
+    pub planted: Planted,
 }
 
 /// What matters of a topic's configuration when leaders change.

@@ -125,7 +125,7 @@ impl Coordinator for Decisions {
         let (image, committed) = (cx.tip.tip(), cx.committed.image());
         let config = self.config.clone();
         let (config, now) = (&*config, cx.now.monotonic);
-        let cluster = Cluster { image, config };
+        let cluster = Cluster { image, config, planted: self.planted };
         let mut is_atomic = true;
         self.expired = None;
         let (records, response) = match request {
@@ -230,7 +230,7 @@ impl Coordinator for Decisions {
     /// One thing at a time, so that each sees what became of the one before.
     fn tick(&mut self, cx: &mut DecideCx<'_, MetadataState>) -> Decision<Self> {
         let now = cx.now.monotonic;
-        let cluster = Cluster { image: cx.tip.tip(), config: &self.config };
+        let cluster = Cluster { image: cx.tip.tip(), config: &self.config, planted: self.planted };
         self.expired = None;
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         let records = if let Some((broker, epoch)) = self.heartbeats.take_expired(now) {

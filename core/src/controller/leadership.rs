@@ -13,6 +13,7 @@ use super::cluster::{Candidates, Cluster};
 use super::partition_change::{Election, PartitionChange};
 use crate::metadata::topics::NO_LEADER;
 use crate::metadata::{BrokerRegistration, PartitionRegistration};
+use crate::sim::mutation::Mutation;
 
 const FENCE: i8 = 1;
 const UNFENCE: i8 = -1;
@@ -52,7 +53,7 @@ pub fn reelect(
             let mut change = PartitionChange::new(cluster, rules, partition, candidates);
             change.lossy = lossy;
             change.isr.retain(|replica| Some(*replica) != gone);
-            if rules.allows_unclean_election {
+            if rules.allows_unclean_election || cluster.planted.is(Mutation::UncleanElection) {
                 change.election = Election::Unclean;
             }
             records.extend(change.build(topic.id, *index).map(MetadataRecord::from));

@@ -192,6 +192,10 @@ impl<S: LogStore> Log<S> {
                 break;
             }
         }
+        if self.config.planted.is(Mutation::FollowerForgetsProducers) {
+            self.producers = ProducerState::default();
+            self.producers.set_map_end_offset(self.log_end_offset);
+        }
         Ok(done.unwrap_or_else(|| self.nothing_appended()))
     }
 

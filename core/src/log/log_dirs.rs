@@ -24,6 +24,7 @@ use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarge
 use crate::metadata::{MetadataImage, Published};
 use crate::quorum::METADATA_TOPIC;
 use crate::rng::Rng;
+use crate::sim::mutation::Mutation;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
@@ -390,10 +391,12 @@ impl<S: LogStore> LogDirs<S> {
     /// Tells the shards what was found, if the time has come.
     fn hand_out(&mut self, cx: &mut Cx<'_, S>) {
         let (node_id, epoch) = (self.node_id, self.broker_epoch);
+        let is_planted = cx.traces.planted().is(Mutation::ServedBeforeRegistered);
         let is_known = |held: &mut Held| {
             let image = held.published.as_ref().map(|published| &published.image);
             let registered = image.and_then(|image| image.broker(node_id));
-            image.is_some() && !held.is_broker || registered.is_some_and(|broker| broker.epoch == epoch)
+            image.is_some() && (!held.is_broker || is_planted)
+                || registered.is_some_and(|broker| broker.epoch == epoch)
         };
         let Some(Held { mut checkpoints, mut rng, published: Some(published), .. }) =
             self.held.take_if(is_known)

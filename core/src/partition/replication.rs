@@ -26,7 +26,8 @@ impl<S: LogStore> Partition<S> {
         if registration.partition_epoch < self.partition_epoch {
             return false;
         }
-        let is_known = registration.partition_epoch == self.partition_epoch;
+        let is_known = registration.partition_epoch == self.partition_epoch
+            && !self.is_planted(Mutation::ProposalForgotten);
         self.partition_epoch = registration.partition_epoch;
         let (now, end) = (cx.now.monotonic, self.log.log_end_offset());
         let is_new_epoch = registration.leader_epoch > self.leader_epoch;
@@ -102,7 +103,8 @@ impl<S: LogStore> Partition<S> {
             Role::Sole => own_end_offset,
             Role::Leader(_) if self.is_planted(Mutation::HighWatermarkTooEarly) => own_end_offset,
             Role::Leader(leadership) => {
-                let min_insync_replicas = self.config.min_insync_replicas;
+                let is_planted = self.is_planted(Mutation::CommittedUnderMinIsr);
+                let min_insync_replicas = if is_planted { 1 } else { self.config.min_insync_replicas };
                 let now = cx.now.monotonic;
                 match leadership.committed_offset(now, own_end_offset, log_end_offset, min_insync_replicas) {
                     Some(committed) => committed,

@@ -89,6 +89,8 @@ pub struct AdminClient {
     replication_factor: i16,
     chores: VecDeque<Chore>,
     asked: Option<RequestId>,
+    /// Which of the brokers is asked: another one after each that does not do it, until it is the right one.
+    turn: usize,
     not_before: Instant,
     /// The request that is under way may have been answered before a power loss.
     doubtful: bool,
@@ -117,8 +119,13 @@ impl Chore {
         }
     }
 
-    fn ask(&self, session: &mut Session, now: Instant, replication_factor: i16) -> Option<RequestId> {
-        let to = &Destination::Any;
+    fn ask(
+        &self,
+        session: &mut Session,
+        now: Instant,
+        to: &Destination,
+        replication_factor: i16,
+    ) -> Option<RequestId> {
         match self {
             Self::CreateTopic(name, num_partitions) => {
                 let topic = CreatableTopic {
@@ -289,6 +296,7 @@ impl AdminClient {
             replication_factor,
             chores: VecDeque::new(),
             asked: None,
+            turn: 0,
             not_before: Instant(0),
             doubtful: false,
             ledger: BTreeMap::new(),
@@ -350,7 +358,10 @@ impl AdminClient {
             for (subject, value) in chore.results() {
                 self.ledger.entry(subject).or_default().asked = Some(value);
             }
-            self.asked = chore.ask(&mut self.session, now, self.replication_factor);
+            let brokers = &self.session.cluster().brokers;
+            let turn = self.turn.checked_rem(brokers.len()).unwrap_or(0);
+            let to = brokers.keys().nth(turn).map_or(Destination::Any, |id| Destination::Node(*id));
+            self.asked = chore.ask(&mut self.session, now, &to, self.replication_factor);
             self.doubtful = false;
         }
     }
@@ -359,6 +370,7 @@ impl AdminClient {
         let Some(chore) = self.chores.front() else { return };
         let outcome = chore.outcome(reply).unwrap_or(Outcome::Again);
         if outcome == Outcome::Again {
+            self.turn = self.turn.wrapping_add(1);
             self.not_before = now.plus_ms(self.session.config().retry_backoff_ms);
             return;
         }

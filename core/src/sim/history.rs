@@ -87,6 +87,8 @@ struct Known {
 #[derive(Clone, Debug, Default)]
 pub struct History {
     known: BTreeMap<i64, Known>,
+    /// By key: deletions that were asked for and are not known to have arrived.
+    deletions: BTreeMap<u64, u64>,
     /// The highest that was seen.
     pub log_start_offset: i64,
 }
@@ -111,8 +113,16 @@ pub struct Findings {
 }
 
 impl History {
+    /// A key is to be deleted.
+    pub fn deletes(&mut self, key: u64) {
+        *self.deletions.entry(key).or_default() += 1;
+    }
+
     /// A record has been acknowledged.
     pub fn acknowledged(&mut self, ack: &Acknowledged, key: Option<u64>) -> Result<(), String> {
+        if let Some(open) = key.filter(|_| ack.is_tombstone).and_then(|key| self.deletions.get_mut(&key)) {
+            *open = open.saturating_sub(1);
+        }
         if ack.offset < self.log_start_offset {
             return Ok(());
         }
@@ -215,7 +225,7 @@ impl History {
                 findings.forgotten += 1;
                 let undead = log.records.iter().find(|record| record.key == Some(key));
                 findings.undead.extend(undead.map(|record| format!("{record:?} was deleted at {offset}")));
-            } else {
+            } else if self.deletions.get(&key).is_none_or(|open| *open == 0) {
                 let there: Vec<_> = log.records.iter().map(|record| record.offset).collect();
                 let (start, end) = (log.start, log.end);
                 findings.missing.push(format!(

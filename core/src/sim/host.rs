@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::mutation::Planted;
+use super::mutation::{Mutation, Planted};
 use crate::broker::node::{linked, synced};
 use crate::broker::{ConnectionEvent, Message, Node, Peer};
 use crate::config::{BrokerConfig, Listener};
@@ -128,7 +128,11 @@ impl<S: LogStore + Clone> Host<S> {
             return Some(&listener.name);
         }
         let node = self.node.as_ref()?;
-        self.is_let_in |= node.lifecycle.identity().is_let_in(&node.published.image);
+        let image = &node.published.image;
+        self.is_let_in |= match self.traces.planted().is(Mutation::ServedBeforeRegistered) {
+            false => node.lifecycle.identity().is_let_in(image),
+            true => image.broker(self.config.node_id).is_some_and(|broker| !broker.fenced),
+        };
         let listener = self.config.advertised_listeners.iter().find(is_it).filter(|_| self.is_let_in);
         listener.map(|listener| listener.name.as_str())
     }

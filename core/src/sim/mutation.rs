@@ -116,6 +116,26 @@ pub enum Mutation {
     JoinedTooEarly,
     /// An append is acknowledged by all before all have it.
     AcknowledgedTooEarly,
+    /// Something is committed though fewer than `min.insync.replicas` have it.
+    CommittedUnderMinIsr,
+    /// A leader forgets what it has proposed when the controller says again what it knows.
+    ProposalForgotten,
+    /// The controller accepts a proposal that was made before the last change.
+    StaleProposalAccepted,
+    /// It lets a replica join that may have lost its records since.
+    FencedReplicaJoins,
+    /// It elects whoever is alive.
+    UncleanElection,
+    /// It believes that every broker comes back with all that it had.
+    StaleCleanShutdownTrusted,
+    /// A broker takes up what the one before it was trusted with.
+    ServedBeforeRegistered,
+    /// Nobody looks at the leader epoch that a request names.
+    LeaderEpochNotChecked,
+    /// A follower remembers no sequences of producers.
+    FollowerForgetsProducers,
+    /// A group's commit is acknowledged before the replicas have it.
+    CommitAcknowledgedAlone,
 }
 
 impl Mutation {
@@ -182,7 +202,24 @@ impl Mutation {
     ];
 
     /// Those that clusters show.
-    pub const CLUSTER: [Self; 6] = Self::REPLICAS;
+    pub const CLUSTER: [Self; 16] = [
+        Self::HighWatermarkTooEarly,
+        Self::DivergenceNotAsked,
+        Self::ServedBeyondHighWatermark,
+        Self::IsrShrunkAlone,
+        Self::JoinedTooEarly,
+        Self::AcknowledgedTooEarly,
+        Self::CommittedUnderMinIsr,
+        Self::ProposalForgotten,
+        Self::StaleProposalAccepted,
+        Self::FencedReplicaJoins,
+        Self::UncleanElection,
+        Self::StaleCleanShutdownTrusted,
+        Self::ServedBeforeRegistered,
+        Self::LeaderEpochNotChecked,
+        Self::FollowerForgetsProducers,
+        Self::CommitAcknowledgedAlone,
+    ];
 
     /// Those that the replicas of a partition can have.
     pub const REPLICAS: [Self; 6] = [

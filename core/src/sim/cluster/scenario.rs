@@ -199,6 +199,7 @@ impl Scenario {
         let mut rng =
             Rng::from_seed(self.seed ^ u64::from(self.step + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         self.produce(&mut rng.fork());
+        self.commit(&mut rng.fork());
         let mut strikes = rng.fork();
         if self.trim.without & (1 << self.step) == 0 && strikes.chance(3, 4) {
             self.strike(&mut strikes);
@@ -240,9 +241,25 @@ impl Scenario {
                 let is_tombstone = key.is_some() && rng.chance(1, 5);
                 let padding = usize::try_from(rng.below(800)).unwrap_or(0);
                 let padding = (!is_tombstone).then_some(padding);
+                if let Some(key) = key.filter(|_| is_tombstone) {
+                    let partition = TopicPartition { topic: topic.into(), partition };
+                    self.checkers.deletes(partition, format!("key {key}").as_bytes());
+                }
                 self.world.tell(producer, Task::Send(Order { topic, partition, key, padding }));
             }
         }
+    }
+
+    /// An administrator commits for a group without members, or deletes what it has committed.
+    fn commit(&mut self, rng: &mut Rng) {
+        let group = format!("visitors-{}", rng.below(2)).into();
+        let partition = i32::try_from(rng.below(3)).unwrap_or(0);
+        let chore = match rng.below(5) {
+            0 | 1 => Chore::Commit(group, partition, i64::try_from(rng.below(1_000)).unwrap_or(0)),
+            2 => Chore::DeleteOffset(group, partition),
+            _ => return,
+        };
+        self.world.tell(self.admin, Task::Do(chore));
     }
 
     /// Lets time pass; nodes that are to start do, and everybody is looked at now and then.
