@@ -315,6 +315,11 @@ impl AdminClient {
         self.chores.is_empty()
     }
 
+    /// What it is about.
+    pub fn chore(&self) -> Option<&Chore> {
+        self.chores.front()
+    }
+
     /// What it was told is so.
     pub fn ledger(&self) -> &BTreeMap<Subject, Known> {
         &self.ledger

@@ -331,7 +331,11 @@ impl Scenario {
             self.seen_offset = self.seen_offset.max(newest.offset);
             self.weak.retain(|id| {
                 let node = hosts.get(id).and_then(|host| host.node());
-                !node.is_some_and(|node| is_registered(node, newest))
+                let is_whole = node.is_some_and(|node| is_registered(node, newest));
+                if is_whole {
+                    self.journal.push(format!("{} {id} has registered again", self.world.now().monotonic.0));
+                }
+                !is_whole
             });
         }
         self.promises.watch(&hosts);
@@ -471,7 +475,10 @@ impl Scenario {
     fn waiting(&self, last: &[Tag]) -> Vec<String> {
         let is_busy = |process| !self.world.program(process).is_some_and(Client::is_idle);
         let producers = self.producers.iter().filter(|(process, _)| is_busy(*process));
-        let admin = is_busy(self.admin).then(|| "the administrator is busy".to_owned());
+        let admin = match self.world.program(self.admin) {
+            Some(Client::Admin(client)) => client.chore().map(|chore| format!("{chore:?} is not done")),
+            _ => None,
+        };
         let unread = last.iter().find(|tag| !self.checkers.all_have_read(**tag, &GROUPS));
         producers
             .map(|(_, id)| format!("producer {id} is busy"))
@@ -488,9 +495,10 @@ fn states(published: &Published) -> Vec<(TopicPartition, String)> {
     let partitions = topics.flat_map(|topic| topic.partitions.iter().map(move |it| (topic.name.clone(), it)));
     partitions
         .map(|(topic, (index, it))| {
-            let (epoch, isr, elr, last) = (it.leader_epoch, &it.isr, &it.elr, &it.last_known_elr);
+            let (epochs, isr) = ((it.leader_epoch, it.partition_epoch), &it.isr);
+            let (elr, last) = (&it.elr, &it.last_known_elr);
             let state = format!(
-                "{} leads of {:?} in epoch {epoch}, in sync {isr:?}, eligible {elr:?}, last {last:?}",
+                "{} leads of {:?} in epochs {epochs:?}, in sync {isr:?}, eligible {elr:?}, last {last:?}",
                 it.leader, it.replicas
             );
             (TopicPartition { topic, partition: *index }, state)
