@@ -235,3 +235,30 @@ fn read(api: ApiKey, version: i16, body: Result<Bytes, network::Failure>) -> Res
     let decoded = Response::decode(api, version, body).and_then(Result::ok);
     decoded.ok_or(Failure::Disconnected)
 }
+
+#[cfg(test)]
+mod tests {
+    use ottla_protocol::messages::BrokerHeartbeatRequest;
+
+    use super::*;
+    use crate::ids::ConnectionId;
+
+    #[test]
+    fn what_was_passed_on_to_a_controller_that_is_no_more_the_active_one_is_refused() {
+        let mut peers = Peers::new(1);
+        let token = Token { connection: ConnectionId::BROKER, request: 7 };
+        let to = Peer { id: 2, host: "h".into(), port: 1 };
+        let request = ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest::default());
+        peers.forward(Instant(0), &to, token, request, 30_000);
+        assert!(peers.take_answers().is_empty());
+        peers.refuse_forwarded();
+        let answers = peers.take_answers();
+        let [Answered::Forwarded(refused, ControllerResponse::BrokerHeartbeat(response))] = &answers[..]
+        else {
+            panic!("{answers:?}")
+        };
+        assert_eq!((*refused, response.error_code), (token, ErrorCode::NotController.code()));
+        peers.refuse_forwarded();
+        assert!(!peers.has_refused(), "once");
+    }
+}
