@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ottla_core::record::{Compressors, batches};
@@ -201,12 +201,18 @@ pub fn produce(shared: &Shared, index: i32, number: u64) -> Written {
         let values: Vec<String> =
             (sequence..sequence + count).map(|number| format!("{}-{number}", written.name)).collect();
         let records = values.iter().map(|value| (None, Some(Bytes::from(value.clone())))).collect();
-        let batch = Batch { records, ..Batch::default() }.sequenced(producer_id, producer_epoch, sequence);
+        let batch = Batch { records, ..Batch::default() }.at(now_ms());
+        let batch = batch.sequenced(producer_id, producer_epoch, sequence);
         written.acknowledged.push((partition.produce(&batch.encode()), values));
         sequence += count;
         thread::sleep(Duration::from_millis(2));
     }
     written
+}
+
+/// Records of long ago would be deleted.
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 /// Reads along until the end, and from time to time again what it has read.
