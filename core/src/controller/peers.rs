@@ -47,8 +47,18 @@ pub enum Answered {
     Registration(bool),
     /// What the active controller says to who asked.
     Forwarded(Token, ControllerResponse),
-    /// Whether a broker refused the connection.
-    Look { broker: i32, has_refused: bool },
+    /// What a broker that was looked for did.
+    Look { broker: i32, look: Look },
+}
+
+/// What a broker did that was asked for its API versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Answered,
+    /// It refused the connection, or closed it.
+    Refused,
+    /// Nothing, for a second.
+    Silent,
 }
 
 /// The requests that go to the active controller as they are, and the versions at which they do.
@@ -208,8 +218,12 @@ impl Peers {
                     Answered::Quorum(QuorumEvent::Response { correlation, outcome })
                 }
                 Asked::Look(broker) => {
-                    let has_refused = matches!(reply.body, Err(network::Failure::Disconnected(_)));
-                    Answered::Look { broker, has_refused }
+                    let look = match reply.body {
+                        Err(network::Failure::Disconnected(_)) => Look::Refused,
+                        Err(network::Failure::TimedOut) => Look::Silent,
+                        _ => Look::Answered,
+                    };
+                    Answered::Look { broker, look }
                 }
                 Asked::Forwarded(token, refusal) => {
                     Answered::Forwarded(token, read_forwarded(*refusal, &reply))
