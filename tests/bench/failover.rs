@@ -36,7 +36,8 @@ enum Case {
     KilledLeader,
     KilledLeaderAndController,
     Restarted,
-    Hung,
+    HungLeader,
+    HungLeaderAndController,
 }
 
 /// How long a client waited, once.
@@ -75,7 +76,8 @@ fn of(kind: Kind, rounds: u64, only: Option<&str>) -> Vec<Measured> {
         (1..=3).for_each(|id| run.restart(id, round));
     }
     for round in 1..=times("hangs", rounds.div_ceil(5)) {
-        run.hang(round);
+        run.hang(Case::HungLeader, round);
+        run.hang(Case::HungLeaderAndController, round);
     }
     run.measured
 }
@@ -146,8 +148,9 @@ impl Run {
         );
     }
 
-    fn hang(&mut self, round: u64) {
-        let node = self.topology.controller() % 3 + 1;
+    fn hang(&mut self, case: Case, round: u64) {
+        let controller = self.topology.controller();
+        let node = if case == Case::HungLeader { controller % 3 + 1 } else { controller };
         (0..3).for_each(|partition| self.topology.lead(SPREAD, partition, (node + partition - 1) % 3 + 1));
         self.topology.until_whole(SPREAD);
         self.producers.clear();
@@ -165,11 +168,11 @@ impl Run {
         self.topology.until_whole(SPREAD);
         self.topology.until_whole(TOPIC);
         println!(
-            "  hung leader {node} {round}: Java {} ms without any acknowledgement of the topic, {} ms or more of its partition",
+            "  {case:?} {round}: stopped {node}; Java {} ms without any acknowledgement of the topic, {} ms or more of its partition",
             any.as_millis(),
             own.as_millis()
         );
-        self.measured.push(Measured { kind: self.kind, case: Case::Hung, client: producer.name, gap: any });
+        self.measured.push(Measured { kind: self.kind, case, client: producer.name, gap: any });
     }
 
     fn note(&mut self, case: Case, since: Instant, round: u64, what: &str) {
@@ -196,7 +199,8 @@ fn print(measured: &[Measured]) {
     let rows = [
         (Case::KilledLeader, "kill -9 of a leader"),
         (Case::KilledLeaderAndController, "kill -9 of a leader that is the active controller"),
-        (Case::Hung, "SIGSTOP of a leader for 15 s: of a topic with a partition on each node"),
+        (Case::HungLeader, "SIGSTOP of a leader: of a topic with a partition on each node"),
+        (Case::HungLeaderAndController, "SIGSTOP of a leader that is the active controller: of such a topic"),
         (Case::Restarted, "rolling restart"),
     ];
     for (case, what) in rows {

@@ -2,11 +2,13 @@
 //! broker in turn, what the broker spent from `/proc`, and a table for the README.
 //!
 //! `cargo xtask bench [--rounds N] [--records N]`; `--partitions N [--ottla-only]` looks at a node with many partitions instead, and
-//! `--failover [--rounds N] [--only kills|restarts|hangs] [--ottla-only | --kafka-only]` at three nodes of which one dies, hangs or is restarted.
+//! `--failover [--rounds N] [--only kills|restarts|hangs] [--ottla-only | --kafka-only]` at three nodes of which one dies, hangs or is restarted,
+//! and `--replicated [--rounds N] [--records N]` at what three replicas cost.
 
 mod failover;
 mod load;
 mod partitions;
+mod replicated;
 
 use std::fs;
 use std::time::Duration;
@@ -28,12 +30,15 @@ fn main() {
     };
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let with_kafka = !has("--ottla-only");
+    let mut kinds = vec![Kind::Ottla, Kind::Kafka];
+    kinds.retain(|kind| !has(if *kind == Kind::Kafka { "--ottla-only" } else { "--kafka-only" }));
     if has("--failover") {
-        let mut kinds = vec![Kind::Ottla, Kind::Kafka];
-        kinds.retain(|kind| !has(if *kind == Kind::Kafka { "--ottla-only" } else { "--kafka-only" }));
         let only =
             arguments.iter().position(|argument| argument == "--only").map(|at| arguments[at + 1].as_str());
         return failover::measure(option("--rounds", 10), only, &kinds);
+    }
+    if has("--replicated") {
+        return replicated::measure_all(option("--rounds", 3), option("--records", 1_000_000), &kinds);
     }
     let partitions = option("--partitions", 0);
     if partitions > 0 {
@@ -92,11 +97,11 @@ fn measure(kind: Kind, records: u64) -> Figures {
     let first_answer = peer.started_within();
     create_topic(peer.address(), "warm-up", PARTITIONS);
     create_topic(peer.address(), "bench", PARTITIONS);
-    produce(&peer, "warm-up", WARM_UP_RECORDS);
+    produce(&peer.bootstrap(), "warm-up", WARM_UP_RECORDS);
     consume(&peer, "warm-up", WARM_UP_RECORDS);
     let gigabytes = (records * RECORD_BYTES) as f64 / 1e9;
     let start = cpu(peer.pid());
-    let produced = produce(&peer, "bench", records);
+    let produced = produce(&peer.bootstrap(), "bench", records);
     let between = cpu(peer.pid());
     let consumed_per_second = consume(&peer, "bench", records);
     let end = cpu(peer.pid());
@@ -112,9 +117,9 @@ fn measure(kind: Kind, records: u64) -> Figures {
 }
 
 /// Records per second and the 99th percentile of latency in milliseconds.
-fn produce(peer: &Peer, topic: &str, records: u64) -> (f64, f64) {
+fn produce(bootstrap: &str, topic: &str, records: u64) -> (f64, f64) {
     let (count, size) = (records.to_string(), RECORD_BYTES.to_string());
-    let properties = format!("bootstrap.servers={}", peer.bootstrap());
+    let properties = format!("bootstrap.servers={bootstrap}");
     let arguments = [
         "--topic",
         topic,

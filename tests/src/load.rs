@@ -13,7 +13,7 @@ use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use ottla_protocol::messages::{CreateTopicsRequest, FetchRequest, InitProducerIdRequest, ProduceRequest};
 use ottla_protocol::{Decoder, Encoder, ErrorCode, Message, Request, ResponseHeader, encode_request};
 
-use crate::wire::Wire;
+use crate::wire::{ANSWER_MAX, Wire};
 
 /// How long one thing is tried: a broker that starts needs less.
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -22,12 +22,18 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
+    answer_max: Duration,
     wire: Option<Wire>,
 }
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, wire: None }
+        Self::with_patience(address, ANSWER_MAX)
+    }
+
+    /// One that waits so long for an answer.
+    pub fn with_patience(address: SocketAddr, answer_max: Duration) -> Self {
+        Self { address, answer_max, wire: None }
     }
 
     pub fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
@@ -135,7 +141,7 @@ impl Client {
         let frame = encoder.into_bytes().map_err(io::Error::other)?;
         let wire = match self.wire.take() {
             Some(wire) => self.wire.insert(wire),
-            None => self.wire.insert(Wire::connect(self.address)?),
+            None => self.wire.insert(Wire::connect_within(self.address, self.answer_max)?),
         };
         let answer = wire.ask(&frame[4..]);
         if answer.is_err() {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a peer may take to answer a request.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+pub const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// A length on the wire above this is not an answer.
 const FRAME_BYTES_MAX: usize = 128 << 20;
@@ -19,9 +19,14 @@ pub struct Wire {
 impl Wire {
     /// Connects, or fails at once when nobody listens.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        Self::connect_within(address, ANSWER_MAX)
+    }
+
+    /// The same with another patience for answers.
+    pub fn connect_within(address: SocketAddr, answer_max: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        stream.set_read_timeout(Some(answer_max))?;
         Ok(Self { stream })
     }
 

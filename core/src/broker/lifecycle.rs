@@ -399,3 +399,6 @@ impl<S: LogStore> Machine<S> for Lifecycle {
         due.into_iter().chain(until).chain(alter).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

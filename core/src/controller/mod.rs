@@ -42,7 +42,7 @@ mod update_features;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ottla_protocol::records::metadata::RemoveTopicRecord;
@@ -55,7 +55,7 @@ pub use request::{ControllerEvent, ControllerRequest, ControllerResponse};
 
 use self::introduction::Introduction;
 use self::leading::{Leading, is_survived};
-use self::peers::{Answered, Peers};
+use self::peers::{Answered, Look, Peers};
 use self::producer_ids::ProducerIds;
 use self::rhythms::Rhythms;
 use self::suspects::Suspects;
@@ -96,6 +96,8 @@ pub struct Controller<S: LogStore> {
     producer_ids: ProducerIds,
     suspects: Suspects,
     rhythms: Rhythms,
+    /// Other nodes of Ottla, which do not pause as a JVM may.
+    kin: BTreeSet<i32>,
     /// The ids of the log directories that can be used.
     directories: Vec<Uuid>,
     /// Requests that the quorum will answer.
@@ -158,6 +160,7 @@ pub fn open<S: LogStore>(
         introduction: Introduction::new(rng.uuid()),
         producer_ids: ProducerIds::default(),
         suspects: Suspects::default(),
+        kin: BTreeSet::new(),
         rhythms: Rhythms::new(i64::from(config.broker_session_timeout_ms)),
         rng,
         asked: BTreeMap::new(),
@@ -233,13 +236,17 @@ impl<S: LogStore> Controller<S> {
                 {
                     let (broker, epoch) = (heartbeat.broker_id, heartbeat.broker_epoch);
                     self.suspects.heard(token.connection, broker, epoch);
+                    self.is_ottla(broker, context.is_ottla);
                     if context.is_ottla {
                         self.rhythms.heard(cx.now.monotonic, broker, epoch);
                     }
                 }
                 self.decide(cx, token, request, is_of_controller)
             }
-            ControllerEvent::Quorum { token, version, request } => {
+            ControllerEvent::Quorum { token, version, is_ottla, request } => {
+                if let Some(id) = asked_by(&request) {
+                    self.is_ottla(id, is_ottla);
+                }
                 if let QuorumRequest::Fetch(fetch) = &request {
                     let id = fetch.replica_state.replica_id.max(fetch.replica_id);
                     if let Some(broker) = self.published.broker(id).filter(|broker| !broker.fenced) {
@@ -352,10 +359,19 @@ impl<S: LogStore> Controller<S> {
                 Some(at) => {
                     self.peers.look(now, id, &Target { host: at.host.clone(), port: at.port });
                 }
-                None => _ = self.suspects.looked(now, id, false),
+                None => _ = self.suspects.looked(now, id, Look::Answered, true),
             }
         }
         self.take_answers(cx)
+    }
+
+    /// What a node says that it is.
+    fn is_ottla(&mut self, id: i32, is_ottla: bool) {
+        if is_ottla && self.published.broker(id).is_some() {
+            self.kin.insert(id);
+        } else {
+            self.kin.remove(&id);
+        }
     }
 
     /// A broker is gone, or hangs.
@@ -387,8 +403,9 @@ impl<S: LogStore> Controller<S> {
                     answers.into_iter().for_each(|(token, response)| reply(cx, token, response));
                 }
                 Answered::Forwarded(token, response) => reply(cx, token, response),
-                Answered::Look { broker, has_refused } => {
-                    if let Some(epoch) = self.suspects.looked(cx.now.monotonic, broker, has_refused) {
+                Answered::Look { broker, look } => {
+                    let may_pause = !self.kin.contains(&broker);
+                    if let Some(epoch) = self.suspects.looked(cx.now.monotonic, broker, look, may_pause) {
                         self.lose(cx, broker, epoch)?;
                     }
                 }
@@ -691,6 +708,17 @@ impl<S: LogStore> Controller<S> {
         let bytes = checkpoint.encode(id.epoch, image.features.metadata_version(), cx.now.wall);
         self.tell_quorum(cx, QuorumEvent::Snapshot { id, bytes: bytes.into() })
     }
+}
+
+/// The node that sends a request of the quorum, if that says so.
+fn asked_by(request: &QuorumRequest) -> Option<i32> {
+    match request {
+        QuorumRequest::Fetch(fetch) => Some(fetch.replica_state.replica_id.max(fetch.replica_id)),
+        QuorumRequest::Vote(vote) => Some(vote.topics.first()?.partitions.first()?.replica_id),
+        QuorumRequest::BeginQuorumEpoch(begin) => Some(begin.topics.first()?.partitions.first()?.leader_id),
+        _ => None,
+    }
+    .filter(|id| *id >= 0)
 }
 
 fn reply<S: LogStore>(cx: &mut Cx<'_, S>, token: Token, response: ControllerResponse) {

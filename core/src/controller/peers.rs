@@ -47,8 +47,18 @@ pub enum Answered {
     Registration(bool),
     /// What the active controller says to who asked.
     Forwarded(Token, ControllerResponse),
-    /// Whether a broker refused the connection.
-    Look { broker: i32, has_refused: bool },
+    /// What a broker that was looked for did.
+    Look { broker: i32, look: Look },
+}
+
+/// What a broker did that was asked for its API versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Answered,
+    /// It refused the connection, or closed it.
+    Refused,
+    /// Nothing, for a second.
+    Silent,
 }
 
 /// The requests that go to the active controller as they are, and the versions at which they do.
@@ -208,8 +218,12 @@ impl Peers {
                     Answered::Quorum(QuorumEvent::Response { correlation, outcome })
                 }
                 Asked::Look(broker) => {
-                    let has_refused = matches!(reply.body, Err(network::Failure::Disconnected(_)));
-                    Answered::Look { broker, has_refused }
+                    let look = match reply.body {
+                        Err(network::Failure::Disconnected(_)) => Look::Refused,
+                        Err(network::Failure::TimedOut) => Look::Silent,
+                        _ => Look::Answered,
+                    };
+                    Answered::Look { broker, look }
                 }
                 Asked::Forwarded(token, refusal) => {
                     Answered::Forwarded(token, read_forwarded(*refusal, &reply))
@@ -234,4 +248,31 @@ fn read(api: ApiKey, version: i16, body: Result<Bytes, network::Failure>) -> Res
     })?;
     let decoded = Response::decode(api, version, body).and_then(Result::ok);
     decoded.ok_or(Failure::Disconnected)
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_protocol::messages::BrokerHeartbeatRequest;
+
+    use super::*;
+    use crate::ids::ConnectionId;
+
+    #[test]
+    fn what_was_passed_on_to_a_controller_that_is_no_more_the_active_one_is_refused() {
+        let mut peers = Peers::new(1);
+        let token = Token { connection: ConnectionId::BROKER, request: 7 };
+        let to = Peer { id: 2, host: "h".into(), port: 1 };
+        let request = ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest::default());
+        peers.forward(Instant(0), &to, token, request, 30_000);
+        assert!(peers.take_answers().is_empty());
+        peers.refuse_forwarded();
+        let answers = peers.take_answers();
+        let [Answered::Forwarded(refused, ControllerResponse::BrokerHeartbeat(response))] = &answers[..]
+        else {
+            panic!("{answers:?}")
+        };
+        assert_eq!((*refused, response.error_code), (token, ErrorCode::NotController.code()));
+        peers.refuse_forwarded();
+        assert!(!peers.has_refused(), "once");
+    }
 }

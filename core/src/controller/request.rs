@@ -60,6 +60,8 @@ pub enum ControllerEvent {
         token: Token,
         /// Of the API.
         version: i16,
+        /// Whoever asks is another node of Ottla, as it says.
+        is_ottla: bool,
         /// What.
         request: rpc::Request,
     },

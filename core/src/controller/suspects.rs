@@ -1,10 +1,12 @@
 //! [`Suspects`]: brokers whose connection has closed. One that refuses two connections besides is gone, and its session ends at once: there is
-//! no pause of a process in which the kernel refuses for it (`ottla.broker.fast.fencing.enable`).
+//! no pause of a process in which the kernel refuses for it (`ottla.broker.fast.fencing.enable`). One of Ottla that takes a connection and says
+//! nothing hangs.
 //!
 //! A wrong suspicion costs availability only: a broker that is fenced comes back with its next heartbeat.
 
 use std::collections::BTreeMap;
 
+use super::peers::Look;
 use crate::ids::ConnectionId;
 use crate::time::Instant;
 
@@ -58,16 +60,17 @@ impl Suspects {
         .collect()
     }
 
-    /// What came of a look; the epoch of the broker if it is gone.
-    pub fn looked(&mut self, now: Instant, broker: i32, has_refused: bool) -> Option<i64> {
+    /// What came of a look; the epoch of the broker if it is gone, or hangs: of one whose process `may_pause` silence says nothing.
+    pub fn looked(&mut self, now: Instant, broker: i32, look: Look, may_pause: bool) -> Option<i64> {
         let suspect = self.suspects.get_mut(&broker)?;
-        if has_refused && !suspect.has_refused {
+        if look == Look::Refused && !suspect.has_refused {
             suspect.has_refused = true;
             suspect.look_at = Some(now.plus_ms(SECOND_LOOK_MS));
             return None;
         }
         let suspect = self.suspects.remove(&broker)?;
-        has_refused.then_some(suspect.epoch)
+        let is_lost = look == Look::Refused || look == Look::Silent && !may_pause;
+        is_lost.then_some(suspect.epoch)
     }
 
     /// Another node is the active controller.
@@ -94,11 +97,11 @@ mod tests {
         assert_eq!(suspects.take_due(Instant(0)), [], "its connection stands");
         suspects.closed(Instant(0), HEARTBEATS);
         assert_eq!(suspects.take_due(Instant(0)), [7]);
-        assert_eq!(suspects.looked(Instant(0), 7, true), None);
+        assert_eq!(suspects.looked(Instant(0), 7, Look::Refused, true), None);
         let again = suspects.deadline().expect("a second look");
         assert_eq!(suspects.take_due(Instant(0)), [], "not at once");
         assert_eq!(suspects.take_due(again), [7]);
-        assert_eq!(suspects.looked(again, 7, true), Some(70));
+        assert_eq!(suspects.looked(again, 7, Look::Refused, true), Some(70));
         assert_eq!(suspects.deadline(), None);
     }
 
@@ -108,12 +111,23 @@ mod tests {
         suspects.heard(HEARTBEATS, 7, 70);
         suspects.closed(Instant(0), HEARTBEATS);
         assert_eq!(suspects.take_due(Instant(0)), [7]);
-        assert_eq!(suspects.looked(Instant(0), 7, false), None);
+        assert_eq!(suspects.looked(Instant(0), 7, Look::Answered, false), None);
         assert_eq!(suspects.deadline(), None);
         suspects.heard(HEARTBEATS, 7, 70);
         suspects.closed(Instant(0), HEARTBEATS);
         suspects.heard(ConnectionId(2), 7, 70);
         assert_eq!(suspects.deadline(), None);
+    }
+
+    #[test]
+    fn silence_says_something_of_those_that_do_not_pause() {
+        let mut suspects = Suspects::default();
+        for (may_pause, lost) in [(true, None), (false, Some(70))] {
+            suspects.suspect(Instant(0), [(7, 70)].into_iter());
+            assert_eq!(suspects.take_due(Instant(0)), [7]);
+            assert_eq!(suspects.looked(Instant(0), 7, Look::Silent, may_pause), lost);
+            assert_eq!(suspects.deadline(), None);
+        }
     }
 
     #[test]
@@ -123,7 +137,7 @@ mod tests {
         suspects.heard(ConnectionId(2), 7, 70);
         suspects.closed(Instant(0), HEARTBEATS);
         assert_eq!(suspects.take_due(Instant(0)), [7]);
-        assert_eq!(suspects.looked(Instant(0), 7, false), None);
+        assert_eq!(suspects.looked(Instant(0), 7, Look::Answered, false), None);
         suspects.closed(Instant(0), ConnectionId(2));
         assert_eq!(suspects.take_due(Instant(0)), [7]);
     }

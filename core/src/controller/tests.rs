@@ -174,7 +174,7 @@ impl World {
         self.sync();
         let token = Token { connection: ConnectionId(1), request: 1 };
         let request = rpc::Request::DescribeQuorum(request);
-        self.handle(ControllerEvent::Quorum { token, version: 2, request });
+        self.handle(ControllerEvent::Quorum { token, version: 2, is_ottla: false, request });
         match self.answers.pop() {
             Some(ControllerResponse::Quorum(rpc::Response::DescribeQuorum(response))) => response,
             other => panic!("{other:?}"),

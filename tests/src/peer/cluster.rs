@@ -7,6 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::network::Network;
 use super::process::Supervised;
 use super::{Kind, kafka, new_directory, ottla};
 use crate::program::{self, Ended};
@@ -27,6 +28,8 @@ pub struct Cluster {
     /// Ports of nodes to come: of their controllers and brokers.
     spare: Vec<(u16, u16)>,
     quorum: Quorum,
+    /// Each node has an address of its own.
+    network: Option<Network>,
 }
 
 #[derive(Debug)]
@@ -64,7 +67,13 @@ impl Cluster {
 
     /// The same without debug logs, and with all features of Apache Kafka: to be measured.
     pub fn start_as_it_comes(kinds: &[Kind], roles: Roles, overrides: &[(&str, &str)]) -> Self {
-        Self::launch(kinds, roles, Quorum::Static, true, |_| overrides.to_vec())
+        Self::launch(kinds, roles, Quorum::Static, true, None, |_| overrides.to_vec())
+    }
+
+    /// The same with each node in a network of its own, where that is allowed.
+    pub fn start_apart(kinds: &[Kind], roles: Roles, overrides: &[(&str, &str)]) -> Self {
+        let network = Network::of(kinds.len());
+        Self::launch(kinds, roles, Quorum::Static, false, network, |_| overrides.to_vec())
     }
 
     /// The same with a quorum of another kind, and what each node is told beside.
@@ -74,7 +83,7 @@ impl Cluster {
         quorum: Quorum,
         overrides: impl Fn(usize) -> Vec<(&'a str, &'a str)>,
     ) -> Self {
-        Self::launch(kinds, roles, quorum, false, overrides)
+        Self::launch(kinds, roles, quorum, false, None, overrides)
     }
 
     fn launch<'a>(
@@ -82,13 +91,14 @@ impl Cluster {
         roles: Roles,
         quorum: Quorum,
         is_as_it_comes: bool,
+        network: Option<Network>,
         overrides: impl Fn(usize) -> Vec<(&'a str, &'a str)>,
     ) -> Self {
         let ports: [u16; 2 * NODES_MAX] = super::free_ports();
         let (ports, broker_ports) = ports.split_at(NODES_MAX);
         let spare = ports.iter().zip(broker_ports).map(|(port, broker_port)| (*port, *broker_port));
         let (directory, spare) = (new_directory(), spare.rev().collect());
-        let mut cluster = Self { directory, members: Vec::new(), is_as_it_comes, spare, quorum };
+        let mut cluster = Self { directory, members: Vec::new(), is_as_it_comes, spare, quorum, network };
         for kind in kinds {
             cluster.join(*kind);
         }
@@ -130,16 +140,17 @@ impl Cluster {
     /// `id@host:port` of the first nodes.
     fn voters(&self, nodes: usize) -> Vec<String> {
         let members = self.members.iter().take(nodes);
-        (1..).zip(members).map(|(id, member)| format!("{id}@127.0.0.1:{}", member.port)).collect()
+        (1..).zip(members).map(|(id, member)| format!("{id}@{}:{}", self.host(id), member.port)).collect()
     }
 
     fn write_properties(&self, id: usize, roles: Roles, voters: &[String], overrides: &[(&str, &str)]) {
         let member = &self.members[id - 1];
-        let controller = format!("CONTROLLER://127.0.0.1:{}", member.port);
+        let host = self.host(id);
+        let controller = format!("CONTROLLER://{host}:{}", member.port);
         let (roles, listeners) = match roles {
             Roles::Controllers => ("controller", controller),
             Roles::Both => {
-                ("broker,controller", format!("PLAINTEXT://127.0.0.1:{},{controller}", member.broker_port))
+                ("broker,controller", format!("PLAINTEXT://{host}:{},{controller}", member.broker_port))
             }
         };
         let quorum = match self.quorum {
@@ -161,6 +172,15 @@ impl Cluster {
         }
         overrides.iter().for_each(|(key, value)| properties.push_str(&format!("{key}={value}\n")));
         fs::write(self.properties(id), properties).expect("the directory can be written");
+    }
+
+    fn host(&self, id: usize) -> Ipv4Addr {
+        self.network.as_ref().map_or(Ipv4Addr::LOCALHOST, |network| network.address(id))
+    }
+
+    /// Where links between nodes can be cut.
+    pub fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
     }
 
     fn member(&mut self, id: usize) -> &mut Member {
@@ -213,6 +233,10 @@ impl Cluster {
                 server
             }
         };
+        let command = match &self.network {
+            Some(network) => network.inside(id, &command),
+            None => command,
+        };
         let output = self.output(id);
         self.member(id).process = Some(Supervised::start(&command, &output, false));
     }
@@ -242,7 +266,7 @@ impl Cluster {
 
     /// Where a node's broker listens.
     pub fn broker_address(&self, id: usize) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.members[id - 1].broker_port).into()
+        (self.host(id), self.members[id - 1].broker_port).into()
     }
 
     /// SIGTERM; true when it ended by itself.
@@ -274,13 +298,14 @@ impl Cluster {
 
     /// The addresses of those that run, as tools take them.
     pub fn bootstrap(&self) -> String {
-        let running = self.members.iter().filter(|member| member.process.is_some());
-        running.map(|member| format!("127.0.0.1:{}", member.port)).collect::<Vec<_>>().join(",")
+        let running = (1..).zip(&self.members).filter(|(_, member)| member.process.is_some());
+        let addresses = running.map(|(id, member)| format!("{}:{}", self.host(id), member.port));
+        addresses.collect::<Vec<_>>().join(",")
     }
 
     /// The addresses of all brokers, as clients take them.
     pub fn brokers(&self) -> String {
-        let addresses = self.members.iter().map(|member| format!("127.0.0.1:{}", member.broker_port));
+        let addresses = (1..=self.members.len()).map(|id| self.broker_address(id).to_string());
         addresses.collect::<Vec<_>>().join(",")
     }
 

@@ -3,6 +3,7 @@
 
 pub mod cluster;
 mod kafka;
+pub mod network;
 mod ottla;
 mod process;
 

@@ -30,6 +30,11 @@ cargo xtask <command>
                         throughput, CPU and memory beside Apache Kafka, as a table for the README
   bench --partitions N [--ottla-only]
                         starts, stops and kills a node with so many partitions, beside Apache Kafka
+  bench --replicated [--rounds N] [--records N] [--ottla-only | --kafka-only]
+                        throughput, CPU and memory of three nodes with three replicas, beside Apache Kafka's
+  bench --failover [--rounds N] [--only kills|restarts|hangs] [--ottla-only | --kafka-only]
+                        how long a librdkafka and a Java producer wait when a node of three is killed, stopped
+                        or restarted, beside Apache Kafka (12 minutes)
   sim [--log | --quorum] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]
                         worlds of a broker and its clients under faults, each from one seed; --mutations
                         plants bugs, each of which must be caught; --hashes prints what each seed did

@@ -147,6 +147,17 @@ const PHASES: &[Phase] = &[
         },
     },
     Phase {
+        name: "jepsen",
+        budget_s: 60,
+        about: "three nodes killed, hung, restarted and cut off under load, and the whole history checked; --full for 10 minutes",
+        advice: "run `OTTLA_JEPSEN_SEED=N cargo test -p ottla-tests --test jepsen -- --nocapture` with the seed that it printed; OTTLA_TEST_KEEP=1 keeps the data",
+        run: |given| {
+            tools::debian(&[("ip", "iproute2")])?;
+            tools::kafka()?;
+            suites(&["jepsen"], given)
+        },
+    },
+    Phase {
         name: "page",
         budget_s: 420,
         about: "the page as it is published, its parts weighed",
@@ -186,7 +197,9 @@ fn suites(names: &[&str], given: &Given) -> Outcome {
     });
     test.env("OTTLA_BIN", target().join("debug/ottla"));
     if given.full {
-        test.env("OTTLA_TEST_PEERS", "kafka,ottla").env("OTTLA_KILL9_ROUNDS", "100");
+        test.env("OTTLA_TEST_PEERS", "kafka,ottla")
+            .env("OTTLA_KILL9_ROUNDS", "100")
+            .env("OTTLA_JEPSEN_SECONDS", "600");
     }
     run(test, given.limit)
 }

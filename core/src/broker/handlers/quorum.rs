@@ -19,6 +19,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     env.cx.effects.tell(Message::Controller(ControllerEvent::Quorum {
         token: env.token(request),
         version,
+        is_ottla: request.context.is_ottla,
         request: asked,
     }));
     Ok(Outcome::Wait(Box::new(Pending::Controller)))
