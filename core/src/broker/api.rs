@@ -55,7 +55,10 @@ pub static SUPPORTED: &[Supported] = &[
     api(ApiKey::UpdateFeatures, 0, 2),
     api(ApiKey::DescribeCluster, 0, 2),
     api(ApiKey::DescribeProducers, 0, 0),
+    api(ApiKey::UnregisterBroker, 0, 0),
     api(ApiKey::DescribeTopicPartitions, 0, 0),
+    api(ApiKey::AddRaftVoter, 0, 1),
+    api(ApiKey::RemoveRaftVoter, 0, 0),
 ];
 
 /// What is answered on the listeners of controllers (`controller.listener.names`), in the order of their keys.

@@ -228,7 +228,14 @@ impl<S: LogStore> Controller<S> {
                 }
                 self.decide(cx, token, request, is_of_controller)
             }
-            ControllerEvent::Quorum { token, version, request } => {
+            ControllerEvent::Quorum { token, request, is_of_broker: true, .. }
+                if let (Role::Following { .. }, Some(leader)) = (&self.role, self.quorum.leader_peer()) =>
+            {
+                let timeout_ms = i64::from(self.config.controller_socket_timeout_ms);
+                self.peers.forward_to_quorum(cx.now.monotonic, &leader, token, request, timeout_ms);
+                self.take_answers(cx)
+            }
+            ControllerEvent::Quorum { token, version, request, .. } => {
                 let from = RequestId(self.next_request);
                 self.next_request = self.next_request.saturating_add(1);
                 self.asked.insert(from, token);

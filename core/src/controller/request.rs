@@ -62,6 +62,8 @@ pub enum ControllerEvent {
         version: i16,
         /// What.
         request: rpc::Request,
+        /// It was asked of the broker, which passes it on to the active controller.
+        is_of_broker: bool,
     },
     /// Something happened to a link to another replica.
     Link(LinkEvent),

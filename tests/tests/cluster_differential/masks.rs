@@ -5,6 +5,8 @@ use ottla_tests::program::Ended;
 
 /// How long the text of an id is.
 const ID_LEN: usize = 22;
+/// A voter of the quorum that leads or follows.
+const VOTER: &str = "<leader or follower>";
 
 /// The words `{brokers}`, `{broker:N}`, `{controllers}`, `{properties:N}` and `{file:NAME}`, as the cluster has them.
 pub fn fill(cluster: &Cluster, argument: &str) -> String {
@@ -34,7 +36,13 @@ pub fn mask(cluster: &Cluster, ended: &Ended) -> String {
     for (name, text) in [("out", &ended.out), ("err", &ended.err)] {
         // Where in its own code a tool was is not what the cluster said.
         let said = text.lines().filter(|line| !line.starts_with("\tat ") && !line.starts_with("\t... "));
-        lines.extend(said.map(|line| format!("{name}: {}", mask_quorum(&mask_line(cluster, line)))));
+        let mut masked: Vec<String> =
+            said.map(|line| format!("{name}: {}", mask_quorum(&mask_line(cluster, line)))).collect();
+        // Who leads comes first.
+        if masked.iter().any(|line| line.contains(VOTER)) {
+            masked.sort();
+        }
+        lines.append(&mut masked);
     }
     lines.join("\n")
 }
@@ -80,12 +88,18 @@ fn is_id(word: &str) -> bool {
 fn mask_quorum(line: &str) -> String {
     let mut words: Vec<&str> = line.split_whitespace().collect();
     match words.as_mut_slice() {
-        [_, "LeaderEpoch:" | "HighWatermark:" | "MaxFollowerLag:" | "MaxFollowerLagTimeMs:", number] => {
+        [
+            "LeaderId:" | "LeaderEpoch:" | "HighWatermark:" | "MaxFollowerLag:" | "MaxFollowerLagTimeMs:",
+            number,
+        ] => {
             *number = "<number>";
         }
         // Its id, its directory, its offset, its lag, two times (that of an observer that has only begun is −1) and its place.
-        [_, _, _, numbers @ .., "Leader" | "Follower" | "Observer"] => {
+        [_, _, numbers @ .., place @ ("Leader" | "Follower" | "Observer")] => {
             numbers.iter_mut().for_each(|number| *number = "<number>");
+            if *place != "Observer" {
+                *place = VOTER;
+            }
         }
         _ => {}
     }

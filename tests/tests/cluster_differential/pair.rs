@@ -15,7 +15,7 @@ use crate::masks;
 /// How long what is told to a cluster may take to be true everywhere.
 const SOON: Duration = Duration::from_secs(20);
 
-/// What all nodes are told. The first is the leader of the quorum.
+/// What all nodes are told.
 const CONFIGURATION: &[(&str, &str)] = &[
     ("default.replication.factor", "3"),
     ("min.insync.replicas", "2"),
@@ -25,11 +25,9 @@ const CONFIGURATION: &[(&str, &str)] = &[
     ("auto.leader.rebalance.enable", "false"),
     ("broker.rack", "one"),
 ];
-const PATIENT: (&str, &str) = ("controller.quorum.election.timeout.ms", "20000");
 
 /// Apache Kafka's tools by the names of their scripts.
 const TOOLS: &[(&str, &str)] = &[
-    ("broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
     ("cluster", "org.apache.kafka.tools.ClusterTool"),
     ("configs", "kafka.admin.ConfigCommand"),
     ("consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
@@ -65,10 +63,8 @@ impl Pair {
     /// Three nodes of Apache Kafka, and three of this kind.
     pub fn start(kind: Kind) -> Self {
         let side = |kind| Side {
-            cluster: Cluster::start_with(&[kind; 3], Roles::Both, Quorum::Dynamic, |id| {
-                let mut told = CONFIGURATION.to_vec();
-                told.extend((id > 1).then_some(PATIENT));
-                told
+            cluster: Cluster::start_with(&[kind; 3], Roles::Both, Quorum::Dynamic, |_| {
+                CONFIGURATION.to_vec()
             }),
             tools: Tools::start(),
         };
@@ -142,7 +138,12 @@ impl Pair {
             println!("== {step}\n{theirs}");
         }
         if theirs != ours {
-            let difference = format!("== {step}\n-- Apache Kafka:\n{theirs}\n-- ours:\n{ours}\n");
+            let only = |these: &str, those: &str, mark: char| -> String {
+                let those: Vec<&str> = those.lines().collect();
+                let missing = these.lines().filter(|line| !those.contains(line));
+                missing.map(|line| format!("{mark} {line}\n")).collect()
+            };
+            let difference = format!("== {step}\n{}{}", only(&theirs, &ours, '<'), only(&ours, &theirs, '>'));
             println!("{difference}");
             self.differences.push(difference);
         }

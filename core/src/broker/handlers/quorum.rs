@@ -20,6 +20,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         token: env.token(request),
         version,
         request: asked,
+        is_of_broker: !env.config.is_controller_listener(&request.context.listener),
     }));
     Ok(Outcome::Wait(Box::new(Pending::Controller)))
 }
