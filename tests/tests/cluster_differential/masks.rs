@@ -35,7 +35,10 @@ pub fn mask(cluster: &Cluster, ended: &Ended) -> String {
     let mut lines: Vec<String> = vec![format!("exit code {:?}", ended.code)];
     for (name, text) in [("out", &ended.out), ("err", &ended.err)] {
         // Where in its own code a tool was is not what the cluster said.
-        let said = text.lines().filter(|line| !line.starts_with("\tat ") && !line.starts_with("\t... "));
+        let is_trace = |line: &str| line.starts_with("\tat ") || line.starts_with("\t... ");
+        // Keys that Apache Kafka does not have.
+        let is_own = |line: &str| line.starts_with("  ottla.");
+        let said = text.lines().filter(|line| !is_trace(line) && !is_own(line));
         let mut masked: Vec<String> =
             said.map(|line| format!("{name}: {}", mask_quorum(&mask_line(cluster, line)))).collect();
         // Who leads comes first.
@@ -61,7 +64,14 @@ fn mask_line(cluster: &Cluster, line: &str) -> String {
         rest = &after[next..];
     }
     // Columns are as wide as what was masked.
-    masked.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut words: Vec<String> = masked.split_whitespace().map(str::to_owned).collect();
+    // In-sync replicas are a set.
+    if let Some(isr) = words.iter().position(|word| word == "Isr:").and_then(|at| words.get_mut(at + 1)) {
+        let mut replicas: Vec<&str> = isr.split(',').collect();
+        replicas.sort_unstable();
+        *isr = replicas.join(",");
+    }
+    words.join(" ")
 }
 
 fn mask_word(cluster: &Cluster, word: &str) -> String {
