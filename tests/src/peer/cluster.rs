@@ -32,6 +32,7 @@ struct Member {
     port: u16,
     /// Of its broker.
     broker_port: u16,
+    is_broker: bool,
     process: Option<Supervised>,
 }
 
@@ -72,7 +73,7 @@ impl Cluster {
         let mut cluster =
             Self { directory: new_directory(), members: Vec::new(), spare: spare.rev().collect(), quorum };
         for kind in kinds {
-            cluster.join(*kind);
+            cluster.join(*kind, roles);
         }
         for id in 1..=kinds.len() {
             let voters = cluster.voters(kinds.len());
@@ -96,16 +97,17 @@ impl Cluster {
     /// Formats and starts a controller that is no voter: its id.
     pub fn add_controller(&mut self, kind: Kind, overrides: &[(&str, &str)]) -> usize {
         let voters = self.voters(self.members.len());
-        let id = self.join(kind);
+        let id = self.join(kind, Roles::Controllers);
         self.write_properties(id, Roles::Controllers, &voters, overrides);
         self.format(id, &["--no-initial-controllers".to_owned()]);
         self.restart(id);
         id
     }
 
-    fn join(&mut self, kind: Kind) -> usize {
+    fn join(&mut self, kind: Kind, roles: Roles) -> usize {
         let (port, broker_port) = self.spare.pop().expect("a spare port");
-        self.members.push(Member { kind, port, broker_port, process: None });
+        let is_broker = roles == Roles::Both;
+        self.members.push(Member { kind, port, broker_port, is_broker, process: None });
         self.members.len()
     }
 
@@ -295,6 +297,21 @@ impl Cluster {
             thread::sleep(Duration::from_millis(200));
         }
         panic!("not within {PATIENCE:?}: {what}; {last:?}\n{}", self.last_words());
+    }
+
+    /// Waits until the brokers that run name each other, and no one else: a client that comes before waits for one that is not there.
+    #[track_caller]
+    pub fn until_brokers_know_each_other(&self) {
+        let started = Instant::now();
+        let running = || self.members.iter().filter(|member| member.process.is_some() && member.is_broker);
+        let all = u32::try_from(running().count()).expect("few");
+        let knows_all = |member: &Member| {
+            crate::wire::brokers_known((std::net::Ipv4Addr::LOCALHOST, member.broker_port).into()) == all
+        };
+        while !running().all(knows_all) {
+            assert!(started.elapsed() < PATIENCE, "brokers do not know each other\n{}", self.last_words());
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Creates a topic, once there are brokers for all its replicas.

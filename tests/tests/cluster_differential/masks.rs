@@ -38,7 +38,12 @@ pub fn mask(cluster: &Cluster, ended: &Ended) -> String {
         let is_trace = |line: &str| line.starts_with("\tat ") || line.starts_with("\t... ");
         // Keys that Apache Kafka does not have.
         let is_own = |line: &str| line.starts_with("  ottla.");
-        let said = text.lines().filter(|line| !is_trace(line) && !is_own(line));
+        // And features that are not built yet.
+        let is_to_come = |line: &str| {
+            let named = |feature: &&str| line.starts_with(&format!("Feature: {feature}.version"));
+            ["group", "share", "streams", "transaction"].iter().any(|feature| named(&feature))
+        };
+        let said = text.lines().filter(|line| !is_trace(line) && !is_own(line) && !is_to_come(line));
         let mut masked: Vec<String> =
             said.map(|line| format!("{name}: {}", mask_quorum(&mask_line(cluster, line)))).collect();
         // Who leads comes first.
@@ -62,6 +67,14 @@ fn mask_line(cluster: &Cluster, line: &str) -> String {
         let next = after.find(is_word).unwrap_or(after.len());
         masked.push_str(&after[..next]);
         rest = &after[next..];
+    }
+    // Voters are a set, too.
+    if let Some((before, (voters, after))) =
+        masked.split_once("[ReplicaKey").and_then(|(before, rest)| Some((before, rest.split_once(']')?)))
+    {
+        let mut voters: Vec<&str> = voters.split(", ReplicaKey").collect();
+        voters.sort_unstable();
+        masked = format!("{before}[{}]{after}", voters.join(", "));
     }
     // Columns are as wide as what was masked.
     let mut words: Vec<String> = masked.split_whitespace().map(str::to_owned).collect();
@@ -98,6 +111,8 @@ fn is_id(word: &str) -> bool {
 fn mask_quorum(line: &str) -> String {
     let mut words: Vec<&str> = line.split_whitespace().collect();
     match words.as_mut_slice() {
+        // The offset of the metadata that was looked at.
+        ["Feature:", .., "Epoch:", number] => *number = "<number>",
         [
             "LeaderId:" | "LeaderEpoch:" | "HighWatermark:" | "MaxFollowerLag:" | "MaxFollowerLagTimeMs:",
             number,

@@ -116,19 +116,18 @@ impl Pair {
     /// Kills a broker of both, and waits until its cluster knows: until then a client may be told that it is the controller, and wait for it.
     pub fn kill(&mut self, id: usize) {
         self.each(|cluster| cluster.kill(id));
-        self.until_brokers(2);
+        self.settle();
     }
 
     /// Starts it again, and waits until its cluster has let it in.
     pub fn restart(&mut self, id: usize) {
         self.each(|cluster| cluster.restart(id));
-        self.until_brokers(3);
+        self.settle();
     }
 
-    /// Waits until so many brokers are alive.
-    pub fn until_brokers(&mut self, brokers: usize) {
-        let endpoints = ["list-endpoints", "--bootstrap-server", "{brokers}"];
-        self.soon_when("cluster", &endpoints, |said| said.matches(" broker").count() == brokers + 1);
+    /// Waits until the brokers of both know each other.
+    pub fn settle(&mut self) {
+        self.each(|cluster| cluster.until_brokers_know_each_other());
     }
 
     /// A fourth node for both, which is a controller and no voter.
