@@ -63,6 +63,7 @@ fn write_directory() -> PathBuf {
                 listener: text("PLAINTEXT"),
                 client_id: None,
                 host: text("/127.0.0.1"),
+                envelope: None,
             };
             controller.handle(&mut cx, ControllerEvent::Request { token, context, request });
             loop {

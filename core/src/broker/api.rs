@@ -81,6 +81,7 @@ pub static CONTROLLER: &[Supported] = &[
     api(ApiKey::DescribeQuorum, 0, 2),
     api(ApiKey::AlterPartition, 2, 3),
     api(ApiKey::UpdateFeatures, 0, 2),
+    api(ApiKey::Envelope, 0, 0),
     api(ApiKey::FetchSnapshot, 0, 1),
     api(ApiKey::DescribeCluster, 0, 2),
     api(ApiKey::BrokerRegistration, 0, 4),

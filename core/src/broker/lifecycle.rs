@@ -135,6 +135,7 @@ impl Lifecycle {
                 listener: self.config.inter_broker_listener_name.as_str().into(),
                 client_id: None,
                 host: "".into(),
+                envelope: None,
             },
             request,
         }));

@@ -226,6 +226,10 @@ impl<S: LogStore> Controller<S> {
                 {
                     self.suspects.heard(token.connection, heartbeat.broker_id, heartbeat.broker_epoch);
                 }
+                if context.envelope.is_some() && matches!(self.role, Role::Following { .. }) {
+                    reply(cx, token, ControllerResponse::Failed(ErrorCode::NotController));
+                    return Ok(());
+                }
                 self.decide(cx, token, request, is_of_controller)
             }
             ControllerEvent::Quorum { token, request, is_of_broker: true, .. }

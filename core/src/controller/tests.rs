@@ -123,6 +123,7 @@ impl World {
             listener: "PLAINTEXT".into(),
             client_id: None,
             host: "/127.0.0.1".into(),
+            envelope: None,
         };
         self.handle(ControllerEvent::Request { token, context, request });
     }

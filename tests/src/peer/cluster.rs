@@ -332,13 +332,19 @@ impl Cluster {
     /// Waits until every replica of a topic is in sync.
     #[track_caller]
     pub fn until_in_sync(&self, topic: &str) {
+        self.until_in_sync_replicas(topic, self.members.len());
+    }
+
+    /// Waits until every partition of a topic has so many replicas in sync.
+    #[track_caller]
+    pub fn until_in_sync_replicas(&self, topic: &str, replicas: usize) {
         let started = Instant::now();
         let mut said = String::new();
         while started.elapsed() < PATIENCE {
             said = self.topics(&["--describe", "--topic", topic]).out;
             let partitions: Vec<&str> = said.lines().filter(|line| line.contains("Partition: ")).collect();
             let isr = |line: &&str| line.split("Isr: ").nth(1)?.split_whitespace().next().map(str::len);
-            let all = self.members.len() * 2 - 1;
+            let all = replicas * 2 - 1;
             if !partitions.is_empty() && partitions.iter().all(|line| isr(line) == Some(all)) {
                 return;
             }

@@ -111,6 +111,12 @@ fn is_id(word: &str) -> bool {
 fn mask_quorum(line: &str) -> String {
     let mut words: Vec<&str> = line.split_whitespace().collect();
     match words.as_mut_slice() {
+        // Who leads the quorum.
+        [.., "Local", "controller", number, _, _]
+        | [.., "Local", "controller", number, _, _, _]
+        | [.., "Local", "controller", number, _, _, _, _] => {
+            *number = "<number>";
+        }
         // The offset of the metadata that was looked at.
         ["Feature:", .., "Epoch:", number] => *number = "<number>",
         [

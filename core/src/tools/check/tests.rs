@@ -50,6 +50,7 @@ fn write_metadata(store: &mut MemoryStore) {
         listener: "PLAINTEXT".into(),
         client_id: None,
         host: "/127.0.0.1".into(),
+        envelope: None,
     };
     let token = Token { connection: ConnectionId(1), request: 1 };
     let request = ControllerRequest::CreateTopics(request);
