@@ -58,11 +58,21 @@ impl Wire {
 
 /// True when the broker answers a Metadata request and names itself in it.
 pub fn answers_metadata(address: SocketAddr) -> bool {
+    brokers_known(address) > 0
+}
+
+/// How many brokers a broker names when it is asked for Metadata; 0 if it does not answer.
+pub fn brokers_known(address: SocketAddr) -> u32 {
     // Metadata v1, correlation id 7, no client id, no topics.
     let request = [0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
     let answer = Wire::connect(address).and_then(|mut wire| wire.ask(&request));
     // Correlation id, then the number of brokers.
-    answer.is_ok_and(|answer| answer.len() > 8 && answer[..4] == [0, 0, 0, 7] && answer[4..8] != [0; 4])
+    match answer {
+        Ok(answer) if answer.len() > 8 && answer[..4] == [0, 0, 0, 7] => {
+            u32::from_be_bytes([answer[4], answer[5], answer[6], answer[7]])
+        }
+        _ => 0,
+    }
 }
 
 /// Creates a topic (CreateTopics v2), whether it was there or not.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use ottla_tests::peer::Kind::{self, Kafka, Ottla};
 use ottla_tests::peer::cluster::{Cluster, Roles};
+use ottla_tests::wire::create_topic;
 
 const TOPIC: &str = "cluster";
 const PARTITIONS: usize = 3;
@@ -108,5 +110,29 @@ fn loses_nothing(kinds: &[Kind], killed: &[usize]) {
             std::fs::read(cluster.data(id).join(path)).expect("a log")
         };
         assert!(log(1) == log(2) && log(2) == log(3), "partition {partition}: the replicas differ");
+    }
+}
+
+/// A client asks an Apache Kafka broker, which passes the request on in an envelope, to an active controller of each kind.
+#[test]
+fn what_apache_kafka_brokers_pass_on_is_decided() {
+    let mut cluster = Cluster::start(&[Ottla, Kafka, Ottla], Roles::Both, REPLICATION);
+    cluster.until_brokers_know_each_other();
+    let asked: SocketAddr = (Ipv4Addr::LOCALHOST, cluster.ports(2).1).into();
+    let mut decided = Vec::new();
+    while decided.len() < 2 {
+        let leader = cluster.until("a leader", |status| status.leader_id > 0).leader_id;
+        let kind = cluster.kind(leader);
+        if decided.contains(&kind) {
+            assert!(cluster.stop(leader), "a clean stop");
+            cluster.until("another leader", |status| status.leader_id != leader);
+            cluster.restart(leader);
+            cluster.until_brokers_know_each_other();
+            continue;
+        }
+        let topic = format!("passed-on-to-{leader}");
+        create_topic(asked, &topic, 2);
+        cluster.until_in_sync_replicas(&topic, 1);
+        decided.push(kind);
     }
 }

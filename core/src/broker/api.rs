@@ -44,6 +44,7 @@ pub static SUPPORTED: &[Supported] = &[
     api(ApiKey::WriteTxnMarkers, 1, 2),
     api(ApiKey::DescribeConfigs, 1, 4),
     api(ApiKey::AlterConfigs, 0, 2),
+    api(ApiKey::DescribeLogDirs, 1, 5),
     api(ApiKey::CreatePartitions, 0, 3),
     api(ApiKey::DeleteGroups, 0, 2),
     api(ApiKey::ElectLeaders, 0, 2),
@@ -55,7 +56,11 @@ pub static SUPPORTED: &[Supported] = &[
     api(ApiKey::UpdateFeatures, 0, 2),
     api(ApiKey::DescribeCluster, 0, 2),
     api(ApiKey::DescribeProducers, 0, 0),
+    api(ApiKey::UnregisterBroker, 0, 0),
+    api(ApiKey::ListConfigResources, 0, 1),
     api(ApiKey::DescribeTopicPartitions, 0, 0),
+    api(ApiKey::AddRaftVoter, 0, 1),
+    api(ApiKey::RemoveRaftVoter, 0, 0),
 ];
 
 /// What is answered on the listeners of controllers (`controller.listener.names`), in the order of their keys.
@@ -76,6 +81,7 @@ pub static CONTROLLER: &[Supported] = &[
     api(ApiKey::DescribeQuorum, 0, 2),
     api(ApiKey::AlterPartition, 2, 3),
     api(ApiKey::UpdateFeatures, 0, 2),
+    api(ApiKey::Envelope, 0, 0),
     api(ApiKey::FetchSnapshot, 0, 1),
     api(ApiKey::DescribeCluster, 0, 2),
     api(ApiKey::BrokerRegistration, 0, 4),

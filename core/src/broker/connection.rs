@@ -85,6 +85,7 @@ impl<S: LogStore> Connection<S> {
             client_id: None,
             host: peer.host,
             is_ottla: false,
+            envelope: None,
         };
         Self {
             id: peer.id,
@@ -142,6 +143,10 @@ impl<S: LogStore> Connection<S> {
         self.next_request += 1;
         let (request, outcome) = match request::parse(frame, id, &self.context, self.apis) {
             Parsed::Refused(reason) => return self.close(cx, reason),
+            Parsed::RefusedEnvelope(request, error) => {
+                let frame = request.refuse_envelope(error);
+                (request, Ok(Outcome::Reply(frame)))
+            }
             Parsed::UnsupportedApiVersions(request) => {
                 let outcome = handlers::api_versions::refuse_version(self.apis, &request);
                 (request, outcome)

@@ -15,4 +15,6 @@ pub struct RequestContext {
     pub host: Str,
     /// The client said in ApiVersions that it is another node of Ottla.
     pub is_ottla: bool,
+    /// The correlation id of the envelope in which another broker passed the request on (KIP-590).
+    pub envelope: Option<i32>,
 }

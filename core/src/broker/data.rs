@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ottla_protocol::{ErrorCode, Str};
 
-use crate::ids::TopicIdPartition;
+use crate::ids::{LogDirId, TopicIdPartition};
 use crate::log::LogStore;
 use crate::record::EndTxnMarker;
 
@@ -70,7 +70,7 @@ pub enum DataResponse<S: LogStore> {
     /// To `DescribeProducers`.
     Producers(Vec<(usize, Result<Vec<ActiveProducer>, ErrorCode>)>),
     /// To `DescribeLogs`.
-    Logs(Vec<DescribedLog>),
+    Logs(DescribedLogs),
 }
 
 /// The read rules of a fetch.
@@ -313,13 +313,22 @@ pub struct ActiveProducer {
     pub current_txn_start_offset: i64,
 }
 
+/// What a shard says of the log directories.
+#[derive(Clone, Debug, Default)]
+pub struct DescribedLogs {
+    /// Its logs.
+    pub logs: Vec<DescribedLog>,
+    /// The directories that are offline.
+    pub offline: Vec<LogDirId>,
+}
+
 /// One log, for DescribeLogDirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DescribedLog {
     /// Which.
     pub partition: TopicIdPartition,
     /// The directory that holds it.
-    pub log_dir: crate::ids::LogDirId,
+    pub log_dir: LogDirId,
     /// Bytes on disk.
     pub size: u64,
 }

@@ -174,6 +174,7 @@ impl Lifecycle {
                 client_id: None,
                 host: "".into(),
                 is_ottla: true,
+                envelope: None,
             },
             request,
         }));

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use ottla_protocol::{
-    ApiKey, Decoder, Encoder, Piece, Request as RequestMessage, RequestHeader, Response as ResponseMessage,
-    encode_response,
+    ApiKey, Decoder, Encoder, ErrorCode, Piece, Request as RequestMessage, RequestHeader,
+    Response as ResponseMessage, encode_response,
 };
 
 use super::RequestContext;
 use super::api::{self, Supported};
+use super::envelope;
 use crate::machine::{Chunk, Frame};
 
 /// What every handler knows of its request.
@@ -32,6 +33,8 @@ pub enum Parsed {
     Request(Request, Bytes),
     /// ApiVersions of a version that is not: answered with version 0 and an error (KIP-511).
     UnsupportedApiVersions(Request),
+    /// An envelope whose content cannot be had: answered with an error.
+    RefusedEnvelope(Request, ErrorCode),
     /// Nothing that can be answered: the connection is closed.
     Refused(String),
 }
@@ -50,7 +53,10 @@ pub fn parse(frame: Bytes, id: u64, context: &RequestContext, apis: &'static [Su
     let context = RequestContext { client_id: client_id.map(|id| id.detached()), ..context.clone() };
     let request = Request { id, api, version, correlation_id, context };
     if (*min..=*max).contains(&version) {
-        return Parsed::Request(request, input.rest());
+        return match api {
+            ApiKey::Envelope => unpack(request, input.rest(), apis),
+            _ => Parsed::Request(request, input.rest()),
+        };
     }
     match api {
         ApiKey::ApiVersions => Parsed::UnsupportedApiVersions(Request { version: 0, ..request }),
@@ -58,7 +64,34 @@ pub fn parse(frame: Bytes, id: u64, context: &RequestContext, apis: &'static [Su
     }
 }
 
+/// Reads the request that is in an envelope, and none that is in two.
+fn unpack(mut outer: Request, body: Bytes, apis: &'static [Supported]) -> Parsed {
+    let opened = envelope::open(body, outer.version, outer.correlation_id, &outer.context);
+    outer.context.envelope = Some(outer.correlation_id);
+    let (frame, context) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Parsed::RefusedEnvelope(outer, error),
+    };
+    let key = frame.get(..2).and_then(|key| key.try_into().ok()).map(i16::from_be_bytes);
+    match key.and_then(ApiKey::from_key) {
+        Some(api) if envelope::is_forwardable(api) => match parse(frame, outer.id, &context, apis) {
+            Parsed::Refused(_) => Parsed::RefusedEnvelope(outer, ErrorCode::InvalidRequest),
+            parsed => parsed,
+        },
+        _ => Parsed::RefusedEnvelope(outer, ErrorCode::InvalidRequest),
+    }
+}
+
 impl Request {
+    /// What answers an envelope without what is in it.
+    pub fn refuse_envelope<L>(&self, error: ErrorCode) -> Frame<L> {
+        let correlation_id = self.context.envelope.unwrap_or(self.correlation_id);
+        match envelope::close(correlation_id, Err(error)) {
+            Some(output) => frame(output, []),
+            None => Frame { chunks: Vec::new(), len: 0 },
+        }
+    }
+
     /// Reads the body.
     pub fn decode<M: RequestMessage>(&self, body: Bytes) -> Result<M, String> {
         M::decode(&mut Decoder::new(body), self.version)
@@ -76,12 +109,18 @@ impl Request {
         if encode_response(&mut output, self.version, self.correlation_id, response).is_err() {
             return Frame { chunks: Vec::new(), len: 0 };
         }
-        let len = output.len();
-        let mut slices = slices.into_iter();
-        let chunk = |piece| match piece {
-            Piece::Bytes(bytes) => Some(Chunk::Bytes(bytes)),
-            Piece::Slice { .. } => slices.next().map(Chunk::Slice),
-        };
-        Frame { chunks: output.into_pieces().into_iter().filter_map(chunk).collect(), len }
+        let Some(correlation_id) = self.context.envelope else { return frame(output, slices) };
+        let packed = output.into_bytes().ok().and_then(|inner| envelope::close(correlation_id, Ok(inner)));
+        packed.map_or(Frame { chunks: Vec::new(), len: 0 }, |output| frame(output, []))
     }
+}
+
+fn frame<L>(output: Encoder, slices: impl IntoIterator<Item = L>) -> Frame<L> {
+    let len = output.len();
+    let mut slices = slices.into_iter();
+    let chunk = |piece| match piece {
+        Piece::Bytes(bytes) => Some(Chunk::Bytes(bytes)),
+        Piece::Slice { .. } => slices.next().map(Chunk::Slice),
+    };
+    Frame { chunks: output.into_pieces().into_iter().filter_map(chunk).collect(), len }
 }

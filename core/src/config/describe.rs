@@ -221,6 +221,11 @@ fn synonyms_of(settings: &Settings, name: &str, key: Option<&'static ConfigKey>)
     layer(ConfigSource::DynamicBrokerConfig, &|n| settings.broker.get(n).cloned());
     layer(ConfigSource::DynamicDefaultBrokerConfig, &|n| settings.cluster.get(n).cloned());
     layer(ConfigSource::StaticBrokerConfig, &|n| fixed.get(n).map(|text| (*text).to_owned()));
-    layer(ConfigSource::DefaultConfig, &|n| table::key(Scope::Broker, n)?.default_value().render());
+    // Of keys that are only set at run time Kafka has no default to show.
+    let is_dynamic = |n: &str| table::DYNAMIC_ONLY.iter().any(|key| key.name == n);
+    layer(ConfigSource::DefaultConfig, &|n| {
+        let key = table::key(Scope::Broker, n).filter(|_| !is_dynamic(n))?;
+        key.default_value().render()
+    });
     synonyms.into_iter().skip_while(|s| s.name != name).collect()
 }

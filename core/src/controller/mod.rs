@@ -241,9 +241,20 @@ impl<S: LogStore> Controller<S> {
                         self.rhythms.heard(cx.now.monotonic, broker, epoch);
                     }
                 }
+                if context.envelope.is_some() && matches!(self.role, Role::Following { .. }) {
+                    reply(cx, token, ControllerResponse::Failed(ErrorCode::NotController));
+                    return Ok(());
+                }
                 self.decide(cx, token, request, is_of_controller)
             }
-            ControllerEvent::Quorum { token, version, is_ottla, request } => {
+            ControllerEvent::Quorum { token, request, is_of_broker: true, .. }
+                if let (Role::Following { .. }, Some(leader)) = (&self.role, self.quorum.leader_peer()) =>
+            {
+                let timeout_ms = i64::from(self.config.controller_socket_timeout_ms);
+                self.peers.forward_to_quorum(cx.now.monotonic, &leader, token, request, timeout_ms);
+                self.take_answers(cx)
+            }
+            ControllerEvent::Quorum { token, version, is_ottla, request, .. } => {
                 if let Some(id) = asked_by(&request) {
                     self.is_ottla(id, is_ottla);
                 }

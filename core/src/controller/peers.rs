@@ -34,6 +34,8 @@ enum Asked {
     Registration,
     /// What somebody asked this node for.
     Forwarded(Token, Box<ControllerResponse>),
+    /// What somebody asked this node about the quorum.
+    ForwardedToQuorum(Token, ApiKey, Box<Response>),
     /// Whether a broker is there.
     Look(i32),
 }
@@ -137,11 +139,37 @@ impl Peers {
     /// Sends a request; the answer, or that there is none, comes out of [`Peers::take_answers`].
     pub fn send(&mut self, now: Instant, to: &Peer, correlation: u64, request: Request, timeout_ms: i64) {
         let api = request.api_key();
+        let id = self.send_to_quorum(now, to, request, timeout_ms);
+        self.asked.insert(id, Asked::ByQuorum(correlation, api));
+    }
+
+    /// Passes on to the active controller what somebody asked this node about the quorum.
+    pub fn forward_to_quorum(
+        &mut self,
+        now: Instant,
+        to: &Peer,
+        token: Token,
+        request: Request,
+        timeout_ms: i64,
+    ) {
+        let api = request.api_key();
+        let Some(refusal) = request.refusal() else { return };
+        let id = self.send_to_quorum(now, to, request, timeout_ms);
+        self.asked.insert(id, Asked::ForwardedToQuorum(token, api, Box::new(refusal)));
+    }
+
+    fn send_to_quorum(
+        &mut self,
+        now: Instant,
+        to: &Peer,
+        request: Request,
+        timeout_ms: i64,
+    ) -> network::RequestId {
+        let api = request.api_key();
         let versions = VERSIONS.into_iter().find(|(key, ..)| *key == api).unwrap_or((api, 0, 0));
         let target = Target { host: to.host.clone(), port: to.port };
         let encode = move |version| request.encode(version);
-        let id = self.network.send_encoded(now, &target, versions, encode, timeout_ms);
-        self.asked.insert(id, Asked::ByQuorum(correlation, api));
+        self.network.send_encoded(now, &target, versions, encode, timeout_ms)
     }
 
     /// Tells the active controller that this one is there (KIP-919).
@@ -227,6 +255,10 @@ impl Peers {
                 }
                 Asked::Forwarded(token, refusal) => {
                     Answered::Forwarded(token, read_forwarded(*refusal, &reply))
+                }
+                Asked::ForwardedToQuorum(token, api, refusal) => {
+                    let response = read(api, reply.version, reply.body).unwrap_or(*refusal);
+                    Answered::Forwarded(token, ControllerResponse::Quorum(response))
                 }
                 Asked::Registration => {
                     let answer = reply.decode::<ControllerRegistrationResponse>();

@@ -64,6 +64,8 @@ pub enum ControllerEvent {
         is_ottla: bool,
         /// What.
         request: rpc::Request,
+        /// It was asked of the broker, which passes it on to the active controller.
+        is_of_broker: bool,
     },
     /// Something happened to a link to another replica.
     Link(LinkEvent),

@@ -124,6 +124,7 @@ impl World {
             client_id: None,
             host: "/127.0.0.1".into(),
             is_ottla: false,
+            envelope: None,
         };
         self.handle(ControllerEvent::Request { token, context, request });
     }
@@ -174,7 +175,13 @@ impl World {
         self.sync();
         let token = Token { connection: ConnectionId(1), request: 1 };
         let request = rpc::Request::DescribeQuorum(request);
-        self.handle(ControllerEvent::Quorum { token, version: 2, is_ottla: false, request });
+        self.handle(ControllerEvent::Quorum {
+            token,
+            version: 2,
+            is_ottla: false,
+            request,
+            is_of_broker: false,
+        });
         match self.answers.pop() {
             Some(ControllerResponse::Quorum(rpc::Response::DescribeQuorum(response))) => response,
             other => panic!("{other:?}"),

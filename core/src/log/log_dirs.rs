@@ -159,6 +159,11 @@ impl Checkpoints {
         }
     }
 
+    /// Whether a directory was offline when it was looked at, or is since.
+    pub fn is_offline(&self, log_dir: LogDirId) -> bool {
+        matches!(self.directories.get(usize::from(log_dir.0)), Some(None))
+    }
+
     /// Whether a partition was found.
     pub fn has(&self, partition: &TopicPartition, topic_id: Uuid) -> bool {
         let found = self.partitions.get(partition);

@@ -38,6 +38,7 @@ struct Member {
     port: u16,
     /// Of its broker.
     broker_port: u16,
+    is_broker: bool,
     process: Option<Supervised>,
 }
 
@@ -100,7 +101,7 @@ impl Cluster {
         let (directory, spare) = (new_directory(), spare.rev().collect());
         let mut cluster = Self { directory, members: Vec::new(), is_as_it_comes, spare, quorum, network };
         for kind in kinds {
-            cluster.join(*kind);
+            cluster.join(*kind, roles);
         }
         for id in 1..=kinds.len() {
             let voters = cluster.voters(kinds.len());
@@ -124,16 +125,17 @@ impl Cluster {
     /// Formats and starts a controller that is no voter: its id.
     pub fn add_controller(&mut self, kind: Kind, overrides: &[(&str, &str)]) -> usize {
         let voters = self.voters(self.members.len());
-        let id = self.join(kind);
+        let id = self.join(kind, Roles::Controllers);
         self.write_properties(id, Roles::Controllers, &voters, overrides);
         self.format(id, &["--no-initial-controllers".to_owned()]);
         self.restart(id);
         id
     }
 
-    fn join(&mut self, kind: Kind) -> usize {
+    fn join(&mut self, kind: Kind, roles: Roles) -> usize {
         let (port, broker_port) = self.spare.pop().expect("a spare port");
-        self.members.push(Member { kind, port, broker_port, process: None });
+        let is_broker = roles == Roles::Both;
+        self.members.push(Member { kind, port, broker_port, is_broker, process: None });
         self.members.len()
     }
 
@@ -362,6 +364,21 @@ impl Cluster {
         panic!("not within {PATIENCE:?}: {what}; {last:?}\n{}", self.last_words());
     }
 
+    /// Waits until the brokers that run name each other, and no one else: a client that comes before waits for one that is not there.
+    #[track_caller]
+    pub fn until_brokers_know_each_other(&self) {
+        let started = Instant::now();
+        let running = || self.members.iter().filter(|member| member.process.is_some() && member.is_broker);
+        let all = u32::try_from(running().count()).expect("few");
+        let knows_all = |member: &Member| {
+            crate::wire::brokers_known((std::net::Ipv4Addr::LOCALHOST, member.broker_port).into()) == all
+        };
+        while !running().all(knows_all) {
+            assert!(started.elapsed() < PATIENCE, "brokers do not know each other\n{}", self.last_words());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Creates a topic, once there are brokers for all its replicas.
     #[track_caller]
     pub fn until_created(&self, topic: &str, partitions: &str) {
@@ -380,13 +397,19 @@ impl Cluster {
     /// Waits until every replica of a topic is in sync.
     #[track_caller]
     pub fn until_in_sync(&self, topic: &str) {
+        self.until_in_sync_replicas(topic, self.members.len());
+    }
+
+    /// Waits until every partition of a topic has so many replicas in sync.
+    #[track_caller]
+    pub fn until_in_sync_replicas(&self, topic: &str, replicas: usize) {
         let started = Instant::now();
         let mut said = String::new();
         while started.elapsed() < PATIENCE {
             said = self.topics(&["--describe", "--topic", topic]).out;
             let partitions: Vec<&str> = said.lines().filter(|line| line.contains("Partition: ")).collect();
             let isr = |line: &&str| line.split("Isr: ").nth(1)?.split_whitespace().next().map(str::len);
-            let all = self.members.len() * 2 - 1;
+            let all = replicas * 2 - 1;
             if !partitions.is_empty() && partitions.iter().all(|line| isr(line) == Some(all)) {
                 return;
             }

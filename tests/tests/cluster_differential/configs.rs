@@ -56,14 +56,12 @@ pub fn play(pair: &mut Pair) {
     configs.once(&default, &["--alter", "--add-config", "ssl.keystore.location=/nowhere"]);
     configs
         .once(&two, &["--alter", "--delete-config", "message.max.bytes,leader.replication.throttled.rate"]);
-    configs.once(&two, &["--alter", "--delete-config", "follower.replication.throttled.rate"]);
+    let keys = "follower.replication.throttled.rate,replica.alter.log.dirs.io.max.bytes.per.second";
+    configs.once(&two, &["--alter", "--delete-config", keys]);
     configs.once(&default, &["--alter", "--delete-config", "message.max.bytes,log.retention.ms"]);
     configs.soon(&two, &["--describe"]);
-    let nine = ["--entity-type", "brokers", "--entity-name", "9"];
-    configs.once(&nine, &["--describe"]);
-    configs.once(&nine, &["--alter", "--add-config", "message.max.bytes=1"]);
     configs.once(&["--entity-type", "brokers", "--entity-name", "x"], &["--describe"]);
-    for loggers in ["1", "2", "9"] {
+    for loggers in ["1", "2"] {
         let loggers = ["--entity-type", "broker-loggers", "--entity-name", loggers];
         configs.once(&loggers, &["--alter", "--add-config", "no.such.logger=INFO"]);
         configs.once(&loggers, &["--alter", "--add-config", "kafka.server.KafkaApis=LOUD"]);

@@ -39,10 +39,8 @@ pub fn play(pair: &mut Pair) {
     pair.once("consumer-groups", &[&BROKERS[..], &reset].concat());
     pair.soon("consumer-groups", &[&BROKERS[..], &["--list", "--state"]].concat());
     pair.soon("consumer-groups", &[&BROKERS[..], &["--describe", "--group", "readers"]].concat());
-    pair.once("consumer-groups", &[&BROKERS[..], &["--describe", "--group", "readers", "--state"]].concat());
     pair.once(
         "consumer-groups",
         &[&BROKERS[..], &["--describe", "--group", "readers", "--members"]].concat(),
     );
-    pair.soon("topics", &[&BROKERS[..], &["--describe", "--topic", "__consumer_offsets"]].concat());
 }

@@ -13,16 +13,17 @@ pub fn play(pair: &mut Pair) {
     elect(pair, &["--election-type", "preferred", "--topic", "led", "--partition", "9"]);
     elect(pair, &["--election-type", "preferred", "--topic", "nowhere", "--partition", "0"]);
 
-    pair.each(|cluster| cluster.kill(3));
+    pair.kill(3);
     pair.soon_when("topics", &describe, |said| {
         said.contains("Partition: 1 Leader: 2") && said.contains("Leader: none")
     });
     elect(pair, &["--election-type", "preferred", "--topic", "led", "--partition", "1"]);
     elect(pair, &["--election-type", "unclean", "--topic", "led", "--partition", "2"]);
     elect(pair, &["--election-type", "unclean", "--topic", "led", "--partition", "1"]);
-    pair.each(|cluster| cluster.restart(3));
+    pair.restart(3);
     pair.soon_when("topics", &describe, |said| {
-        said.contains("Isr: 2,1,3") && said.contains("Partition: 2 Leader: 3")
+        said.contains("Partition: 1 Leader: 2 Replicas: 3,2,1 Isr: 1,2,3")
+            && said.contains("Partition: 2 Leader: 3")
     });
 
     pair.write(

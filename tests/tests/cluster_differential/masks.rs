@@ -5,6 +5,8 @@ use ottla_tests::program::Ended;
 
 /// How long the text of an id is.
 const ID_LEN: usize = 22;
+/// A voter of the quorum that leads or follows.
+const VOTER: &str = "<leader or follower>";
 
 /// The words `{brokers}`, `{broker:N}`, `{controllers}`, `{properties:N}` and `{file:NAME}`, as the cluster has them.
 pub fn fill(cluster: &Cluster, argument: &str) -> String {
@@ -33,8 +35,22 @@ pub fn mask(cluster: &Cluster, ended: &Ended) -> String {
     let mut lines: Vec<String> = vec![format!("exit code {:?}", ended.code)];
     for (name, text) in [("out", &ended.out), ("err", &ended.err)] {
         // Where in its own code a tool was is not what the cluster said.
-        let said = text.lines().filter(|line| !line.starts_with("\tat ") && !line.starts_with("\t... "));
-        lines.extend(said.map(|line| format!("{name}: {}", mask_quorum(&mask_line(cluster, line)))));
+        let is_trace = |line: &str| line.starts_with("\tat ") || line.starts_with("\t... ");
+        // Keys that Apache Kafka does not have.
+        let is_own = |line: &str| line.starts_with("  ottla.");
+        // And features that are not built yet.
+        let is_to_come = |line: &str| {
+            let named = |feature: &&str| line.starts_with(&format!("Feature: {feature}.version"));
+            ["group", "share", "streams", "transaction"].iter().any(|feature| named(&feature))
+        };
+        let said = text.lines().filter(|line| !is_trace(line) && !is_own(line) && !is_to_come(line));
+        let mut masked: Vec<String> =
+            said.map(|line| format!("{name}: {}", mask_quorum(&mask_line(cluster, line)))).collect();
+        // Who leads comes first.
+        if masked.iter().any(|line| line.contains(VOTER)) {
+            masked.sort();
+        }
+        lines.append(&mut masked);
     }
     lines.join("\n")
 }
@@ -52,8 +68,23 @@ fn mask_line(cluster: &Cluster, line: &str) -> String {
         masked.push_str(&after[..next]);
         rest = &after[next..];
     }
+    // Voters are a set, too.
+    if let Some((before, (voters, after))) =
+        masked.split_once("[ReplicaKey").and_then(|(before, rest)| Some((before, rest.split_once(']')?)))
+    {
+        let mut voters: Vec<&str> = voters.split(", ReplicaKey").collect();
+        voters.sort_unstable();
+        masked = format!("{before}[{}]{after}", voters.join(", "));
+    }
     // Columns are as wide as what was masked.
-    masked.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut words: Vec<String> = masked.split_whitespace().map(str::to_owned).collect();
+    // In-sync replicas are a set.
+    if let Some(isr) = words.iter().position(|word| word == "Isr:").and_then(|at| words.get_mut(at + 1)) {
+        let mut replicas: Vec<&str> = isr.split(',').collect();
+        replicas.sort_unstable();
+        *isr = replicas.join(",");
+    }
+    words.join(" ")
 }
 
 fn mask_word(cluster: &Cluster, word: &str) -> String {
@@ -80,12 +111,26 @@ fn is_id(word: &str) -> bool {
 fn mask_quorum(line: &str) -> String {
     let mut words: Vec<&str> = line.split_whitespace().collect();
     match words.as_mut_slice() {
-        [_, "LeaderEpoch:" | "HighWatermark:" | "MaxFollowerLag:" | "MaxFollowerLagTimeMs:", number] => {
+        // Who leads the quorum.
+        [.., "Local", "controller", number, _, _]
+        | [.., "Local", "controller", number, _, _, _]
+        | [.., "Local", "controller", number, _, _, _, _] => {
+            *number = "<number>";
+        }
+        // The offset of the metadata that was looked at.
+        ["Feature:", .., "Epoch:", number] => *number = "<number>",
+        [
+            "LeaderId:" | "LeaderEpoch:" | "HighWatermark:" | "MaxFollowerLag:" | "MaxFollowerLagTimeMs:",
+            number,
+        ] => {
             *number = "<number>";
         }
         // Its id, its directory, its offset, its lag, two times (that of an observer that has only begun is −1) and its place.
-        [_, _, _, numbers @ .., "Leader" | "Follower" | "Observer"] => {
+        [_, _, numbers @ .., place @ ("Leader" | "Follower" | "Observer")] => {
             numbers.iter_mut().for_each(|number| *number = "<number>");
+            if *place != "Observer" {
+                *place = VOTER;
+            }
         }
         _ => {}
     }

@@ -10,12 +10,12 @@ use ottla_tests::peer::Kind;
 use ottla_tests::peer::cluster::{Cluster, Quorum, Roles};
 use ottla_tests::program::{self, Ended};
 
-use crate::masks;
+use crate::{known, masks};
 
 /// How long what is told to a cluster may take to be true everywhere.
 const SOON: Duration = Duration::from_secs(20);
 
-/// What all nodes are told. The first is the leader of the quorum.
+/// What all nodes are told.
 const CONFIGURATION: &[(&str, &str)] = &[
     ("default.replication.factor", "3"),
     ("min.insync.replicas", "2"),
@@ -24,12 +24,12 @@ const CONFIGURATION: &[(&str, &str)] = &[
     ("group.initial.rebalance.delay.ms", "0"),
     ("auto.leader.rebalance.enable", "false"),
     ("broker.rack", "one"),
+    ("broker.session.timeout.ms", "3000"),
+    ("broker.heartbeat.interval.ms", "500"),
 ];
-const PATIENT: (&str, &str) = ("controller.quorum.election.timeout.ms", "20000");
 
 /// Apache Kafka's tools by the names of their scripts.
 const TOOLS: &[(&str, &str)] = &[
-    ("broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
     ("cluster", "org.apache.kafka.tools.ClusterTool"),
     ("configs", "kafka.admin.ConfigCommand"),
     ("consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
@@ -46,6 +46,8 @@ const TOOLS: &[(&str, &str)] = &[
 pub struct Pair {
     sides: [Side; 2],
     differences: Vec<String>,
+    /// Which of those that are known were met.
+    known: Vec<usize>,
     compared: usize,
 }
 
@@ -65,17 +67,15 @@ impl Pair {
     /// Three nodes of Apache Kafka, and three of this kind.
     pub fn start(kind: Kind) -> Self {
         let side = |kind| Side {
-            cluster: Cluster::start_with(&[kind; 3], Roles::Both, Quorum::Dynamic, |id| {
-                let mut told = CONFIGURATION.to_vec();
-                told.extend((id > 1).then_some(PATIENT));
-                told
+            cluster: Cluster::start_with(&[kind; 3], Roles::Both, Quorum::Dynamic, |_| {
+                CONFIGURATION.to_vec()
             }),
             tools: Tools::start(),
         };
         let theirs = thread::spawn(move || side(Kind::Kafka));
         let ours = side(kind);
         let theirs = theirs.join().expect("Apache Kafka starts");
-        Self { sides: [theirs, ours], differences: Vec::new(), compared: 0 }
+        Self { sides: [theirs, ours], differences: Vec::new(), known: Vec::new(), compared: 0 }
     }
 
     /// Runs a tool against both, once.
@@ -113,6 +113,23 @@ impl Pair {
         self.sides.iter_mut().for_each(|side| act(&mut side.cluster));
     }
 
+    /// Kills a broker of both, and waits until its cluster knows: until then a client may be told that it is the controller, and wait for it.
+    pub fn kill(&mut self, id: usize) {
+        self.each(|cluster| cluster.kill(id));
+        self.settle();
+    }
+
+    /// Starts it again, and waits until its cluster has let it in.
+    pub fn restart(&mut self, id: usize) {
+        self.each(|cluster| cluster.restart(id));
+        self.settle();
+    }
+
+    /// Waits until the brokers of both know each other.
+    pub fn settle(&mut self) {
+        self.each(|cluster| cluster.until_brokers_know_each_other());
+    }
+
     /// A fourth node for both, which is a controller and no voter.
     pub fn add_controller(&mut self) {
         for side in &mut self.sides {
@@ -124,6 +141,13 @@ impl Pair {
     /// What differed, and how much was compared.
     pub fn differences(self) -> (Vec<String>, usize) {
         (self.differences, self.compared)
+    }
+
+    /// The known differences that were not met.
+    pub fn stale(&self) -> Vec<&'static str> {
+        let is_met = |at: &usize| self.known.contains(at);
+        let stale = (0..known::KNOWN.len()).filter(|at| !is_met(at));
+        stale.map(|at| known::KNOWN[at].step).collect()
     }
 
     fn both(&mut self, tool: &str, arguments: &[&str]) -> [String; 2] {
@@ -142,9 +166,17 @@ impl Pair {
             println!("== {step}\n{theirs}");
         }
         if theirs != ours {
-            let difference = format!("== {step}\n-- Apache Kafka:\n{theirs}\n-- ours:\n{ours}\n");
+            let only = |these: &str, those: &str, mark: char| -> String {
+                let those: Vec<&str> = those.lines().collect();
+                let missing = these.lines().filter(|line| !those.contains(line));
+                missing.map(|line| format!("{mark} {line}\n")).collect()
+            };
+            let difference = format!("== {step}\n{}{}", only(&theirs, &ours, '<'), only(&ours, &theirs, '>'));
             println!("{difference}");
-            self.differences.push(difference);
+            match known::KNOWN.iter().position(|known| step.contains(known.step)) {
+                Some(at) => self.known.push(at),
+                None => self.differences.push(difference),
+            }
         }
     }
 }

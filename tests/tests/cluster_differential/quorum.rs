@@ -14,21 +14,21 @@ pub fn play(pair: &mut Pair) {
     let add = ["--command-config", "{properties:4}", "add-controller"];
     quorum(pair, &[&add[..], &["--dry-run"]].concat());
     quorum(pair, &add);
-    pair.soon_when("metadata-quorum", &status, |said| said.matches("Follower").count() == 3);
+    pair.soon_when("metadata-quorum", &status, |said| said.matches("follower").count() == 4);
     quorum(pair, &add);
     quorum(pair, &["describe", "--status"]);
     let remove = ["remove-controller", "--controller-id", "4", "--controller-directory-id"];
     quorum(pair, &[&remove[..], &["ottlaOttlaOttlaOttlaTA"]].concat());
     quorum(pair, &[&remove[..], &["{directory:4}", "--dry-run"]].concat());
     quorum(pair, &[&remove[..], &["{directory:4}"]].concat());
-    pair.soon_when("metadata-quorum", &status, |said| said.matches("Follower").count() == 2);
+    pair.soon_when("metadata-quorum", &status, |said| said.matches("follower").count() == 3);
     quorum(pair, &[&remove[..], &["{directory:4}"]].concat());
     pair.once(
         "metadata-quorum",
         &[&["--bootstrap-controller", "{controllers}"], &remove[..], &["{directory:4}"]].concat(),
     );
     pair.once("metadata-quorum", &[&["--bootstrap-controller", "{controllers}"], &add[..]].concat());
-    pair.soon_when("metadata-quorum", &status, |said| said.matches("Follower").count() == 3);
+    pair.soon_when("metadata-quorum", &status, |said| said.matches("follower").count() == 4);
     pair.soon("features", &["--bootstrap-controller", "{controllers}", "describe"]);
 }
 

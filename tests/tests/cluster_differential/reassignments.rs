@@ -34,7 +34,7 @@ pub fn play(pair: &mut Pair) {
         pair.write(name, text);
     }
     // A proposal for one broker is the same whatever is drawn.
-    for (file, brokers) in [("topics", "1"), ("topics", "1,2,9"), ("unknown", "1,2"), ("wrong", "1")] {
+    for (file, brokers) in [("topics", "1"), ("unknown", "1,2"), ("wrong", "1")] {
         let file = format!("{{file:{file}.json}}");
         reassign(pair, &["--generate", "--topics-to-move-json-file", &file, "--broker-list", brokers]);
     }
@@ -67,8 +67,8 @@ pub fn play(pair: &mut Pair) {
     }
 
     // One that cannot come to its end.
-    pair.each(|cluster| cluster.kill(3));
-    pair.soon_when("topics", &describe, |said| !said.contains("Isr: 2,3") && !said.contains("Isr: 3,2"));
+    pair.kill(3);
+    pair.soon_when("topics", &describe, |said| !said.contains("Isr: 2,3"));
     reassign(pair, &["--execute", "--reassignment-json-file", "{file:move.json}"]);
     soon(pair, &["--list"], |_| true);
     reassign(pair, &["--execute", "--reassignment-json-file", "{file:back.json}"]);
@@ -78,7 +78,7 @@ pub fn play(pair: &mut Pair) {
     soon(pair, &["--list"], |_| true);
     reassign(pair, &["--cancel", "--reassignment-json-file", "{file:move.json}"]);
     pair.soon("topics", &describe);
-    pair.each(|cluster| cluster.restart(3));
+    pair.restart(3);
     pair.soon_when("topics", &describe, |said| said.contains("Isr: 2,3"));
 }
 

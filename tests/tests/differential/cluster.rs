@@ -1,11 +1,15 @@
-//! ApiVersions, DescribeCluster, DescribeQuorum, UpdateFeatures, and frames that are none.
+//! ApiVersions, DescribeCluster, DescribeLogDirs, ListConfigResources, DescribeQuorum, UpdateFeatures, nodes that are not there, and frames that are none.
 
+use ottla_protocol::messages::add_raft_voter_request::Listener;
+use ottla_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use ottla_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
 use ottla_protocol::messages::update_features_request::FeatureUpdateKey;
 use ottla_protocol::messages::{
-    ApiVersionsRequest, DescribeClusterRequest, DescribeQuorumRequest, UpdateFeaturesRequest,
+    AddRaftVoterRequest, ApiVersionsRequest, DescribeClusterRequest, DescribeLogDirsRequest,
+    DescribeQuorumRequest, ListConfigResourcesRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest,
+    UpdateFeaturesRequest,
 };
-use ottla_protocol::{ApiKey, Str};
+use ottla_protocol::{ApiKey, Str, Uuid};
 use ottla_tests::peer::{Kind, Peer, chosen};
 
 use crate::family;
@@ -50,6 +54,22 @@ fn advertised_versions_are_within_apache_kafkas() {
 #[test]
 fn describe_cluster() {
     family("describe-cluster", &[ApiKey::DescribeCluster], &[("all", cluster)]);
+}
+
+#[test]
+fn describe_log_dirs() {
+    family("describe-log-dirs", &[ApiKey::DescribeLogDirs], &[("all", log_dirs)]);
+}
+
+#[test]
+fn list_config_resources() {
+    family("list-config-resources", &[ApiKey::ListConfigResources], &[("all", config_resources)]);
+}
+
+#[test]
+fn nodes_that_are_not_there() {
+    let apis = [ApiKey::UnregisterBroker, ApiKey::AddRaftVoter, ApiKey::RemoveRaftVoter];
+    family("nodes-that-are-not-there", &apis, &[("all", strangers)]);
 }
 
 #[test]
@@ -126,6 +146,54 @@ fn quorum(session: &mut Session) {
     let mut none = of("__cluster_metadata", 0);
     none.topics[0].partitions.clear();
     session.ask("no partitions", &none);
+}
+
+fn log_dirs(session: &mut Session) {
+    let (topic, _) = session.topic("held", 2, &[]);
+    let of = |topics: Option<Vec<(&str, Vec<i32>)>>| DescribeLogDirsRequest {
+        topics: topics.map(|topics| {
+            let named = topics
+                .into_iter()
+                .map(|(topic, partitions)| DescribableLogDirTopic { topic: topic.into(), partitions });
+            named.collect()
+        }),
+    };
+    session.ask("a topic", &of(Some(vec![(&topic, vec![1, 0])])));
+    session.ask("one partition, and one that is not there", &of(Some(vec![(&topic, vec![1, 7])])));
+    session.ask("no partitions", &of(Some(vec![(&topic, vec![])])));
+    session.ask("a topic that is not there", &of(Some(vec![("d-nowhere", vec![0])])));
+    session.ask("nothing", &of(Some(vec![])));
+}
+
+fn config_resources(session: &mut Session) {
+    let of = |resource_types: &[i8]| ListConfigResourcesRequest { resource_types: resource_types.to_vec() };
+    let is_first = session.version::<ListConfigResourcesRequest>() == Some(0);
+    for types in [&[4][..], &[8], &[16], &[32], &[4, 16, 8], &[4, 4], &[1], &[16, 0], &[64]] {
+        session.ask(&format!("{types:?}"), &of(if is_first { &[] } else { types }));
+    }
+}
+
+fn strangers(session: &mut Session) {
+    for broker_id in [9, -1] {
+        session.ask(&format!("broker {broker_id}"), &UnregisterBrokerRequest { broker_id });
+    }
+    let voter_directory_id = Uuid::from_u128(7 << 64 | 7);
+    let cluster_ids = [Some("another"), None];
+    for cluster_id in cluster_ids {
+        let cluster_id = cluster_id.map(Str::from);
+        let request =
+            RemoveRaftVoterRequest { cluster_id: cluster_id.clone(), voter_id: 9, voter_directory_id };
+        session.ask(&format!("remove from {cluster_id:?}"), &request);
+        let request = AddRaftVoterRequest {
+            cluster_id: cluster_id.clone(),
+            timeout_ms: 1_000,
+            voter_id: 1,
+            voter_directory_id,
+            listeners: vec![Listener { name: "CONTROLLER".into(), host: "127.0.0.1".into(), port: 1 }],
+            ack_when_committed: true,
+        };
+        session.ask(&format!("add to {cluster_id:?}"), &request);
+    }
 }
 
 fn features(session: &mut Session) {

@@ -61,6 +61,11 @@ const COMPARED: &[ApiKey] = &[
     ApiKey::OffsetDelete,
     ApiKey::DescribeQuorum,
     ApiKey::UpdateFeatures,
+    ApiKey::DescribeLogDirs,
+    ApiKey::ListConfigResources,
+    ApiKey::UnregisterBroker,
+    ApiKey::AddRaftVoter,
+    ApiKey::RemoveRaftVoter,
     ApiKey::DescribeCluster,
     ApiKey::DescribeTopicPartitions,
 ];

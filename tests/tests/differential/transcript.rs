@@ -167,7 +167,9 @@ impl Walk<'_> {
             }
             "TopicId" | "ReplicaDirectoryId" if value != "AAAAAAAAAAAAAAAAAAAAAA" => "<id>".to_owned(),
             "ClusterId" | "MemberId" | "Leader" | "Documentation" => text("<text>"),
-            "ErrorMessage" | "BatchIndexErrorMessage" => without_times(&value.replace(self.prefix, "")),
+            "ErrorMessage" | "BatchIndexErrorMessage" => {
+                without_ids(&without_times(&value.replace(self.prefix, "")))
+            }
             "LogDir" => text("<path>"),
             "LastTimestamp" if value != "-1" => "<time>".to_owned(),
             "UsableBytes" | "TotalBytes" => "<number>".to_owned(),
@@ -225,4 +227,16 @@ fn whole_batches<'a>(field: &'a [u8], value: &str) -> &'a [u8] {
         end += size;
     }
     &records[..end]
+}
+
+/// A sentence without ids, which are 22 letters and digits.
+fn without_ids(sentence: &str) -> String {
+    let words = sentence.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
+    let masked = words.map(|word| match word.char_indices().nth(22) {
+        Some((end, _)) if word.chars().count() == 23 && word.contains(|c: char| c.is_ascii_uppercase()) => {
+            format!("<id>{}", &word[end..])
+        }
+        _ => word.to_owned(),
+    });
+    masked.collect()
 }

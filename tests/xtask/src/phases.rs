@@ -137,13 +137,13 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "cluster",
-        budget_s: 240,
-        about: "three nodes killed in turn under load; metadata quorums of Ottla's controllers and of Apache Kafka's among them",
-        advice: "run `cargo test -p ottla-tests --test cluster --test quorum -- --nocapture`; OTTLA_TEST_KEEP=1 keeps the data",
+        budget_s: 360,
+        about: "three nodes killed in turn under load; metadata quorums with Apache Kafka's among them; its tools against clusters of both",
+        advice: "run `cargo test -p ottla-tests --test cluster --test quorum --test cluster_differential -- --nocapture`; OTTLA_TEST_KEEP=1 keeps the data",
         run: |given| {
             tools::debian(&[("kcat", "kcat")])?;
             tools::kafka()?;
-            suites(&["cluster", "quorum"], given)
+            suites(&["cluster", "quorum", "cluster_differential"], given)
         },
     },
     Phase {

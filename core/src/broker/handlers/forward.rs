@@ -107,6 +107,10 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
         ControllerResponse::CreateAcls(answer) => request.respond(&answer, []),
         ControllerResponse::DeleteAcls(answer) => request.respond(&answer, []),
         ControllerResponse::AlterUserScramCredentials(answer) => request.respond(&answer, []),
+        // Whoever passed it on looks for the active controller.
+        ControllerResponse::Failed(error) if request.context.envelope.is_some() => {
+            request.refuse_envelope(error)
+        }
         ControllerResponse::Failed(error) => return failed(request, error),
     }))
 }

@@ -245,7 +245,8 @@ impl Join {
             }
             (Self::List { answer, waiting }, GroupResponse::ListGroups(part)) => {
                 *waiting = waiting.saturating_sub(1);
-                if answer.error_code == 0 {
+                // Other brokers coordinate the groups of other partitions, and list them.
+                if answer.error_code == 0 && part.error_code != ErrorCode::NotCoordinator.code() {
                     answer.error_code = part.error_code;
                 }
                 answer.groups.extend(part.groups);

@@ -4,6 +4,7 @@ pub mod api_versions;
 mod delete_records;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod fetch;
@@ -12,6 +13,7 @@ mod forward;
 mod group;
 mod group_offsets;
 mod join;
+mod list_config_resources;
 mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
@@ -85,6 +87,8 @@ pub enum Pending<S: LogStore> {
     WriteTxnMarkers(write_txn_markers::Join),
     /// For shards to list producers.
     DescribeProducers(describe_producers::Join),
+    /// For shards to list their logs.
+    DescribeLogDirs(describe_log_dirs::Join),
     /// For the controller.
     Controller,
     /// For group coordinators.
@@ -152,6 +156,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch::handle(env, request, body),
         ApiKey::WriteTxnMarkers => write_txn_markers::handle(env, request, body),
         ApiKey::DescribeProducers => describe_producers::handle(env, request, body),
+        ApiKey::DescribeLogDirs => describe_log_dirs::handle(env, request, body),
+        ApiKey::ListConfigResources => list_config_resources::handle(env, request, body),
         ApiKey::DescribeConfigs => describe_configs::handle(env, request, body),
         ApiKey::DescribeCluster => describe_cluster::handle(env, request, body),
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::handle(env, request, body),
@@ -195,6 +201,9 @@ pub fn resume<S: LogStore>(
         }
         (Pending::DescribeProducers(join), Resume::Shard(_, DataResponse::Producers(parts))) => {
             Ok(describe_producers::resume(request, join, parts))
+        }
+        (Pending::DescribeLogDirs(join), Resume::Shard(_, DataResponse::Logs(logs))) => {
+            Ok(describe_log_dirs::resume(env, request, join, logs))
         }
         (Pending::Controller, Resume::Controller(ControllerResponse::Quorum(response))) => {
             quorum::resume(request, response)

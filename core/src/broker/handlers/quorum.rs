@@ -21,6 +21,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         version,
         is_ottla: request.context.is_ottla,
         request: asked,
+        is_of_broker: !env.config.is_controller_listener(&request.context.listener),
     }));
     Ok(Outcome::Wait(Box::new(Pending::Controller)))
 }

@@ -6,15 +6,16 @@ use super::{Purpose, Shard};
 use crate::broker::acknowledgements::{Awaited, Until};
 use crate::broker::cluster_view::OFFSETS_TOPIC;
 use crate::broker::data::{
-    DataRequest, DataResponse, DescribedLog, EpochPart, Fetched, Isolation, ListOffsetsPart, MarkerPart,
-    Part, ProduceError, Readable, Reader, WatchPart,
+    DataRequest, DataResponse, DescribedLog, DescribedLogs, EpochPart, Fetched, Isolation, ListOffsetsPart,
+    MarkerPart, Part, ProduceError, Readable, Reader, WatchPart,
 };
 use crate::broker::watches::Watch;
 use crate::broker::{ConnectionEvent, Message};
 use crate::coordinator::Token;
-use crate::ids::TopicIdPartition;
+use crate::ids::{LogDirId, TopicIdPartition};
 use crate::log::LogStore;
 use crate::log::file_names::LOG_SUFFIX;
+use crate::log::log_dirs::LogDirState;
 use crate::machine::Cx;
 use crate::partition;
 
@@ -133,7 +134,16 @@ impl<S: LogStore> Shard<S> {
                 };
                 DataResponse::Producers(parts.iter().map(|part| (part.index, known(part))).collect())
             }
-            DataRequest::DescribeLogs => DataResponse::Logs(self.describe_logs(cx)),
+            DataRequest::DescribeLogs => {
+                let directories =
+                    (0..self.config.log_dirs.len()).filter_map(|index| u16::try_from(index).ok());
+                let is_offline = |log_dir: &LogDirId| {
+                    self.log_dirs.get(log_dir) == Some(&LogDirState::Offline)
+                        || self.checkpoints.is_offline(*log_dir)
+                };
+                let offline = directories.map(LogDirId).filter(is_offline).collect();
+                DataResponse::Logs(DescribedLogs { logs: self.describe_logs(cx), offline })
+            }
         };
         self.reply(cx, token, response);
     }

@@ -91,6 +91,8 @@ const BROKER: &[&[ConfigKey]] = &[
     metrics::KEYS,
     internal::KEYS,
 ];
+/// What Kafka takes at run time only.
+pub(super) const DYNAMIC_ONLY: &[ConfigKey] = replication::THROTTLE_KEYS;
 const TOPIC: &[&[ConfigKey]] = &[entity::TOPIC_KEYS, entity::TOPIC_INTERNAL_KEYS];
 const GROUP: &[&[ConfigKey]] = &[entity::GROUP_KEYS];
 const CLIENT_METRICS: &[&[ConfigKey]] = &[entity::CLIENT_METRICS_KEYS];

@@ -68,8 +68,9 @@ impl<S: LogStore> Quorum<S> {
             )));
         };
         self.check_no_change(cx, "adding")?;
-        if let Some(voter) = self.voters().get(key.id) {
-            let known = describe(voter);
+        if self.voters().get(key.id).is_some() {
+            let known: Vec<String> = self.voters().iter().map(describe).collect();
+            let known = known.join(", ");
             return Err((
                 ErrorCode::DuplicateVoter,
                 Some(format!(

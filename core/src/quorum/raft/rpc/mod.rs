@@ -39,6 +39,22 @@ pub enum Request {
     ApiVersions(ApiVersionsRequest),
 }
 
+impl Request {
+    /// What a client is told of whose request no leader was found; `None` of what replicas ask each other.
+    pub fn refusal(&self) -> Option<Response> {
+        let refused = || Err((ErrorCode::NotController, None));
+        match self {
+            Self::DescribeQuorum(request) => Some(Response::DescribeQuorum(describe_quorum::refusal(
+                request,
+                ErrorCode::NotLeaderOrFollower,
+            ))),
+            Self::AddRaftVoter(_) => Some(Response::AddRaftVoter(voters::add_response(refused()))),
+            Self::RemoveRaftVoter(_) => Some(Response::RemoveRaftVoter(voters::remove_response(refused()))),
+            _ => None,
+        }
+    }
+}
+
 /// The answer to a [`Request`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {

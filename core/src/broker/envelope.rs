@@ -1,0 +1,98 @@
+//! Envelopes: a broker passes a client's request on to the active controller, and says who asked (KIP-590).
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use ottla_protocol::messages::{EnvelopeRequest, EnvelopeResponse};
+use ottla_protocol::{ApiKey, Decoder, Encoder, ErrorCode, Message as _, Str, encode_response};
+
+use super::RequestContext;
+
+/// What a broker may pass on.
+const FORWARDABLE: [ApiKey; 13] = [
+    ApiKey::CreateTopics,
+    ApiKey::DeleteTopics,
+    ApiKey::AlterConfigs,
+    ApiKey::CreatePartitions,
+    ApiKey::ElectLeaders,
+    ApiKey::IncrementalAlterConfigs,
+    ApiKey::AlterPartitionReassignments,
+    ApiKey::ListPartitionReassignments,
+    ApiKey::DescribeQuorum,
+    ApiKey::UpdateFeatures,
+    ApiKey::UnregisterBroker,
+    ApiKey::AddRaftVoter,
+    ApiKey::RemoveRaftVoter,
+];
+
+/// Whether an API may come in an envelope.
+pub fn is_forwardable(api: ApiKey) -> bool {
+    FORWARDABLE.contains(&api)
+}
+
+/// The frame within, and who sent it; the correlation id is the envelope's.
+pub fn open(
+    body: Bytes,
+    version: i16,
+    correlation_id: i32,
+    context: &RequestContext,
+) -> Result<(Bytes, RequestContext), ErrorCode> {
+    let asked = EnvelopeRequest::decode(&mut Decoder::new(body), version);
+    let asked = asked.map_err(|_| ErrorCode::InvalidRequest)?;
+    let principal = asked.request_principal.and_then(principal);
+    let context = RequestContext {
+        principal: principal.ok_or(ErrorCode::PrincipalDeserializationFailure)?,
+        host: address(&asked.client_host_address).ok_or(ErrorCode::InvalidRequest)?,
+        envelope: Some(correlation_id),
+        ..context.clone()
+    };
+    Ok((asked.request_data, context))
+}
+
+/// An answer in its envelope, as a frame. `inner` is a frame, too.
+pub fn close(correlation_id: i32, inner: Result<Bytes, ErrorCode>) -> Option<Encoder> {
+    let response = match inner {
+        // Without its length.
+        Ok(frame) => {
+            EnvelopeResponse { response_data: Some(frame.slice(4.min(frame.len())..)), error_code: 0 }
+        }
+        Err(error) => EnvelopeResponse { response_data: None, error_code: error.code() },
+    };
+    let mut output = Encoder::new();
+    encode_response(&mut output, 0, correlation_id, &response).ok()?;
+    Some(output)
+}
+
+/// `DefaultPrincipalData`, version 0: a type, a name, and whether it came by a delegation token.
+fn principal(data: Bytes) -> Option<Str> {
+    let mut input = Decoder::new(data);
+    if *input.bytes(2).ok()? != [0, 0] {
+        return None;
+    }
+    let mut text = || {
+        let len = usize::try_from(input.varint().ok()?).ok()?.checked_sub(1)?;
+        Some(input.str(len).ok()?.to_string())
+    };
+    let (kind, name) = (text()?, text()?);
+    Some(format!("{kind}:{name}").into())
+}
+
+/// An address of four or sixteen bytes as Kafka prints it.
+fn address(bytes: &[u8]) -> Option<Str> {
+    let mut text = String::from("/");
+    match bytes.len() {
+        4 => {
+            let parts: Vec<String> = bytes.iter().map(u8::to_string).collect();
+            text.push_str(&parts.join("."));
+        }
+        16 => {
+            for (index, pair) in bytes.chunks_exact(2).enumerate() {
+                let number = pair.iter().fold(0_u16, |number, byte| number << 8 | u16::from(*byte));
+                let colon = if index == 0 { "" } else { ":" };
+                write!(text, "{colon}{number:x}").ok()?;
+            }
+        }
+        _ => return None,
+    }
+    Some(text.into())
+}
