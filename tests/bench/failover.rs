@@ -210,7 +210,8 @@ fn print(measured: &[Measured]) {
                 let mut gaps: Vec<u128> = measured.iter().filter(of).map(|one| one.gap.as_millis()).collect();
                 gaps.sort_unstable();
                 let worst = gaps.last()?;
-                Some(format!("{} / {worst} of {}", gaps[gaps.len() / 2], gaps.len()))
+                let median = (gaps[(gaps.len() - 1) / 2] + gaps[gaps.len() / 2]) / 2;
+                Some(format!("{median} / {worst} of {}", gaps.len()))
             };
             let (kafka, ottla) = (cell(Kafka), cell(Ottla));
             if kafka.is_some() || ottla.is_some() {
