@@ -75,7 +75,7 @@ fn of(kind: Kind, rounds: u64, only: Option<&str>) -> Vec<Measured> {
     for round in 1..=times("restarts", rounds.div_ceil(5)) {
         (1..=3).for_each(|id| run.restart(id, round));
     }
-    for round in 1..=times("hangs", rounds.div_ceil(5)) {
+    for round in 1..=times("hangs", rounds.div_ceil(10)) {
         run.hang(Case::HungLeader, round);
         run.hang(Case::HungLeaderAndController, round);
     }
