@@ -75,7 +75,7 @@ fn of(kind: Kind, rounds: u64, only: Option<&str>) -> Vec<Measured> {
     for round in 1..=times("restarts", rounds.div_ceil(5)) {
         (1..=3).for_each(|id| run.restart(id, round));
     }
-    for round in 1..=times("hangs", rounds.div_ceil(5)) {
+    for round in 1..=times("hangs", rounds.div_ceil(10)) {
         run.hang(Case::HungLeader, round);
         run.hang(Case::HungLeaderAndController, round);
     }
@@ -210,7 +210,8 @@ fn print(measured: &[Measured]) {
                 let mut gaps: Vec<u128> = measured.iter().filter(of).map(|one| one.gap.as_millis()).collect();
                 gaps.sort_unstable();
                 let worst = gaps.last()?;
-                Some(format!("{} / {worst} of {}", gaps[gaps.len() / 2], gaps.len()))
+                let median = (gaps[(gaps.len() - 1) / 2] + gaps[gaps.len() / 2]) / 2;
+                Some(format!("{median} / {worst} of {}", gaps.len()))
             };
             let (kafka, ottla) = (cell(Kafka), cell(Ottla));
             if kafka.is_some() || ottla.is_some() {

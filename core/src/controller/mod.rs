@@ -236,7 +236,7 @@ impl<S: LogStore> Controller<S> {
                 {
                     let (broker, epoch) = (heartbeat.broker_id, heartbeat.broker_epoch);
                     self.suspects.heard(token.connection, broker, epoch);
-                    self.is_ottla(broker, context.is_ottla);
+                    self.note_kin(broker, context.is_ottla);
                     if context.is_ottla {
                         self.rhythms.heard(cx.now.monotonic, broker, epoch);
                     }
@@ -256,11 +256,9 @@ impl<S: LogStore> Controller<S> {
             }
             ControllerEvent::Quorum { token, version, is_ottla, request, .. } => {
                 if let Some(id) = asked_by(&request) {
-                    self.is_ottla(id, is_ottla);
-                }
-                if let QuorumRequest::Fetch(fetch) = &request {
-                    let id = fetch.replica_state.replica_id.max(fetch.replica_id);
-                    if let Some(broker) = self.published.broker(id).filter(|broker| !broker.fenced) {
+                    self.note_kin(id, is_ottla);
+                    let broker = self.published.broker(id).filter(|broker| !broker.fenced);
+                    if let (QuorumRequest::Fetch(_), Some(broker)) = (&request, broker) {
                         self.suspects.heard(token.connection, id, broker.epoch);
                     }
                 }
@@ -377,7 +375,7 @@ impl<S: LogStore> Controller<S> {
     }
 
     /// What a node says that it is.
-    fn is_ottla(&mut self, id: i32, is_ottla: bool) {
+    fn note_kin(&mut self, id: i32, is_ottla: bool) {
         if is_ottla && self.published.broker(id).is_some() {
             self.kin.insert(id);
         } else {
