@@ -376,6 +376,8 @@ impl AdminClient {
         let outcome = chore.outcome(reply).unwrap_or(Outcome::Again);
         if outcome == Outcome::Again {
             self.turn = self.turn.wrapping_add(1);
+            // There may be more brokers by now.
+            self.session.refresh_soon(now);
             self.not_before = now.plus_ms(self.session.config().retry_backoff_ms);
             return;
         }

@@ -448,7 +448,10 @@ impl Checkers {
                         header.partition_leader_epoch,
                         log.leader_epochs().epoch_for_offset(header.base_offset),
                     );
-                    let known = of_log == Some(of_batch) && of_batch <= leader_epoch;
+                    // A start of the log that its leader has moved up may be forgotten in a crash, which the epochs are not.
+                    let first = log.leader_epochs().earliest().map_or(0, |entry| entry.start_offset);
+                    let is_before = self.is_cluster && header.base_offset < first;
+                    let known = (is_before || of_log == Some(of_batch)) && of_batch <= leader_epoch;
                     self.check(Checker::LeaderEpochsRise, known, || {
                         let offset = header.base_offset;
                         format!("{name}: {offset} is of epoch {of_batch}, the log says {of_log:?}, {leader_epoch} leads")
