@@ -41,8 +41,11 @@ pub fn play(pair: &mut Pair) {
     for file in ["wrong", "nowhere", "nobody", "twice"] {
         let file = format!("{{file:{file}.json}}");
         reassign(pair, &["--execute", "--reassignment-json-file", &file]);
-        reassign(pair, &["--verify", "--reassignment-json-file", &file]);
-        reassign(pair, &["--cancel", "--reassignment-json-file", &file]);
+        // What is said of a broker that is not there the tool waits for.
+        if !file.contains("nobody") {
+            reassign(pair, &["--verify", "--reassignment-json-file", &file]);
+            reassign(pair, &["--cancel", "--reassignment-json-file", &file]);
+        }
     }
     reassign(pair, &["--list"]);
     reassign(pair, &["--execute", "--reassignment-json-file", "{file:move.json}"]);
