@@ -31,7 +31,6 @@ pub fn play(pair: &mut Pair) {
         &["--entity-type", "topics", "--entity-name", "nowhere"],
         &["--alter", "--add-config", "retention.ms=1"],
     );
-    configs.once(&["--entity-type", "topics"], &["--describe"]);
 
     let (two, default) = (
         ["--entity-type", "brokers", "--entity-name", "2"],

@@ -25,9 +25,9 @@ use pair::Pair;
 
 const FAMILIES: &[(&str, fn(&mut Pair))] = &[
     ("topics", topics::play),
+    ("elections", elections::play),
     ("describing", describing::play),
     ("configs", configs::play),
-    ("elections", elections::play),
     ("reassignments", reassignments::play),
     ("features", features::play),
     ("quorum", quorum::play),

@@ -40,8 +40,8 @@ pub fn mask(cluster: &Cluster, ended: &Ended) -> String {
         let is_own = |line: &str| line.starts_with("  ottla.");
         // And features that are not built yet.
         let is_to_come = |line: &str| {
-            let named = |feature: &&str| line.starts_with(&format!("Feature: {feature}.version"));
-            ["group", "share", "streams", "transaction"].iter().any(|feature| named(&feature))
+            let named = |feature: &str| line.starts_with(&format!("Feature: {feature}.version"));
+            ["group", "share", "streams", "transaction"].iter().any(|feature| named(feature))
         };
         let said = text.lines().filter(|line| !is_trace(line) && !is_own(line) && !is_to_come(line));
         let mut masked: Vec<String> =

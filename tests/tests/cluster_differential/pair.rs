@@ -89,7 +89,16 @@ impl Pair {
         let started = Instant::now();
         loop {
             let said = self.both(tool, arguments);
-            if said[0] == said[1] && is_so(&said[0]) || started.elapsed() > SOON {
+            if said[0] == said[1] && is_so(&said[0]) {
+                return self.compare(tool, arguments, said);
+            }
+            if started.elapsed() > SOON {
+                let [theirs, ours] = [is_so(&said[0]), is_so(&said[1])];
+                if !(theirs && ours) {
+                    let (step, text) = (arguments.join(" "), &said[0]);
+                    self.differences
+                        .push(format!("== {tool} {step}\nnot within {SOON:?}: {theirs} {ours}\n{text}\n"));
+                }
                 return self.compare(tool, arguments, said);
             }
             thread::sleep(Duration::from_millis(100));
