@@ -1,4 +1,4 @@
-//! Runs seeds of the simulator: `cargo xtask sim [--log | --quorum | --cluster] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]`.
+//! Runs seeds of the simulator: `cargo xtask sim`, with the options of [`USAGE`].
 //!
 //! Prints what was done to the worlds and how often each checker had something to check. A seed that breaks a promise is named,
 //! with the command that repeats it; a checker that never had anything to check fails the run. This program has the planted bugs in it,

@@ -35,7 +35,7 @@ cargo xtask <command>
   bench --failover [--rounds N] [--only kills|restarts|hangs] [--ottla-only | --kafka-only]
                         how long a librdkafka and a Java producer wait when a node of three is killed, stopped
                         or restarted, beside Apache Kafka (12 minutes)
-  sim [--log | --quorum] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]
+  sim [--log | --quorum | --cluster] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes] [--steps N] [--without BITS]
                         worlds of a broker and its clients under faults, each from one seed; --mutations
                         plants bugs, each of which must be caught; --hashes prints what each seed did
   page                  builds the page into dist and prints what each part weighs

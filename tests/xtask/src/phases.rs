@@ -92,7 +92,7 @@ const PHASES: &[Phase] = &[
         name: "sim",
         budget_s: 300,
         about: "worlds under faults, another slice of seeds every day; every planted bug is caught",
-        advice: "run `cargo xtask sim --seed N` for the seed that failed; `--full` runs 5,000",
+        advice: "run `cargo xtask sim --seed N` for the seed that failed; `--full` runs thousands",
         run: sim::phase,
     },
     Phase {

@@ -9,16 +9,20 @@ use crate::shell::{Outcome, command, quiet, run};
 const RUNNER: &str = "cargo run --profile sim --package ottla-tests --features mutations --example sim --";
 const SIM_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Seeds of one run of the phase, and of a deep one: of a broker with its clients, of a log alone, and of a quorum.
-const SEEDS: [(Option<&str>, u64, u64); 3] =
-    [(None, 60, 5_000), (Some("--log"), 2_000, 50_000), (Some("--quorum"), 20, 20_000)];
+/// Seeds of one run of the phase, and of a deep one: of a broker with its clients, of a cluster, of a log alone, and of a quorum.
+const SEEDS: [(Option<&str>, u64, u64); 4] = [
+    (None, 60, 5_000),
+    (Some("--cluster"), 100, 20_000),
+    (Some("--log"), 2_000, 50_000),
+    (Some("--quorum"), 20, 20_000),
+];
 /// Days take turns over so many slices.
 const SLICES: u64 = 1_000;
 const SECONDS_PER_DAY: u64 = 86_400;
 /// Seeds whose hashes are compared with those of WebAssembly.
 const SEEDS_COMPARED: &str = "4";
 
-/// `cargo xtask sim [--log | --quorum] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes]`
+/// `cargo xtask sim`: what it takes is told by `cargo xtask --help`.
 pub fn sim(arguments: &[&str]) -> Outcome {
     start(arguments, SIM_MAX)
 }

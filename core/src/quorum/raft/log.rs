@@ -150,10 +150,15 @@ impl<S: LogStore> QuorumLog<S> {
         if found < 0 {
             return (self.last_epoch(), self.end_offset());
         }
-        match self.snapshots.first() {
+        match self.oldest_snapshot() {
             Some(oldest) if oldest.end_offset == end_offset && found == epoch => (oldest.epoch, end_offset),
             _ => (found, end_offset),
         }
+    }
+
+    /// The first snapshot that the log follows on: one that was fetched leaves older ones behind, which the log no longer touches.
+    fn oldest_snapshot(&self) -> Option<&SnapshotId> {
+        self.snapshots.iter().find(|id| id.end_offset >= self.start_offset())
     }
 
     /// How a follower's log that ends at `offset` with a record of `epoch` stands against this one.
@@ -162,7 +167,7 @@ impl<S: LogStore> QuorumLog<S> {
         if start_offset == 0 && offset == 0 && epoch == 0 {
             return Validity::Valid;
         }
-        if let (Some(oldest), Some(newest)) = (self.snapshots.first(), self.snapshots.last())
+        if let (Some(oldest), Some(newest)) = (self.oldest_snapshot(), self.snapshots.last())
             && (offset < start_offset
                 || (offset == start_offset && start_offset != 0 && epoch != oldest.epoch)
                 || epoch < oldest.epoch)

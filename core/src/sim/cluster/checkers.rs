@@ -131,7 +131,7 @@ impl Promises {
     pub fn watch(&mut self, hosts: Hosts<'_>) {
         let Some(newest) = newest(hosts) else { return };
         for topic in newest.image.topics_by_name().filter(|topic| is_lasting(&topic.name)) {
-            for (index, registration) in topic.partitions.iter() {
+            for (index, registration) in &topic.partitions {
                 let name = TopicPartition { topic: topic.name.clone(), partition: *index };
                 let known = self.committed.entry(name).or_default();
                 known.leader_epoch = known.leader_epoch.max(registration.leader_epoch);
@@ -330,7 +330,7 @@ pub fn unwell(hosts: Hosts<'_>) -> Option<String> {
         return Some(format!("the metadata of {id} is behind"));
     }
     for topic in newest.image.topics_by_name() {
-        for (index, registration) in topic.partitions.iter() {
+        for (index, registration) in &topic.partitions {
             let mut isr = registration.isr.clone();
             let mut replicas = registration.replicas.clone();
             isr.sort_unstable();

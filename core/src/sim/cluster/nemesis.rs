@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::checkers::{is_registered, newest};
 use super::scenario::Scenario;
+use crate::metadata::PartitionRegistration;
 use crate::rng::Rng;
 use crate::sim::admin::Chore;
-use crate::sim::workload::{PARTITIONS, TOPICS, Task};
+use crate::sim::workload::{Client, PARTITIONS, TOPICS, Task};
 use crate::sim::world::CLIENTS;
 use crate::sim::{Host, Network, SimDisk};
 
@@ -191,6 +192,13 @@ impl Scenario {
         }
         let Some(topic) = pick(rng, &TOPICS) else { return false };
         let partition = i32::try_from(rng.below(3)).unwrap_or(0);
+        // As in Apache Kafka one that replaces another may name a replica as coming and as going, and then waits to be cancelled.
+        let hosts = self.hosts();
+        let known = newest(&hosts).and_then(|newest| newest.image.topic(topic)?.partitions.get(&partition));
+        let is_idle = self.world.program(self.admin).is_some_and(Client::is_idle);
+        if !is_idle || known.is_none_or(PartitionRegistration::is_reassigning) {
+            return false;
+        }
         let chore = Chore::Reassign((*topic).into(), partition, replicas);
         self.world.tell(self.admin, Task::Do(chore));
         true

@@ -206,7 +206,7 @@ impl Scenario {
         }
         self.pass(rng.below(STEP_MAX_US));
         self.step += 1;
-        if self.step % INSPECT_STEPS == 0 {
+        if self.step.is_multiple_of(INSPECT_STEPS) {
             self.inspect();
         }
         true
@@ -302,10 +302,12 @@ impl Scenario {
                 });
             }
         }
-        if self.stopping.is_empty() && self.down.is_empty() && self.is_well() {
-            if let Some(next) = self.rolling.pop() {
-                self.stop(next, 200_000);
-            }
+        if self.stopping.is_empty()
+            && self.down.is_empty()
+            && self.is_well()
+            && let Some(next) = self.rolling.pop()
+        {
+            self.stop(next, 200_000);
         }
     }
 
@@ -368,9 +370,6 @@ impl Scenario {
                 self.promises.acknowledged(&ack.partition, ack.offset);
             }
             self.checkers.acknowledged(acknowledged);
-            if client.failed() == 0 {
-                self.checkers.renewed(client.id(), client.renewed());
-            }
         }
         for index in 0..self.consumers.len() {
             let Member { process, group, number } = self.consumers[index];
@@ -399,6 +398,8 @@ impl Scenario {
 
     pub(super) fn kill_client(&mut self, rng: &mut Rng) {
         self.listen();
+        // What a member that is dead has sent may arrive after another has taken its place.
+        self.checkers.starts_again();
         let index = rng.below((self.producers.len() + self.consumers.len()) as u64);
         let index = usize::try_from(index).unwrap_or(0);
         if let Some((process, id)) = self.producers.get_mut(index) {
