@@ -11,7 +11,6 @@ use super::cluster::{Candidates, Cluster};
 use super::partition_change::{Election, PartitionChange, RECOVERED, RECOVERING};
 use crate::metadata::topics::NO_LEADER_CHANGE;
 use crate::metadata::{PartitionRegistration, TopicImage};
-use crate::sim::mutation::Mutation;
 
 /// Decides about the ISRs that a leader asks for. One that completes a reassignment may cost it the lead: then the change
 /// is written, and the leader told that there is another.
@@ -102,9 +101,7 @@ fn check(
     if leader != partition.leader {
         return Err(ErrorCode::InvalidRequest);
     }
-    if asked.partition_epoch < partition.partition_epoch
-        && !cluster.planted.is(Mutation::StaleProposalAccepted)
-    {
+    if asked.partition_epoch < partition.partition_epoch {
         return Err(ErrorCode::InvalidUpdateVersion);
     }
     let mut members = BTreeSet::new();
@@ -123,6 +120,5 @@ fn check(
         let registered = cluster.image.broker(*broker).filter(|broker| broker.is_active());
         registered.is_some_and(|broker| *epoch == -1 || *epoch == broker.epoch)
     };
-    let is_planted = cluster.planted.is(Mutation::FencedReplicaJoins);
-    if is_planted || isr.iter().all(is_eligible) { Ok(()) } else { Err(ErrorCode::IneligibleReplica) }
+    if isr.iter().all(is_eligible) { Ok(()) } else { Err(ErrorCode::IneligibleReplica) }
 }

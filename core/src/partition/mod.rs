@@ -200,7 +200,6 @@ impl<S: LogStore> Partition<S> {
     /// Compares what a client believes with the leader epoch (KIP-320); −1 believes nothing.
     fn check_epoch(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
         match current_leader_epoch {
-            _ if self.is_planted(Mutation::LeaderEpochNotChecked) => Ok(()),
             -1 => Ok(()),
             epoch if epoch < self.leader_epoch => Err(ErrorCode::FencedLeaderEpoch),
             epoch if epoch > self.leader_epoch => Err(ErrorCode::UnknownLeaderEpoch),

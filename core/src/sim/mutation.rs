@@ -120,18 +120,12 @@ pub enum Mutation {
     CommittedUnderMinIsr,
     /// A leader forgets what it has proposed when the controller says again what it knows.
     ProposalForgotten,
-    /// The controller accepts a proposal that was made before the last change.
-    StaleProposalAccepted,
-    /// It lets a replica join that may have lost its records since.
-    FencedReplicaJoins,
-    /// It elects whoever is alive.
+    /// The controller elects whoever is alive.
     UncleanElection,
     /// It believes that every broker comes back with all that it had.
     StaleCleanShutdownTrusted,
     /// A broker takes up what the one before it was trusted with.
     ServedBeforeRegistered,
-    /// Nobody looks at the leader epoch that a request names.
-    LeaderEpochNotChecked,
     /// A follower remembers no sequences of producers.
     FollowerForgetsProducers,
     /// A group's commit is acknowledged before the replicas have it.
@@ -202,7 +196,7 @@ impl Mutation {
     ];
 
     /// Those that clusters show.
-    pub const CLUSTER: [Self; 16] = [
+    pub const CLUSTER: [Self; 13] = [
         Self::HighWatermarkTooEarly,
         Self::DivergenceNotAsked,
         Self::ServedBeyondHighWatermark,
@@ -211,12 +205,9 @@ impl Mutation {
         Self::AcknowledgedTooEarly,
         Self::CommittedUnderMinIsr,
         Self::ProposalForgotten,
-        Self::StaleProposalAccepted,
-        Self::FencedReplicaJoins,
         Self::UncleanElection,
         Self::StaleCleanShutdownTrusted,
         Self::ServedBeforeRegistered,
-        Self::LeaderEpochNotChecked,
         Self::FollowerForgetsProducers,
         Self::CommitAcknowledgedAlone,
     ];

@@ -90,7 +90,7 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "sim",
-        budget_s: 300,
+        budget_s: 420,
         about: "worlds under faults, another slice of seeds every day; every planted bug is caught",
         advice: "run `cargo xtask sim --seed N` for the seed that failed; `--full` runs thousands",
         run: sim::phase,

@@ -235,7 +235,7 @@ impl Scenario {
         if self.shape.syncs_first || !self.shape.brokers.contains(&id) {
             return true;
         }
-        if is_power_loss && self.shape.min_insync_replicas < 2 {
+        if is_power_loss && (self.shape.min_insync_replicas < 2 || !self.weak.is_empty()) {
             return false;
         }
         let hosts = self.hosts();

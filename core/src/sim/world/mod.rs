@@ -572,9 +572,13 @@ impl<S: Disk, P: Program> World<S, P> {
                     self.digest(reason.as_bytes());
                     self.tally.halts += 1;
                     self.halts.push((host_id, reason));
-                    return self.crash_host(host_id);
+                    self.crash_host(host_id);
+                    break;
                 }
-                Effect::Stopped => return self.crash_host(host_id),
+                Effect::Stopped => {
+                    self.crash_host(host_id);
+                    break;
+                }
                 Effect::Link { owner, effect } => {
                     let Some(host) = self.hosts.get(&host_id) else { continue };
                     let opener = End::Host { id: host_id, incarnation: host.incarnation(), owner };
