@@ -92,6 +92,7 @@ impl Leadership {
             proposal: None,
             lag_time_max_ms,
         };
+        leadership.overrule(&registration.isr);
         leadership.assign(registration, image);
         for follower in &mut leadership.followers {
             follower.last_caught_up = registration.isr.contains(&follower.broker).then_some(now);
@@ -99,10 +100,18 @@ impl Leadership {
         leadership
     }
 
-    /// Takes over what the controller has decided: it overrules what was proposed.
-    pub fn assign(&mut self, registration: &PartitionRegistration, image: &MetadataImage) {
-        self.isr.clone_from(&registration.isr);
+    /// Takes over the in-sync replicas that the controller has decided on, whatever was proposed.
+    pub fn overrule(&mut self, isr: &[i32]) {
+        self.isr = isr.to_vec();
         (self.change, self.proposal) = (None, None);
+    }
+
+    /// Takes over who the replicas are. One that is none any more is not waited for: the controller lets it in no more.
+    pub fn assign(&mut self, registration: &PartitionRegistration, image: &MetadataImage) {
+        let joining = self.change.as_ref().and_then(|change| change.joining);
+        if joining.is_some_and(|broker| !registration.replicas.contains(&broker)) {
+            (self.change, self.proposal) = (None, None);
+        }
         let before = std::mem::take(&mut self.followers);
         let others = registration.replicas.iter().filter(|broker| **broker != self.node_id);
         self.followers = others

@@ -37,9 +37,11 @@ impl<S: LogStore> Partition<S> {
         }
         match &mut self.role {
             _ if registration.replicas.len() <= 1 => self.role = Role::Sole,
-            // The answer to a proposal was here before: what has been proposed since is still to be decided, and counts until it is.
-            Role::Leader(leadership) if is_known => leadership.brokers_changed(image),
             Role::Leader(leadership) => {
+                // The answer to a proposal was here before: what has been proposed since counts until it is decided.
+                if !is_known {
+                    leadership.overrule(&registration.isr);
+                }
                 leadership.assign(registration, image);
                 if is_new_epoch {
                     leadership.begin_epoch(now, end);

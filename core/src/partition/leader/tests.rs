@@ -118,6 +118,27 @@ fn who_is_about_to_join_counts_already_and_who_is_to_leave_counts_still() {
 }
 
 #[test]
+fn what_was_proposed_outlives_an_assignment_unless_who_was_to_join_is_no_replica_any_more() {
+    let mut it = leadership(&[1, 2]);
+    it.fetched(at_ms(1), &fetch(2, 12, 12)).unwrap();
+    it.fetched(at_ms(1), &fetch(3, 11, 12)).unwrap();
+    it.maybe_expand(context(), 3, 11);
+    let later = at_ms(2 * LAG_MAX_MS);
+    let mut registration = PartitionRegistration {
+        replicas: vec![1, 2, 3],
+        isr: vec![1, 2],
+        leader: 1,
+        ..PartitionRegistration::default()
+    };
+    it.assign(&registration, &image([11, 12, 13]));
+    assert_eq!(it.committed_offset(later, 12, 12, 1), Some(11), "it is still waited for");
+    registration.replicas = vec![1, 2];
+    it.assign(&registration, &image([11, 12, 13]));
+    assert_eq!(it.committed_offset(later, 12, 12, 1), Some(12));
+    assert!(!it.has_follower(3) && it.take_proposal().is_none());
+}
+
+#[test]
 fn one_that_has_caught_up_and_may_join_is_waited_for() {
     let mut it = leadership(&[1]);
     it.fetched(at_ms(0), &fetch(3, 20, 20)).unwrap();
