@@ -203,10 +203,15 @@ impl Peers {
 
     /// Whoever something was passed on for is told that there is no answer: the controller that was asked is not the active one any more.
     pub fn refuse_forwarded(&mut self) {
-        let is_forwarded = |asked: &Asked| matches!(asked, Asked::Forwarded(..));
+        let is_forwarded =
+            |asked: &Asked| matches!(asked, Asked::Forwarded(..) | Asked::ForwardedToQuorum(..));
         for (_, asked) in self.asked.extract_if(.., |_, asked| is_forwarded(asked)) {
-            if let Asked::Forwarded(token, refusal) = asked {
-                self.unsent.push((token, *refusal));
+            match asked {
+                Asked::Forwarded(token, refusal) => self.unsent.push((token, *refusal)),
+                Asked::ForwardedToQuorum(token, _, refusal) => {
+                    self.unsent.push((token, ControllerResponse::Quorum(*refusal)));
+                }
+                Asked::ByQuorum(..) | Asked::Registration | Asked::Look(_) => {}
             }
         }
     }
