@@ -10,7 +10,7 @@ use ottla_protocol::records::MetadataRecord;
 use super::cluster::{Candidates, Cluster};
 use super::partition_change::{Election, PartitionChange, RECOVERED, RECOVERING};
 use crate::metadata::topics::NO_LEADER_CHANGE;
-use crate::metadata::{PartitionRegistration, TopicImage};
+use crate::metadata::{MetadataImage, PartitionRegistration, TopicImage};
 
 /// Decides about the ISRs that a leader asks for. One that completes a reassignment may cost it the lead: then the change
 /// is written, and the leader told that there is another.
@@ -63,7 +63,7 @@ fn alter(
 ) -> Result<PartitionRegistration, ErrorCode> {
     let partition = topic.partitions.get(&asked.partition_index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let isr = isr_with_epochs(asked);
-    check(cluster, leader, partition, asked, &isr)?;
+    check(cluster.image, leader, partition, asked, &isr)?;
     let rules = cluster.rules(topic);
     let mut change = PartitionChange::new(cluster, rules, partition, Candidates::new(cluster.image));
     change.isr = isr.iter().map(|(broker, _)| *broker).collect();
@@ -85,7 +85,7 @@ fn isr_with_epochs(asked: &Asked) -> Vec<(i32, i64)> {
 }
 
 fn check(
-    cluster: Cluster<'_>,
+    image: &MetadataImage,
     leader: i32,
     partition: &PartitionRegistration,
     asked: &Asked,
@@ -117,7 +117,7 @@ fn check(
         return Err(ErrorCode::InvalidRequest);
     }
     let is_eligible = |(broker, epoch): &(i32, i64)| {
-        let registered = cluster.image.broker(*broker).filter(|broker| broker.is_active());
+        let registered = image.broker(*broker).filter(|broker| broker.is_active());
         registered.is_some_and(|broker| *epoch == -1 || *epoch == broker.epoch)
     };
     if isr.iter().all(is_eligible) { Ok(()) } else { Err(ErrorCode::IneligibleReplica) }

@@ -212,15 +212,8 @@ impl Mutation {
         Self::CommitAcknowledgedAlone,
     ];
 
-    /// Those that the replicas of a partition can have.
-    pub const REPLICAS: [Self; 6] = [
-        Self::HighWatermarkTooEarly,
-        Self::DivergenceNotAsked,
-        Self::ServedBeyondHighWatermark,
-        Self::IsrShrunkAlone,
-        Self::JoinedTooEarly,
-        Self::AcknowledgedTooEarly,
-    ];
+    /// Those of them that the replicas of a partition show without a controller.
+    pub const REPLICAS: &'static [Self] = Self::CLUSTER.split_at(6).0;
 
     /// Whether this build has them.
     pub const AVAILABLE: bool = cfg!(feature = "mutations");

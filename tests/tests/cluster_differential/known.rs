@@ -4,7 +4,6 @@
 pub struct Known {
     /// A part of the step, as it is printed.
     pub step: &'static str,
-    #[expect(dead_code, reason = "it is for whoever reads this")]
     pub why: &'static str,
 }
 

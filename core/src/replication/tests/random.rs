@@ -246,7 +246,7 @@ fn planted_bugs_are_found() {
     if !Mutation::AVAILABLE {
         return;
     }
-    for mutation in Mutation::REPLICAS {
+    for mutation in Mutation::REPLICAS.iter().copied() {
         let planted = Planted::new(Some(mutation));
         assert!((0..1_000).any(|seed| live(seed, planted).is_err()), "{mutation:?}");
     }
