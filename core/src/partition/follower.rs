@@ -81,6 +81,12 @@ impl<S: LogStore> Partition<S> {
                 Followed::Failed
             };
         }
+        if self.has_unknown_tail(data.log_start_offset) {
+            return match self.start_at(cx, data.log_start_offset) {
+                true => Followed::On { has_committed: false },
+                false => Followed::Failed,
+            };
+        }
         if !data.records.is_empty() {
             let appended = self.log.append_as_follower(cx.store, cx.now, self.leader_epoch, &data.records);
             match appended {
@@ -109,6 +115,13 @@ impl<S: LogStore> Partition<S> {
             }
         }
         Followed::On { has_committed: after > before }
+    }
+
+    /// Whether the leader begins above what is known to be committed here, and this replica has records of earlier leaders there: the leader has
+    /// forgotten their epochs, and cannot say that it never had them.
+    fn has_unknown_tail(&self, leader_start_offset: i64) -> bool {
+        let (committed, end) = (self.log.high_watermark(), self.log.log_end_offset());
+        committed < end && committed < leader_start_offset && self.log.latest_epoch() < self.leader_epoch
     }
 
     /// How far this log is the same as the leader's, as far as the two know: the leader says of which epoch it has records up to which offset,

@@ -309,6 +309,35 @@ fn a_follower_begins_anew_where_the_leader_does() {
 }
 
 #[test]
+fn what_only_a_lost_leader_had_is_dropped_where_the_new_one_has_deleted_its_own() {
+    let mut cluster = cluster();
+    cluster.produce(1, -1, 10);
+    cluster.settle();
+    cluster.cut(1, 2);
+    cluster.cut(1, 3);
+    for _ in 0..2 {
+        cluster.produce(1, 1, 30);
+    }
+    assert_eq!(cluster.ends(1), (3, 1));
+    cluster.elect(2, &[2, 3]);
+    for _ in 0..2 {
+        cluster.produce(2, -1, 40);
+    }
+    cluster.settle();
+    let parts = vec![DeleteRecordsPart { index: 0, partition: ID, offset: 3 }];
+    cluster.publish(vec![FenceBrokerRecord { id: 1, epoch: 10 }.into()]);
+    let deleted = cluster.ask(2, DataRequest::DeleteRecords { timeout_ms: 10_000, parts });
+    cluster.advance(2_000);
+    assert!(matches!(cluster.answer(deleted), Some(DataResponse::Deleted(answers)) if answers[0].1 == Ok(3)));
+    cluster.publish(vec![registration(1, 13)]);
+    cluster.cut.clear();
+    cluster.advance(2_000);
+    assert_eq!(cluster.registration().isr, [2, 3, 1]);
+    assert_eq!((cluster.replica(1).log_start_offset(), cluster.ends(1)), (3, (3, 3)));
+    assert!(cluster.bytes(1).is_empty(), "it kept records that its leader never had");
+}
+
+#[test]
 fn a_replica_that_is_assigned_elsewhere_goes() {
     let mut cluster = cluster();
     cluster.produce(1, -1, 10);

@@ -283,6 +283,8 @@ impl Chore {
             ErrorCode::None => Outcome::Done,
             code if code == already => Outcome::Done,
             code if code.is_retriable() => Outcome::Again,
+            // Brokers are about to register.
+            ErrorCode::InvalidReplicationFactor => Outcome::Again,
             code => Outcome::Refused(code),
         })
     }

@@ -231,7 +231,7 @@ impl Scenario {
 
     /// Whether every partition keeps a replica with all that is committed if a node dies now: with `acks=all` that is a promise as long as
     /// fewer than `min.insync.replicas` of those that may lead lose what was not synced.
-    fn may_die(&self, id: i32, is_power_loss: bool) -> bool {
+    pub(super) fn may_die(&self, id: i32, is_power_loss: bool) -> bool {
         if self.shape.syncs_first || !self.shape.brokers.contains(&id) {
             return true;
         }

@@ -315,9 +315,10 @@ impl Scenario {
         self.rolling.is_empty() || unwell(&self.hosts()).is_none()
     }
 
-    /// Asks a node that is up to stop.
+    /// Asks a node that is up to stop, unless those who lead then may have lost what is committed.
     pub(super) fn stop(&mut self, id: i32, down_us: u64) -> bool {
-        if !self.is_up(id) || self.stopping.contains_key(&id) || self.world.is_paused(id) {
+        let is_stopping = self.stopping.contains_key(&id) || self.world.is_paused(id);
+        if !self.is_up(id) || is_stopping || !self.may_die(id, false) {
             return false;
         }
         self.checkers.starts_again();
