@@ -246,6 +246,7 @@ impl Scenario {
             let node = hosts.get(member).and_then(|host| host.node());
             *member != id
                 && !self.weak.contains(member)
+                && !self.stopping.contains_key(member)
                 && node.is_some_and(|node| is_registered(node, newest))
         };
         let is_weak = |member: &i32| (is_power_loss && *member == id) || self.weak.contains(member);
