@@ -384,10 +384,15 @@ impl AdminClient {
             return;
         }
         for (subject, value) in chore.results() {
-            let is_kept = matches!(subject, Subject::Topic(_)) || !self.doubtful;
+            let is_topic = matches!(subject, Subject::Topic(_));
+            let is_kept = is_topic || !self.doubtful;
             let known = self.ledger.entry(subject).or_default();
             known.asked = None;
             if outcome == Outcome::Done {
+                // A coordinator that is none any more, and does not know, finds nothing that it had to delete (as Apache Kafka's).
+                if value == ABSENT && !is_topic && self.replication_factor > 1 {
+                    known.asked = known.acknowledged;
+                }
                 known.acknowledged = is_kept.then_some(value);
             }
         }

@@ -35,6 +35,9 @@ cargo xtask <command>
   bench --failover [--rounds N] [--only kills|restarts|hangs] [--ottla-only | --kafka-only]
                         how long a librdkafka and a Java producer wait when a node of three is killed, stopped
                         or restarted, beside Apache Kafka (12 minutes)
+  scale [--partitions N]
+                        what the metadata of a million partitions on a hundred brokers costs, in time, memory and,
+                        with Valgrind, instructions
   sim [--log | --quorum | --cluster] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes] [--steps N] [--without BITS]
                         worlds of a broker and its clients under faults, each from one seed; --mutations
                         plants bugs, each of which must be caught; --hashes prints what each seed did
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Some((&"cluster", rest)) => cluster::cluster(rest),
         Some((&"test", rest)) => phases::test(rest),
         Some((&"bench", rest)) => bench(rest),
+        Some((&"scale", rest)) => scale(rest),
         Some((&"sim", rest)) => sim::sim(rest),
         Some((&"page", _)) => page::build().and_then(|()| page::ledger()),
         Some((&"clean-tools", _)) => tools::clean(),
@@ -77,4 +81,11 @@ fn bench(arguments: &[&str]) -> Outcome {
     let mut bench = command("cargo run --package ottla-tests --example bench --".split(' '));
     bench.args(arguments);
     run(bench, BENCH_MAX)
+}
+
+fn scale(arguments: &[&str]) -> Outcome {
+    const SCALE_MAX: Duration = Duration::from_secs(60 * 60);
+    let mut scale = command("cargo run --release --package ottla-tests --example scale --".split(' '));
+    scale.args(arguments);
+    run(scale, SCALE_MAX)
 }
