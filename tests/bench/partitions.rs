@@ -10,7 +10,6 @@ use bytes::Bytes;
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::{ListOffsetsRequest, MetadataRequest, ProduceRequest};
-use ottla_protocol::{Decoder, Encoder, Message, Request, ResponseHeader, encode_request};
 use ottla_tests::batch::Batch;
 use ottla_tests::peer::{Kind, Peer};
 use ottla_tests::wire::{Wire, create_topic};
@@ -126,7 +125,7 @@ fn wait(peer: &Peer, topics: i32, is_so: fn(&Peer, i32) -> io::Result<bool>) {
 /// Whether a Metadata answer names a leader for every partition.
 fn all_lead(peer: &Peer, topics: i32) -> io::Result<bool> {
     let request = MetadataRequest { topics: None, ..Default::default() };
-    let answer = ask(&mut Wire::connect(peer.address())?, &request, 8)?;
+    let answer = Wire::connect(peer.address())?.call(&request, 8)?;
     let ours = answer.topics.iter().filter(|topic| topic.name.as_deref().is_some_and(is_ours));
     let led = ours.flat_map(|topic| &topic.partitions).filter(|partition| partition.leader_id >= 0);
     Ok(led.count() == (topics * PER_TOPIC) as usize)
@@ -145,7 +144,7 @@ fn all_tell_their_end(peer: &Peer, topics: i32) -> io::Result<bool> {
         let partitions = (0..PER_TOPIC).map(end).collect();
         let topic = ListOffsetsTopic { name: name(topic).into(), partitions };
         let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
-        let answer = ask(&mut wire, &request, 5)?;
+        let answer = wire.call(&request, 5)?;
         if answer.topics.iter().flat_map(|topic| &topic.partitions).any(|partition| partition.error_code != 0)
         {
             return Ok(false);
@@ -183,19 +182,9 @@ fn produce(wire: &mut Wire, partition: i32, batch: &Bytes) -> io::Result<()> {
     let topic = TopicProduceData { name, partition_data: vec![data], ..Default::default() };
     let request =
         ProduceRequest { transactional_id: None, acks: -1, timeout_ms: 10_000, topic_data: vec![topic] };
-    let answer = ask(wire, &request, 9)?;
+    let answer = wire.call(&request, 9)?;
     let code = answer.responses[0].partition_responses[0].error_code;
     if code == 0 { Ok(()) } else { Err(io::Error::other(format!("error code {code}"))) }
-}
-
-fn ask<R: Request>(wire: &mut Wire, request: &R, version: i16) -> io::Result<R::Response> {
-    let mut encoder = Encoder::new();
-    encode_request(&mut encoder, version, 1, Some("bench".into()), request).map_err(io::Error::other)?;
-    let frame = encoder.into_bytes().map_err(io::Error::other)?;
-    let mut decoder = Decoder::new(wire.ask(&frame[4..])?);
-    let header = R::API_KEY.response_header_version(version);
-    ResponseHeader::decode(&mut decoder, header).map_err(io::Error::other)?;
-    R::Response::decode(&mut decoder, version).map_err(io::Error::other)
 }
 
 fn name(topic: i32) -> String {

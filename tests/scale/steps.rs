@@ -31,12 +31,10 @@ pub const CHANGE: &str = "change";
 pub const BURY: &str = "bury";
 
 const REPLICAS: i32 = 3;
-/// Records of a snapshot's batch.
-const BATCH: usize = 1_024;
 /// Longer than a session of 9 s, as two halves.
 const HALF_SESSION_MS: i64 = 5_000;
 
-/// The snapshot of a cluster, batch by batch.
+/// The snapshot of a cluster: a batch for each topic, after one for the brokers.
 pub fn snapshot(partitions: i32) -> Vec<Bytes> {
     let level = |name: &str, feature_level| FeatureLevelRecord { name: name.into(), feature_level }.into();
     let mut records: Vec<MetadataRecord> = vec![
@@ -55,12 +53,13 @@ pub fn snapshot(partitions: i32) -> Vec<Bytes> {
         };
         MetadataRecord::from(broker)
     }));
-    for topic in 0..partitions / PER_TOPIC {
-        let topic_id = topic_id(topic);
-        records.push(TopicRecord { name: format!("topic-{topic:04}").into(), topic_id }.into());
-        records.extend((0..PER_TOPIC).map(|index| partition(topic, index).into()));
-    }
-    records.chunks(BATCH).map(batch).collect()
+    let topics = (0..partitions / PER_TOPIC).flat_map(|topic| {
+        let mut records =
+            vec![TopicRecord { name: format!("topic-{topic:04}").into(), topic_id: topic_id(topic) }.into()];
+        records.extend((0..PER_TOPIC).map(|index| MetadataRecord::from(partition(topic, index))));
+        [batch(&records)]
+    });
+    [batch(&records)].into_iter().chain(topics).collect()
 }
 
 fn batch(records: &[MetadataRecord]) -> Bytes {

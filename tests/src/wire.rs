@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use ottla_protocol::{Decoder, Encoder, Message as _, Request, ResponseHeader, encode_request};
+
 /// How long a peer may take to answer a request.
 pub const ANSWER_MAX: Duration = Duration::from_secs(10);
 
@@ -53,6 +55,17 @@ impl Wire {
     pub fn ask(&mut self, frame: &[u8]) -> io::Result<Vec<u8>> {
         self.send(frame)?;
         self.receive()
+    }
+
+    /// Sends a request and waits for its response.
+    pub fn call<R: Request>(&mut self, request: &R, version: i16) -> io::Result<R::Response> {
+        let mut encoder = Encoder::new();
+        encode_request(&mut encoder, version, 1, Some("tests".into()), request).map_err(io::Error::other)?;
+        let frame = encoder.into_bytes().map_err(io::Error::other)?;
+        let mut decoder = Decoder::new(self.ask(&frame[4..])?);
+        let header = R::API_KEY.response_header_version(version);
+        ResponseHeader::decode(&mut decoder, header).map_err(io::Error::other)?;
+        R::Response::decode(&mut decoder, version).map_err(io::Error::other)
     }
 }
 

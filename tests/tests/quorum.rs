@@ -1,9 +1,24 @@
 //! Metadata quorums of several controllers: Ottla's alone, and Ottla's with Apache Kafka's.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ottla_protocol::messages::IncrementalAlterConfigsRequest;
+use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use ottla_tests::peer::Kind;
 use ottla_tests::peer::cluster::{Cluster, Roles, Status};
+use ottla_tests::wire::Wire;
 
 use Kind::{Kafka, Ottla};
+
+/// A snapshot for every few records, of which only the newest are kept.
+const SNAPSHOTS: [(&str, &str); 2] =
+    [("metadata.log.max.record.bytes.between.snapshots", "4000"), ("metadata.max.retention.bytes", "8000")];
+/// Apache Kafka looks for what may go once a minute.
+const SNAPSHOTS_PATIENCE: Duration = Duration::from_secs(150);
 
 /// All have all of it.
 fn is_caught_up(status: &Status) -> bool {
@@ -72,4 +87,77 @@ fn leadership_moves_between_ottla_and_apache_kafka() {
         assert!(quorum.stop(id), "a clean stop");
     }
     are_the_same(&quorum, 1..=3);
+}
+
+#[test]
+fn snapshots_are_fetched_from_ottla_and_from_apache_kafka() {
+    let mut quorum = Cluster::start(&[Ottla, Kafka, Ottla], Roles::Controllers, &SNAPSHOTS);
+    let mut fetched = Vec::new();
+    while !(fetched.contains(&(Ottla, Kafka)) && fetched.contains(&(Kafka, Ottla))) {
+        let leader_id = quorum.until("a leader that all follow", is_caught_up).leader_id;
+        let leader = quorum.kind(leader_id);
+        if fetched.iter().any(|(from, _)| *from == leader) {
+            another_leader(&mut quorum);
+            continue;
+        }
+        let follower = (1..=3).find(|id| quorum.kind(*id) != leader).expect("one of the other kind");
+        assert!(quorum.stop(follower), "a clean stop");
+        let end = quorum.until("what is committed", |_| true).high_watermark;
+        // What a snapshot stands for goes once it is not the oldest any more.
+        let oldest = |end: i64| {
+            configure(&quorum, leader_id);
+            checkpoints(&quorum, leader_id).into_keys().next().filter(|oldest| *oldest > end)
+        };
+        let first = until(&quorum, "a snapshot of what the follower lacks", || oldest(end));
+        until(&quorum, "the leader to forget", || oldest(first));
+        quorum.restart(follower);
+        until(&quorum, "a snapshot of the leader's", || {
+            let (held, theirs) = (checkpoints(&quorum, follower), checkpoints(&quorum, leader_id));
+            let read = |path: &PathBuf| std::fs::read(path).unwrap_or_default();
+            let is_same =
+                |(offset, path): &(i64, PathBuf)| held.get(offset).is_some_and(|it| read(it) == read(path));
+            theirs.into_iter().find(|it| it.0 > end && is_same(it))
+        });
+        quorum.until("the follower to have all of it", |status| status.max_follower_lag == 0);
+        fetched.push((leader, quorum.kind(follower)));
+    }
+}
+
+/// Has something written that is worth a snapshot.
+fn configure(quorum: &Cluster, leader_id: usize) {
+    let address = (Ipv4Addr::LOCALHOST, quorum.ports(leader_id).0).into();
+    let config =
+        AlterableConfig { name: "noise".into(), config_operation: 0, value: Some("x".repeat(5_000).into()) };
+    // A broker's, of which controllers check nothing.
+    let resource =
+        AlterConfigsResource { resource_type: 4, resource_name: "1".into(), configs: vec![config] };
+    let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    let answer = Wire::connect(address).and_then(|mut wire| wire.call(&request, 1));
+    assert_eq!(answer.expect("an answer").responses[0].error_code, 0);
+}
+
+/// The snapshots that a controller has, by the offset that follows them.
+fn checkpoints(quorum: &Cluster, id: usize) -> BTreeMap<i64, PathBuf> {
+    let directory = quorum.data(id).join("__cluster_metadata-0");
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let (offset, _) = name.strip_suffix(".checkpoint")?.split_once('-')?;
+        Some((offset.parse().ok()?, entry.path()))
+    });
+    named.collect()
+}
+
+#[track_caller]
+fn until<T>(quorum: &Cluster, what: &str, look: impl Fn() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        let held: Vec<_> =
+            (1..=3).map(|id| checkpoints(quorum, id).into_keys().collect::<Vec<_>>()).collect();
+        assert!(started.elapsed() < SNAPSHOTS_PATIENCE, "{what}: {held:?}");
+        thread::sleep(Duration::from_millis(100));
+    }
 }

@@ -117,11 +117,11 @@ impl<S: LogStore> Partition<S> {
         Followed::On { has_committed: after > before }
     }
 
-    /// Whether the leader begins above what is known to be committed here, and this replica has records of earlier leaders there: the leader has
-    /// forgotten their epochs, and cannot say that it never had them.
+    /// Whether the leader begins where this replica ends, which has more than it knows to be committed, of earlier leaders: the leader has forgotten
+    /// their epochs, and cannot say that it never had those records. What is above its beginning it can tell, and this replica has vouched for.
     fn has_unknown_tail(&self, leader_start_offset: i64) -> bool {
         let (committed, end) = (self.log.high_watermark(), self.log.log_end_offset());
-        committed < end && committed < leader_start_offset && self.log.latest_epoch() < self.leader_epoch
+        committed < end && end == leader_start_offset && self.log.latest_epoch() < self.leader_epoch
     }
 
     /// How far this log is the same as the leader's, as far as the two know: the leader says of which epoch it has records up to which offset,

@@ -338,6 +338,30 @@ fn what_only_a_lost_leader_had_is_dropped_where_the_new_one_has_deleted_its_own(
 }
 
 #[test]
+fn what_an_in_sync_replica_has_vouched_for_it_keeps_wherever_its_leader_begins() {
+    let mut cluster = cluster();
+    for _ in 0..3 {
+        cluster.produce(1, -1, 10);
+    }
+    cluster.settle();
+    cluster.cut(1, 3);
+    cluster.advance(600);
+    // All have three records, of which one has not heard that they are committed.
+    assert_eq!((cluster.ends(2), cluster.ends(3)), ((3, 3), (3, 1)));
+    cluster.cut(2, 3);
+    cluster.kill(1);
+    cluster.publish(vec![FenceBrokerRecord { id: 1, epoch: 10 }.into()]);
+    cluster.elect(2, &[2, 3]);
+    let parts = vec![DeleteRecordsPart { index: 0, partition: ID, offset: 2 }];
+    let deleted = cluster.ask(2, DataRequest::DeleteRecords { timeout_ms: 10_000, parts });
+    cluster.cut.clear();
+    cluster.advance(2_000);
+    assert!(cluster.answer(deleted).is_some());
+    assert_eq!((cluster.replica(3).log_start_offset(), cluster.ends(3)), (2, (3, 3)));
+    assert_eq!(cluster.bytes(2), cluster.bytes(3), "nothing was fetched again");
+}
+
+#[test]
 fn a_replica_that_is_assigned_elsewhere_goes() {
     let mut cluster = cluster();
     cluster.produce(1, -1, 10);

@@ -252,8 +252,10 @@ impl Scenario {
         let is_weak = |member: &i32| (is_power_loss && *member == id) || self.weak.contains(member);
         let mut partitions = newest.image.topics_by_name().flat_map(|topic| topic.partitions.values());
         partitions.all(|partition| {
-            let members = || partition.isr.iter().chain(&partition.elr).chain(&partition.last_known_elr);
-            !members().any(is_weak) || partition.isr.iter().chain(&partition.elr).any(is_whole)
+            let members = || partition.isr.iter().chain(&partition.elr);
+            // Who led last may be behind those who are eligible, and leads if they are not any more.
+            let is_at_risk = members().any(is_weak) || !partition.last_known_elr.is_empty();
+            !is_at_risk || members().any(is_whole)
         })
     }
 
