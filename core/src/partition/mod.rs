@@ -106,6 +106,11 @@ impl<S: LogStore> Partition<S> {
         self.leader_epoch
     }
 
+    /// Of the metadata that it acts upon.
+    pub fn partition_epoch(&self) -> i32 {
+        self.partition_epoch
+    }
+
     /// The first offset kept.
     pub fn log_start_offset(&self) -> i64 {
         self.log.log_start_offset()

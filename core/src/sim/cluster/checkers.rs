@@ -168,7 +168,9 @@ impl Promises {
     fn in_sync(&mut self, hosts: Hosts<'_>, newest: &Published, leader: &Partition<SimDisk>) {
         let id = leader.id();
         let Some(registration) = newest.image.partition(id.topic_id, id.partition) else { return };
-        if registration.leader_epoch != leader.leader_epoch() {
+        // A leader has its answers from the controller before the others have the record.
+        let is_older = registration.partition_epoch < leader.partition_epoch();
+        if registration.leader_epoch != leader.leader_epoch() || is_older {
             return;
         }
         let high_watermark = leader.high_watermark();
