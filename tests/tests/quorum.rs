@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ottla_protocol::messages::IncrementalAlterConfigsRequest;
+use ottla_protocol::messages::broker_registration_request::{Feature, Listener};
 use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use ottla_protocol::messages::{BrokerRegistrationRequest, IncrementalAlterConfigsRequest};
+use ottla_protocol::{ErrorCode, Uuid};
 use ottla_tests::peer::Kind;
-use ottla_tests::peer::cluster::{Cluster, Roles, Status};
+use ottla_tests::peer::cluster::{CLUSTER_ID, Cluster, Roles, Status};
+use ottla_tests::program;
 use ottla_tests::wire::Wire;
 
 use Kind::{Kafka, Ottla};
@@ -29,8 +32,10 @@ fn is_caught_up(status: &Status) -> bool {
 fn another_leader(quorum: &mut Cluster) -> (usize, usize) {
     let before = quorum.until("a leader", is_caught_up);
     quorum.kill(before.leader_id);
+    // One that has just been elected does not know what is committed.
     let after = quorum.until("another leader", |status| {
-        status.leader_id != before.leader_id && status.leader_epoch > before.leader_epoch
+        let is_another = status.leader_id != before.leader_id && status.leader_epoch > before.leader_epoch;
+        is_another && status.high_watermark >= 0
     });
     assert!(
         after.high_watermark >= before.high_watermark,
@@ -121,6 +126,64 @@ fn snapshots_are_fetched_from_ottla_and_from_apache_kafka() {
         quorum.until("the follower to have all of it", |status| status.max_follower_lag == 0);
         fetched.push((leader, quorum.kind(follower)));
     }
+}
+
+#[test]
+fn levels_that_a_node_does_not_know_are_refused_alike() {
+    let mut quorum = Cluster::start(&[Ottla, Kafka, Ottla], Roles::Controllers, &[]);
+    let mut said: Vec<(Kind, Vec<String>)> = Vec::new();
+    while said.len() < 2 {
+        let leader_id = quorum.until("a leader that all follow", is_caught_up).leader_id;
+        let leader = quorum.kind(leader_id);
+        if said.iter().any(|(kind, _)| *kind == leader) {
+            another_leader(&mut quorum);
+            continue;
+        }
+        // One that only Apache Kafka knows, those of a release to come, and one of nobody's.
+        let levels = ["share.version=1", "metadata.version=31", "metadata.version=99", "nothing.version=1"];
+        let mut answers = levels.map(|level| upgrade(&quorum, level)).to_vec();
+        answers.extend([None, Some(29), Some(30)].map(|max| registration(&quorum, leader_id, max)));
+        said.push((leader, answers));
+    }
+    for (answer, others) in said[0].1.iter().zip(&said[1].1) {
+        println!("{answer}");
+        assert_eq!(answer, others, "{:?} and {:?}", said[0].0, said[1].0);
+    }
+    assert_eq!(said[0].1.iter().filter(|answer| answer.contains("does not support")).count(), 2);
+}
+
+/// What the active controller says to a feature's new level, whoever it or the one that it speaks of is.
+fn upgrade(quorum: &Cluster, level: &str) -> String {
+    let bootstrap = quorum.bootstrap();
+    let all = ["--bootstrap-controller", &bootstrap, "upgrade", "--feature", level];
+    let ended = program::run(program::java("org.apache.kafka.tools.FeatureCommand", &all));
+    let said =
+        format!("{:?} {}{}", ended.code, ended.out, ended.err).replace("Local controller", "Controller");
+    (1..=3).fold(said, |said, id| said.replace(&format!("Controller {id} "), "Controller ID "))
+}
+
+/// What the active controller says to a broker that knows `metadata.version` up to this level, or not at all.
+fn registration(quorum: &Cluster, leader_id: usize, max: Option<i16>) -> String {
+    let feature = |max_supported_version| Feature {
+        name: "metadata.version".into(),
+        min_supported_version: 7,
+        max_supported_version,
+    };
+    let listener =
+        Listener { name: "PLAINTEXT".into(), host: "127.0.0.1".into(), port: 1, security_protocol: 0 };
+    let request = BrokerRegistrationRequest {
+        broker_id: 9,
+        cluster_id: CLUSTER_ID.into(),
+        incarnation_id: Uuid::from_u128(9 << 64),
+        listeners: vec![listener],
+        features: max.map(feature).into_iter().collect(),
+        rack: None,
+        log_dirs: vec![Uuid::from_u128(10 << 64)],
+        ..BrokerRegistrationRequest::default()
+    };
+    let address = (Ipv4Addr::LOCALHOST, quorum.ports(leader_id).0).into();
+    let answer = Wire::connect(address).and_then(|mut wire| wire.call(&request, 4)).expect("an answer");
+    format!("registration with metadata.version {max:?}: {:?}", ErrorCode::from_code(answer.error_code))
 }
 
 /// Has something written that is worth a snapshot.

@@ -12,7 +12,8 @@ use super::process::Supervised;
 use super::{Kind, kafka, new_directory, ottla};
 use crate::program::{self, Ended};
 
-const CLUSTER_ID: &str = "Vt6ZAsSRQzKTlHsmVVl1bw";
+/// Of every cluster.
+pub const CLUSTER_ID: &str = "Vt6ZAsSRQzKTlHsmVVl1bw";
 /// How long a quorum may take to do what it will do.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How many nodes a cluster may have.
