@@ -75,17 +75,16 @@ impl<S: LogStore> Partition<S> {
     pub fn follow(&mut self, cx: &mut Cx<'_, S>, data: &LeaderData) -> Followed {
         if let Some(diverging) = data.diverging {
             let end = self.common_end(diverging);
-            return if self.truncate(cx, end) {
-                Followed::On { has_committed: false }
-            } else {
-                Followed::Failed
-            };
+            if !self.truncate(cx, end) {
+                return Followed::Failed;
+            }
         }
-        if self.has_unknown_tail(data.log_start_offset) {
-            return match self.start_at(cx, data.log_start_offset) {
-                true => Followed::On { has_committed: false },
-                false => Followed::Failed,
-            };
+        let has_unknown_tail = self.has_unknown_tail(data.log_start_offset);
+        if has_unknown_tail && !self.start_at(cx, data.log_start_offset) {
+            return Followed::Failed;
+        }
+        if has_unknown_tail || data.diverging.is_some() {
+            return Followed::On { has_committed: false };
         }
         if !data.records.is_empty() {
             let appended = self.log.append_as_follower(cx.store, cx.now, self.leader_epoch, &data.records);

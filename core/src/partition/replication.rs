@@ -169,8 +169,8 @@ impl<S: LogStore> Partition<S> {
     ) -> Result<bool, ErrorCode> {
         self.may_read(part, true)?;
         let log_end_offset = self.log.log_end_offset();
-        let is_known = self.leadership().is_some_and(|leadership| leadership.has_follower(replica.broker));
-        if !is_known {
+        let is_assigned = self.leadership().is_some_and(|leadership| leadership.has_follower(replica.broker));
+        if !is_assigned {
             return Err(match part.current_leader_epoch {
                 0.. => ErrorCode::UnknownLeaderEpoch,
                 _ => ErrorCode::NotLeaderOrFollower,
@@ -180,6 +180,7 @@ impl<S: LogStore> Partition<S> {
             return Ok(false);
         }
         self.check_range(part.fetch_offset)?;
+        let is_known = !self.may_hold_unknown(part);
         let fetch = FollowerFetch {
             broker: replica.broker,
             broker_epoch: replica.broker_epoch,
@@ -192,8 +193,19 @@ impl<S: LogStore> Partition<S> {
         let Role::Leader(leadership) = &mut self.role else { return Ok(false) };
         let has_moved = leadership.fetched(cx.now.monotonic, &fetch)?;
         let needed = if planted.is(Mutation::JoinedTooEarly) { i64::MIN } else { high_watermark };
-        leadership.maybe_expand(context, fetch.broker, needed);
+        if is_known {
+            leadership.maybe_expand(context, fetch.broker, needed);
+        }
         Ok(has_moved && self.commit(cx))
+    }
+
+    /// Whether a follower that ends where this log begins has records below, of an epoch that is forgotten here: they may never have been committed.
+    /// It drops them with the answer, and joins the ISR after that.
+    fn may_hold_unknown(&self, part: &WatchPart) -> bool {
+        let start = self.log.log_start_offset();
+        let is_forgotten =
+            |epoch: i32| self.log.leader_epochs().earliest().is_none_or(|first| epoch < first.epoch);
+        part.fetch_offset == start && part.log_start_offset < start && is_forgotten(part.last_fetched_epoch)
     }
 
     /// Proposes that replicas leave the ISR that have not caught up for too long.

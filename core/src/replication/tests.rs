@@ -310,15 +310,22 @@ fn a_follower_begins_anew_where_the_leader_does() {
 
 #[test]
 fn what_only_a_lost_leader_had_is_dropped_where_the_new_one_has_deleted_its_own() {
+    // It ends where the new leader begins, or beyond.
+    for lost in [2, 3] {
+        dropped_below_the_start(lost);
+    }
+}
+
+fn dropped_below_the_start(lost: i64) {
     let mut cluster = cluster();
     cluster.produce(1, -1, 10);
     cluster.settle();
     cluster.cut(1, 2);
     cluster.cut(1, 3);
-    for _ in 0..2 {
+    for _ in 0..lost {
         cluster.produce(1, 1, 30);
     }
-    assert_eq!(cluster.ends(1), (3, 1));
+    assert_eq!(cluster.ends(1), (1 + lost, 1));
     cluster.elect(2, &[2, 3]);
     for _ in 0..2 {
         cluster.produce(2, -1, 40);
