@@ -229,33 +229,31 @@ impl Scenario {
         true
     }
 
-    /// Whether every partition keeps a replica with all that is committed if a node dies now: with `acks=all` that is a promise as long as
-    /// fewer than `min.insync.replicas` of those that may lead lose what was not synced.
+    /// Whether every partition keeps a replica with all that is committed if a node dies now. With `acks=all` that is a promise as long as fewer than
+    /// `min.insync.replicas` of those that the controller believes in end uncleanly: after a power loss all others stay until that one has registered.
     pub(super) fn may_die(&self, id: i32, is_power_loss: bool) -> bool {
         if self.shape.syncs_first || !self.shape.brokers.contains(&id) {
             return true;
         }
-        if is_power_loss && (self.shape.min_insync_replicas < 2 || !self.weak.is_empty()) {
+        if !self.weak.is_empty() || is_power_loss && self.shape.min_insync_replicas < 2 {
             return false;
         }
         let hosts = self.hosts();
         // Nodes that have just started may know less than others did before.
         let newest = newest(&hosts).filter(|newest| newest.offset >= self.seen_offset);
-        let Some(newest) = newest else { return !is_power_loss && self.weak.is_empty() };
+        let Some(newest) = newest else { return !is_power_loss };
         let is_whole = |member: &i32| {
             let node = hosts.get(member).and_then(|host| host.node());
-            *member != id
-                && !self.weak.contains(member)
-                && !self.stopping.contains_key(member)
-                && node.is_some_and(|node| is_registered(node, newest))
+            !self.stopping.contains_key(member) && node.is_some_and(|node| is_registered(node, newest))
         };
-        let is_weak = |member: &i32| (is_power_loss && *member == id) || self.weak.contains(member);
         let mut partitions = newest.image.topics_by_name().flat_map(|topic| topic.partitions.values());
         partitions.all(|partition| {
-            let members = || partition.isr.iter().chain(&partition.elr);
+            let mut members = partition.isr.iter().chain(&partition.elr).filter(|member| **member != id);
+            if is_power_loss && partition.isr.iter().chain(&partition.elr).any(|member| *member == id) {
+                return members.clone().count() > 0 && members.all(is_whole);
+            }
             // Who led last may be behind those who are eligible, and leads if they are not any more.
-            let is_at_risk = members().any(is_weak) || !partition.last_known_elr.is_empty();
-            !is_at_risk || members().any(is_whole)
+            partition.last_known_elr.is_empty() || members.any(is_whole)
         })
     }
 
