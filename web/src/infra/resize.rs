@@ -25,3 +25,16 @@ pub fn use_resize(place: &NodeRef, on_resize: impl Fn(&Element) + 'static) {
         }
     });
 }
+
+/// The width of an element, followed as it changes.
+#[hook]
+pub fn use_width(place: &NodeRef) -> UseStateHandle<f64> {
+    let width = use_state(|| 640.0);
+    let state = width.clone();
+    use_resize(place, move |element| match element.client_width() {
+        // A pane that is not shown has no width: it keeps the one that it had.
+        0 => {}
+        width => state.set(f64::from(width)),
+    });
+    width
+}
