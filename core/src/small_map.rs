@@ -140,6 +140,23 @@ impl<K: Ord, V> SmallMap<K, V> {
         }
     }
 
+    /// Takes what this is true of.
+    pub fn take_if(&mut self, mut is_wanted: impl FnMut(&K, &V) -> bool) -> Vec<(K, V)> {
+        self.entries.extract_if(.., |(key, value)| is_wanted(key, value)).collect()
+    }
+
+    /// The last entry before a key.
+    pub fn last_before(&self, key: &K) -> Option<(&K, &V)> {
+        let at = self.entries.partition_point(|(own, _)| own < key).checked_sub(1)?;
+        self.entries.get(at).map(|(key, value)| (key, value))
+    }
+
+    /// Takes the entries from a key on.
+    pub fn split_off(&mut self, from: &K) -> Self {
+        let at = self.entries.partition_point(|(own, _)| own < from);
+        Self { entries: self.entries.split_off(at) }
+    }
+
     /// Takes a value.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
@@ -347,5 +364,51 @@ impl<'a, T> IntoIterator for &'a SmallSet<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.members.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn a_small_map_does_what_a_tree_does() {
+        let mut rng = Rng::from_seed(1);
+        let (mut small, mut tree) = (SmallMap::new(), BTreeMap::new());
+        for _ in 0..2_000 {
+            let (key, value) = (rng.below(30), rng.below(1_000));
+            match rng.below(8) {
+                0..3 => assert_eq!(small.insert(key, value), tree.insert(key, value)),
+                3 => assert_eq!(small.remove(&key), tree.remove(&key)),
+                4 => assert_eq!(small.or_insert_with(key, || value), tree.entry(key).or_insert(value)),
+                5 => assert_eq!(small.pop_first(), tree.pop_first()),
+                6 if value < 20 => assert!(small.split_off(&key).into_iter().eq(tree.split_off(&key))),
+                6 if value < 40 => {
+                    let taken: Vec<_> = tree.extract_if(.., |own, _| *own % 3 == 0).collect();
+                    assert_eq!(small.take_if(|own, _| *own % 3 == 0), taken);
+                }
+                _ => assert_eq!((small.get(&key), small.len()), (tree.get(&key), tree.len())),
+            }
+            assert!(small.iter().eq(tree.iter()));
+        }
+        assert_eq!(tree.iter().rev().map(|(k, v)| (*k, *v)).collect::<SmallMap<_, _>>(), small);
+    }
+
+    #[test]
+    fn a_small_set_does_what_a_tree_does() {
+        let mut rng = Rng::from_seed(2);
+        let (mut small, mut tree) = (SmallSet::new(), BTreeSet::new());
+        for _ in 0..1_000 {
+            let member = rng.below(20);
+            match rng.below(3) {
+                0 => assert_eq!(small.insert(member), tree.insert(member)),
+                1 => assert_eq!(small.remove(&member), tree.remove(&member)),
+                _ => assert_eq!(small.contains(&member), tree.contains(&member)),
+            }
+            assert!(small.iter().eq(tree.iter()));
+        }
     }
 }

@@ -30,11 +30,11 @@ impl Columns {
     /// Of the drawing's place on all sides, and between it and a column's edge.
     const PADDING: f64 = 12.0;
     const NARROW: f64 = 620.0;
-    const NAMES: f64 = 44.0;
-    const GAP: f64 = 20.0;
+    const NAMES: f64 = 40.0;
+    const GAP: f64 = 28.0;
     const HEADS_GAP: f64 = 8.0;
     /// Of a lane in drawing units, where there is more room: it is drawn larger.
-    const UNITS: f64 = 244.0;
+    const UNITS: f64 = 240.0;
 
     /// In a place of so many pixels. Style sheets say the same.
     pub fn new(place: f64, count: usize) -> Self {

@@ -6,7 +6,7 @@ use crate::draw::Columns;
 use crate::playground::{EdgeView, FlightView, MessageKind, Place};
 
 /// The drawing's height.
-pub const HEIGHT: f64 = 96.0;
+pub const HEIGHT: f64 = 100.0;
 /// Of a client's chip at the top.
 pub const CHIP_HEIGHT: f64 = 24.0;
 /// A frame is shown for so long while the clock runs, virtual µs at speed 1, if its way takes less: else nobody would see it.
@@ -43,6 +43,11 @@ impl Line {
         (between(self.from.0, self.to.0), between(self.from.1, self.to.1))
     }
 
+    /// Between brokers.
+    pub fn is_rail(self) -> bool {
+        (self.from.1 - self.to.1).abs() < f64::EPSILON
+    }
+
     /// Degrees, clockwise from the right.
     fn angle(self) -> f64 {
         (self.to.1 - self.from.1).atan2(self.to.0 - self.from.0).to_degrees()
@@ -69,7 +74,7 @@ impl Ends {
                 let (from, to) = (broker(from)?, broker(to)?);
                 let span = from.abs_diff(to).max(1);
                 let forward = if from < to { 1.0 } else { -1.0 };
-                let y = rail(span) - 4.0 * forward;
+                let y = rail(span) - 6.0 * forward;
                 let x = |index: usize, side: f64| self.brokers[index].1 + side * STUB;
                 Some(Line { from: (x(from, forward), y), to: (x(to, -forward), y) })
             }
@@ -88,7 +93,7 @@ impl Ends {
 
 /// How high the rail between brokers so many columns apart is.
 pub fn rail(span: usize) -> f64 {
-    HEIGHT - 14.0 - 22.0 * (span.saturating_sub(1) as f64).min(1.0)
+    HEIGHT - 14.0 - 26.0 * (span.saturating_sub(1) as f64).min(1.0)
 }
 
 /// What a frame's mark says beyond its shape.
@@ -115,6 +120,13 @@ pub struct Mark {
     pub count: u32,
     /// Kafka's name of what is asked.
     pub api: String,
+}
+
+impl Mark {
+    /// It goes to the left: what is said of it stands on its right.
+    pub fn is_leftward(&self) -> bool {
+        self.angle.abs() > 90.0
+    }
 }
 
 /// How time stands.
@@ -229,7 +241,11 @@ pub fn labels(marks: &[Mark]) -> Vec<bool> {
     let width = |mark: &Mark| 6.6 * mark.api.chars().count() as f64 + 16.0;
     let mut taken: Vec<(f64, f64, f64)> = Vec::new();
     let fits = |mark: &Mark| {
-        let (left, right, y) = (mark.at.0 - 8.0, mark.at.0 + width(mark), mark.at.1);
+        let (x, y) = mark.at;
+        let (left, right) = match mark.is_leftward() {
+            true => (x - 8.0, x + width(mark)),
+            false => (x - width(mark), x + 8.0),
+        };
         let is_free = taken.iter().all(|(from, to, at)| (at - y).abs() > 11.0 || right < *from || left > *to);
         if is_free {
             taken.push((left, right, y));

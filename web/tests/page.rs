@@ -10,8 +10,8 @@ use ottla_web::components::{Cluster, ClusterProps, Groups, GroupsProps, Wire, Wi
 use ottla_web::draw::Hues;
 use ottla_web::i18n::Lang;
 use ottla_web::playground::{
-    BrokerView, CellView, FlightView, GroupView, Input, LineKind, LineView, MessageKind, OffsetView, PartitionView, Place,
-    ReplicaView, TerminalView, TopicView, View,
+    BrokerView, CellView, FlightView, GroupView, Input, LineKind, LineView, MessageKind, OffsetView,
+    PartitionView, Place, ReplicaView, TerminalView, TopicView, View,
 };
 use ottla_web::wire::Clock;
 use wasm_bindgen::JsCast;

@@ -85,7 +85,12 @@ fn rail(there: &Line, back: &Line, count: u32, is_thin: bool) -> Html {
     let (from, to) = (middle(there.from, back.to), middle(there.to, back.from));
     // A pixel and a half, and up to five as frames become many.
     let width = if is_thin { 1.4 } else { 1.4 + f64::from(count).ln_1p().min(3.6) };
-    html! { <path class={classes!("rail", (!is_thin && count > 0).then_some("busy"))} stroke-width={format!("{width:.1}")} d={format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1)} /> }
+    // Between brokers it rises from one head and comes down on the other.
+    let way = match there.is_rail() {
+        true => format!("M{:.1} {HEIGHT}V{:.1}H{:.1}V{HEIGHT}", from.0, from.1, to.0),
+        false => format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1),
+    };
+    html! { <path class={classes!("rail", (!is_thin && count > 0).then_some("busy"))} stroke-width={format!("{width:.1}")} d={way} /> }
 }
 
 fn shape(mark: &Mark, is_named: bool, has_arrow: bool) -> Html {
@@ -95,6 +100,9 @@ fn shape(mark: &Mark, is_named: bool, has_arrow: bool) -> Html {
         Fate::Waits => Some("waits"),
         Fate::Stuck => Some("stuck"),
     };
+    // The name stands behind it, where it does not go.
+    let is_leftward = mark.is_leftward();
+    let (anchor, text_x) = if is_leftward { ("start", "11") } else { ("end", "-11") };
     let text = match (is_named, mark.count) {
         (true, 1) => mark.api.clone(),
         (true, count) => format!("{} ×{count}", mark.api),
@@ -106,7 +114,7 @@ fn shape(mark: &Mark, is_named: bool, has_arrow: bool) -> Html {
             { outline(mark.kind) }
             if mark.fate == Fate::Stuck { <path class="cross" d="M-6 -6L6 6M6 -6L-6 6" /> }
             if has_arrow && mark.fate == Fate::Moves { <path class="heading" transform={format!("rotate({:.0})", mark.angle)} d="M8 -3l3.5 3-3.5 3" /> }
-            if !text.is_empty() { <text x="14" y="-5">{ text }</text> }
+            if !text.is_empty() { <text x={text_x} y="4" text-anchor={anchor}>{ text }</text> }
         </g>
     }
 }

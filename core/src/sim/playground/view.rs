@@ -1,7 +1,5 @@
 //! What a page draws: one bounded snapshot of a playground.
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::ApiKey;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +16,7 @@ use crate::metadata::{MetadataImage, TopicImage};
 use crate::partition::Partition;
 use crate::record::{Compressors, batches};
 use crate::sim::world::Party;
+use crate::small_map::SmallMap;
 
 /// Frames that are named at most.
 const FLIGHTS_MAX: usize = 200;
@@ -322,13 +321,13 @@ fn view_flights(view: &mut View, world: &Machines, terminals: &[Terminal]) {
             terminal.map(|terminal| Place::Terminal(terminal.id()))
         }
     };
-    let mut counts: BTreeMap<(Place, Place), u32> = BTreeMap::new();
+    let mut counts: SmallMap<(Place, Place), u32> = SmallMap::new();
     for (number, flight) in world.flights().rev() {
         let (Some(from), Some(to), Some(api)) = (place(flight.from), place(flight.to), flight.api) else {
             continue;
         };
         if view.flights.len() == FLIGHTS_MAX {
-            *counts.entry((from, to)).or_default() += 1;
+            *counts.or_default((from, to)) += 1;
             continue;
         }
         view.flights.push(FlightView {

@@ -2,12 +2,11 @@
 //!
 //! A world that nobody watches keeps none. Watching changes nothing of what happens.
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::ApiKey;
 
 use super::{ProcessId, World};
 use crate::sim::{Disk, Program};
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 /// How long a frame that has arrived is remembered, µs: who looks thirty times a second sees it.
@@ -48,7 +47,7 @@ pub struct Flight {
 /// Frames that are on their way, and those that were just now, by number.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flights {
-    by_number: BTreeMap<u64, Flight>,
+    by_number: SmallMap<u64, Flight>,
     is_watched: bool,
 }
 
@@ -70,12 +69,7 @@ impl Flights {
     }
 
     fn forget(&mut self, now: Instant) {
-        let is_stale = |flight: &Flight| flight.is_over && flight.arrives.0 + LINGER_US < now.0;
-        while let Some(oldest) = self.by_number.first_entry()
-            && is_stale(oldest.get())
-        {
-            oldest.remove();
-        }
+        self.by_number.retain(|_, flight| !flight.is_over || flight.arrives.0 + LINGER_US >= now.0);
         while self.by_number.len() > FLIGHTS_MAX {
             self.by_number.pop_first();
         }

@@ -4,7 +4,7 @@ mod faults;
 mod flights;
 mod links;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::ids::ConnectionId;
 use crate::machine::{Effect, SyncCompletion};
 use crate::record::Compressors;
 use crate::rng::Rng;
+use crate::small_map::{SmallMap, SmallSet};
 use crate::time::{Instant, Now, Timestamp};
 use crate::trace::TraceEvent;
 
@@ -92,21 +93,21 @@ pub struct World<S: Disk, P> {
     rng: Rng,
     queue: BTreeMap<(Instant, u64), Event<S::Pending>>,
     next_event: u64,
-    hosts: BTreeMap<i32, Host<S>>,
-    host_ticks: BTreeMap<i32, Instant>,
-    last_sync: BTreeMap<i32, Instant>,
-    processes: BTreeMap<ProcessId, Process<P>>,
+    hosts: SmallMap<i32, Host<S>>,
+    host_ticks: SmallMap<i32, Instant>,
+    last_sync: SmallMap<i32, Instant>,
+    processes: SmallMap<ProcessId, Process<P>>,
     next_process: u32,
     links: Links,
     flights: Flights,
     /// Directions between hosts, or with clients, that carry nothing ...
-    cut: BTreeSet<(i32, i32)>,
+    cut: SmallSet<(i32, i32)>,
     /// ... and what waits in them.
-    held: BTreeMap<(i32, i32), Vec<Event<S::Pending>>>,
+    held: SmallMap<(i32, i32), Vec<Event<S::Pending>>>,
     /// Directions that are slow.
-    slow: BTreeMap<(i32, i32), Network>,
+    slow: SmallMap<(i32, i32), Network>,
     /// Hosts to which nothing happens until then.
-    paused: BTreeMap<i32, Instant>,
+    paused: SmallMap<i32, Instant>,
     /// Why brokers could not go on.
     halts: Vec<(i32, String)>,
     traces: Vec<(Instant, i32, TraceEvent)>,
@@ -196,17 +197,17 @@ impl<S: Disk, P: Program> World<S, P> {
             config,
             queue: BTreeMap::new(),
             next_event: 0,
-            hosts: BTreeMap::new(),
-            host_ticks: BTreeMap::new(),
-            last_sync: BTreeMap::new(),
-            processes: BTreeMap::new(),
+            hosts: SmallMap::new(),
+            host_ticks: SmallMap::new(),
+            last_sync: SmallMap::new(),
+            processes: SmallMap::new(),
             next_process: 0,
             links: Links::default(),
             flights: Flights::default(),
-            cut: BTreeSet::new(),
-            held: BTreeMap::new(),
-            slow: BTreeMap::new(),
-            paused: BTreeMap::new(),
+            cut: SmallSet::new(),
+            held: SmallMap::new(),
+            slow: SmallMap::new(),
+            paused: SmallMap::new(),
             halts: Vec::new(),
             traces: Vec::new(),
             planted: Planted::default(),
@@ -357,7 +358,7 @@ impl<S: Disk, P: Program> World<S, P> {
         self.digest(&number.to_le_bytes());
         self.tally.events += 1;
         if let Some(way) = self.way(&event).filter(|way| self.cut.contains(way)) {
-            self.held.entry(way).or_default().push(event);
+            self.held.or_default(way).push(event);
         } else if let Some(until) = self.postponed(&event) {
             // It has its place among what waits.
             self.queue.insert((until, number), event);
@@ -494,7 +495,7 @@ impl<S: Disk, P: Program> World<S, P> {
                     }
                     // A machine's syncs end in the order in which they were asked for.
                     let at = Instant(self.now.0 + SYNC_US.0 + self.rng.below(SYNC_US.1 - SYNC_US.0));
-                    let last = self.last_sync.entry(host_id).or_insert(at);
+                    let last = self.last_sync.or_insert_with(host_id, || at);
                     let at = at.max(*last);
                     *last = at;
                     let host = host_id;
