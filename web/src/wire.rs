@@ -72,7 +72,11 @@ impl Ends {
         match (from, to) {
             (Place::Broker(from), Place::Broker(to)) => {
                 let (from, to) = (broker(from)?, broker(to)?);
-                let span = from.abs_diff(to).max(1);
+                // What a broker says to itself crosses nothing.
+                let span = from.abs_diff(to);
+                if span == 0 {
+                    return None;
+                }
                 let forward = if from < to { 1.0 } else { -1.0 };
                 let y = rail(span) - 6.0 * forward;
                 let x = |index: usize, side: f64| self.brokers[index].1 + side * STUB;
@@ -200,9 +204,8 @@ pub fn marks(
         let at = line.at(share);
         let is_near = |mark: &&mut Mark| {
             let (x, y) = mark.at;
-            (x - at.0).abs() + (y - at.1).abs() < CROWD
-                && mark.is_response == flight.is_response
-                && mark.fate == fate
+            let is_alike = mark.is_response == flight.is_response || fate != Fate::Moves;
+            (x - at.0).abs() + (y - at.1).abs() < CROWD && mark.fate == fate && is_alike
         };
         match marks.iter_mut().find(is_near) {
             Some(mark) => mark.count += 1,

@@ -67,7 +67,7 @@ fn operations(broker: &BrokerView) -> impl Iterator<Item = Operation> {
         (runs && !broker.is_paused, Operation::Stop),
         (runs && !broker.is_paused, Operation::Pause),
         (broker.is_paused, Operation::Resume),
-        (!broker.is_cut_off, Operation::CutOff),
+        (runs && !broker.is_cut_off, Operation::CutOff),
         (broker.is_cut_off, Operation::Reconnect),
     ];
     all.into_iter().filter(|(may, _)| *may).map(|(_, operation)| operation)
