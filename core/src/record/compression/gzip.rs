@@ -105,6 +105,7 @@ fn after_header(member: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod tests {
     use std::io::Write;
 
@@ -136,7 +137,7 @@ mod tests {
         let member = encoder.finish().unwrap();
         assert_eq!(unpacked(&member), Ok(b"text".to_vec()));
         // The same with a checksum of the header: behind the three bytes, the name and the comment.
-        let mut checked = member.clone();
+        let mut checked = member;
         checked[3] |= HEADER_CRC;
         let end = 10 + 2 + 3 + 5 + 8;
         let crc = checksum(CrcAlgorithm::Crc32IsoHdlc, &checked[..end]) as u16;
