@@ -161,8 +161,8 @@ async fn the_buttons_of_a_broker_are_commands() {
 async fn frames_are_shapes_on_lines_with_names_while_the_clock_stands() {
     let flight = |number: u64, kind: MessageKind, api: &str, is_response: bool| FlightView {
         number,
-        from: Place::Broker(1),
-        to: Place::Broker(2),
+        from: Place::Broker(if is_response { 2 } else { 1 }),
+        to: Place::Broker(if is_response { 1 } else { 2 }),
         api: api.into(),
         kind,
         is_response,
