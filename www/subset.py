@@ -13,7 +13,7 @@ from fontTools.ttLib import TTFont
 
 HERE = Path(__file__).parent / "fonts"
 SENTENCES = HERE.parent.parent / "web" / "src"
-WEIGHTS = {"400": "Pretendard-Regular.otf"}
+WEIGHTS = {"400": "Pretendard-Regular.otf", "600": "Pretendard-SemiBold.otf"}
 
 
 def main() -> None:

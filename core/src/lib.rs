@@ -23,6 +23,7 @@ pub mod record;
 pub mod replication;
 pub mod rng;
 pub mod sim;
+pub mod small_map;
 pub mod time;
 pub mod tools;
 pub mod trace;

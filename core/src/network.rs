@@ -1,6 +1,6 @@
 //! Links to nodes: API versions first, then requests and their answers in order. Clients and nodes speak through one of these.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
@@ -9,6 +9,7 @@ use ottla_protocol::{
     ResponseHeader, Str, encode_request,
 };
 
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 /// Requests of one link whose answers are outstanding; more wait.
@@ -96,8 +97,8 @@ pub struct Reply {
 #[derive(Clone, Debug)]
 pub struct Network {
     client_id: Str,
-    links: BTreeMap<LinkId, Link>,
-    by_target: BTreeMap<(Target, Lane), LinkId>,
+    links: SmallMap<LinkId, Link>,
+    by_target: SmallMap<(Target, Lane), LinkId>,
     next_link: u64,
     next_request: u64,
     effects: Vec<LinkEffect>,
@@ -119,7 +120,7 @@ struct Link {
 enum Phase {
     Opening,
     Asking { version: i16 },
-    Ready(BTreeMap<i16, (i16, i16)>),
+    Ready(SmallMap<i16, (i16, i16)>),
 }
 
 /// A request that waits for its link. Encoding waits for the version.
@@ -166,8 +167,8 @@ impl Network {
     pub fn new(client_id: impl Into<Str>) -> Self {
         Self {
             client_id: client_id.into(),
-            links: BTreeMap::new(),
-            by_target: BTreeMap::new(),
+            links: SmallMap::new(),
+            by_target: SmallMap::new(),
             next_link: 0,
             next_request: 0,
             effects: Vec::new(),

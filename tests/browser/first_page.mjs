@@ -1,4 +1,4 @@
-// The page as a student meets it: makes a topic, writes, reads, and sees the lag; in both languages, on a laptop and a phone.
+// The page as a student meets it: makes a topic, writes, reads, sees the lag, and kills a broker; in both languages, on a laptop and a phone.
 //
 //   node tests/browser/first_page.mjs [DIST] [SCREENSHOTS]
 //
@@ -101,6 +101,43 @@ async function writeReadAndLag(page, lang) {
   await backAtPrompt();
 }
 
+/** Three brokers; the leader of a replicated topic is killed by its button, another one leads, and the one that was killed comes back. */
+async function survivesAKill(page, lang, name) {
+  const [kill, start] = lang === "ko" ? ["강제 종료", "시작"] : ["Kill", "Start"];
+  const topic = page.locator(".topic").filter({ hasText: "safe-topic" });
+  const isr = (text) => topic.locator(".row-name", { hasText: text }).waitFor({ timeout: 30_000 });
+  const heads = page.locator(".broker-head");
+  const leader = () => topic.locator(".partition > div").evaluateAll((cells) => cells.filter((cell) => cell.matches(":not(.row-name)")).findIndex((cell) => cell.querySelector(".row.leads")));
+  const press = async (broker, button) => {
+    await heads.nth(broker).getByRole("button", { name: button, exact: true }).click();
+    assert.notEqual(await input(page).inputValue(), "", "a button types its command");
+    await input(page).press("Enter");
+  };
+  assert.equal(await heads.count(), 3);
+  await type(page, `kafka-topics.sh --create --bootstrap-server ${BROKER} --topic safe-topic --replication-factor 3 --partitions 1`);
+  await says(page, "Created topic safe-topic.");
+  await isr("ISR 3/3");
+  assert.equal(await topic.locator(".row").count(), 3);
+  const first = await leader();
+  await press(first, kill);
+  await isr("ISR 2/3");
+  await heads.nth(first).locator(".pill.fault").waitFor();
+  await page.waitForFunction(() => document.querySelectorAll(".topic:not(.internal) .row.leads.gone").length === 0, null, { timeout: 30_000 });
+  assert.notEqual(await leader(), first);
+  await topic.scrollIntoViewIfNeeded();
+  await page.screenshot({ path: join(SHOTS, `${name}-${lang}-killed.png`) });
+  await press(first, start);
+  await isr("ISR 3/3");
+  await page.waitForFunction(() => !document.querySelector(".broker-head .pill.fault"), null, { timeout: 30_000 });
+  // Whoever stops the clock finds frames on their way, with their names.
+  await page.locator(".play").click();
+  for (let steps = 0; steps < 200 && (await page.locator(".wire > svg .flight .heading").count()) === 0; steps++) await page.locator(".transport .next").click();
+  assert.ok(await page.locator(".wire > svg .flight .heading").count() > 0, "no frame is on its way");
+  await page.evaluate(() => document.querySelector(".stage").scrollTo(0, 0));
+  await page.screenshot({ path: join(SHOTS, `${name}-${lang}-flights.png`) });
+  await page.locator(".play").click();
+}
+
 /** Old values of a key vanish from a compacted topic, the others keep their offsets. */
 async function compacts(page) {
   const topic = page.locator(".topic:not(.internal)").filter({ hasText: "newest" });
@@ -135,6 +172,7 @@ async function laptop(browser, url, lang) {
   await page.screenshot({ path: join(SHOTS, `empty-${lang}.png`) });
   await writeReadAndLag(page, lang);
   if (lang === "en") await compacts(page);
+  await survivesAKill(page, lang, "laptop");
   await page.locator(".topic:not(.internal) .cell").first().click();
   await page.locator(".side .record dl").waitFor();
   await page.waitForTimeout(400);
@@ -152,6 +190,8 @@ async function phone(browser, url, lang) {
   await page.screenshot({ path: join(SHOTS, `phone-${lang}-steps.png`) });
   await page.locator(".panes button").nth(3).click();
   await writeReadAndLag(page, lang);
+  await page.locator(".panes button").nth(1).click();
+  await survivesAKill(page, lang, "phone");
   const small = await page.evaluate(() => [...document.querySelectorAll("button:not(:disabled), input")]
     .filter((element) => element.checkVisibility())
     .map((element) => [element.textContent || element.type, element.getBoundingClientRect()])

@@ -74,7 +74,7 @@ const TOOLS: &[(&str, &[&str])] = &[
     ),
 ];
 
-const PLAIN: &[&str] = &["clear", "help"];
+const PLAIN: &[&str] = &["clear", "help", "jps", "kafka-server-start.sh", "kafka-server-stop.sh", "kill"];
 
 /// Completes the last word of `line`, whose cursor is at its end.
 pub fn complete(line: &str, view: &View) -> Completion {
@@ -93,6 +93,14 @@ pub fn complete(line: &str, view: &View) -> Completion {
         Some("--bootstrap-server" | "--broker-list") => {
             view.brokers.iter().map(|broker| format!("localhost:{}", broker.port)).collect()
         }
+        Some("kafka-server-stop.sh") => brokers(view, |id| format!("--node-id={id}")),
+        Some("-daemon") => brokers(view, |id| format!("/opt/kafka/config/server-{id}.properties")),
+        Some("kafka-server-start.sh") => vec!["-daemon".to_owned()],
+        Some("kill") => ["-9", "-CONT", "-STOP"].map(str::to_owned).to_vec(),
+        Some("-9" | "-CONT" | "-STOP") => {
+            let running = view.brokers.iter().filter(|broker| broker.is_running);
+            running.map(|broker| broker.process_id.to_string()).collect()
+        }
         Some("--zookeeper") => vec!["zookeeper:2181".to_owned()],
         Some("--property") => [
             "key.separator=:",
@@ -106,6 +114,10 @@ pub fn complete(line: &str, view: &View) -> Completion {
         Some(last) => options(words.first().copied().unwrap_or(last), before),
     };
     settle(before, word, candidates)
+}
+
+fn brokers(view: &View, text: impl Fn(i32) -> String) -> Vec<String> {
+    view.brokers.iter().map(|broker| text(broker.id)).collect()
 }
 
 fn commands() -> Vec<String> {
@@ -161,7 +173,7 @@ mod tests {
             partitions: Vec::new(),
         };
         let topics = vec![topic("exam-topic"), topic("exam-끝")];
-        View { now_us: 0, brokers: Vec::new(), topics, groups: Vec::new(), terminals: Vec::new() }
+        View { topics, ..View::default() }
     }
 
     #[test]
@@ -169,6 +181,11 @@ mod tests {
         let cases = [
             ("kafka-t", Completion::Line("kafka-topics.sh ".into())),
             ("kaf", Completion::Line("kafka-".into())),
+            (
+                "kafka-server-st",
+                Completion::Choices(vec!["kafka-server-start.sh".into(), "kafka-server-stop.sh".into()]),
+            ),
+            ("kafka-server-start.sh ", Completion::Line("kafka-server-start.sh -daemon ".into())),
             ("kafka-topics.sh --cr", Completion::Line("kafka-topics.sh --create ".into())),
             (
                 "kafka-topics.sh --create --partitions 3 --topic ex",

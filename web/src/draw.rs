@@ -1,6 +1,6 @@
 //! What a lane of the drawing shows, computed apart from how it is drawn. Lengths are in drawing units.
 
-use crate::playground::{CellView, GroupView, PartitionView, View};
+use crate::playground::{CellView, GroupView, PartitionView, ReplicaView, View};
 
 /// A cell is 21 wide on a pitch of 23.
 pub const PITCH: f64 = 23.0;
@@ -11,6 +11,61 @@ const NO_STRIP_ROOM: f64 = 18.0;
 const END_ROOM: f64 = 18.0;
 const BARS_MAX: i64 = 24;
 const FLAGS_MAX: usize = 3;
+
+/// Where brokers stand beside each other; in pixels, but for the width of a lane.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Columns {
+    /// Brokers.
+    pub count: usize,
+    /// Too narrow for lanes beside each other: heads are, lanes are beneath.
+    pub is_stacked: bool,
+    /// Of a lane, in drawing units.
+    pub width: f64,
+    place: f64,
+    first: f64,
+    gap: f64,
+}
+
+impl Columns {
+    /// Of the drawing's place on all sides, and between it and a column's edge.
+    const PADDING: f64 = 12.0;
+    const NARROW: f64 = 620.0;
+    const NAMES: f64 = 40.0;
+    const GAP: f64 = 28.0;
+    const HEADS_GAP: f64 = 8.0;
+    /// Of a lane in drawing units, where there is more room: it is drawn larger.
+    const UNITS: f64 = 240.0;
+
+    /// In a place of so many pixels. Style sheets say the same.
+    pub fn new(place: f64, count: usize) -> Self {
+        let (is_stacked, count) = (place < Self::NARROW, count.max(1));
+        let inner = place - 2.0 * Self::PADDING;
+        let (first, gap) = match is_stacked {
+            true => (0.0, Self::HEADS_GAP),
+            false => (Self::NAMES + Self::GAP, Self::GAP),
+        };
+        let mut columns = Self { count, is_stacked, width: 0.0, place: inner, first, gap };
+        columns.width = match is_stacked {
+            true => inner,
+            false => (columns.pitch() - gap) / ((columns.pitch() - gap) / Self::UNITS).clamp(0.9, 1.3),
+        };
+        columns
+    }
+
+    fn pitch(self) -> f64 {
+        (self.place - self.first + self.gap) / self.count as f64
+    }
+
+    /// The middle of a column, from the left end of the first.
+    pub fn middle(self, index: usize) -> f64 {
+        self.first + self.pitch() * index as f64 + (self.pitch() - self.gap) / 2.0
+    }
+
+    /// All of it.
+    pub fn whole(self) -> f64 {
+        self.place
+    }
+}
 
 /// Hues for keys, in order of first appearance. After seven they repeat; the letters do not.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,7 +82,8 @@ impl Hues {
             .iter()
             .filter(|topic| !topic.internal)
             .flat_map(|topic| &topic.partitions)
-            .flat_map(|p| &p.cells);
+            .flat_map(|partition| &partition.replicas)
+            .flat_map(|replica| &replica.cells);
         let mut fresh: Vec<(i64, &String)> = Vec::new();
         for cell in cells {
             if let Some(key) = &cell.key
@@ -84,6 +140,64 @@ pub struct Strip {
     pub bars: Vec<usize>,
 }
 
+/// What a replica has not got yet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Missing {
+    pub from_x: f64,
+    pub to_x: f64,
+    pub count: i64,
+}
+
+/// Where offsets lie: the same for all replicas of a partition, so that their lengths compare.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scale {
+    origin: f64,
+    /// The first offset of the whole, of the window, and behind it.
+    start: i64,
+    first: i64,
+    end: i64,
+    has_strip: bool,
+    /// Offsets in the window that any replica has.
+    offsets: Vec<i64>,
+}
+
+impl Scale {
+    /// On lanes of `width`.
+    pub fn new(partition: &PartitionView, width: f64) -> Self {
+        let fits = |room: f64| ((width - room - END_ROOM) / PITCH).floor().max(1.0) as usize;
+        let replicas = || partition.replicas.iter().filter(|replica| replica.log_end_offset > 0);
+        let start = replicas().map(|replica| replica.log_start_offset).min().unwrap_or(0);
+        let end = replicas().map(|replica| replica.log_end_offset).max().unwrap_or(0);
+        let mut offsets: Vec<i64> =
+            replicas().flat_map(|replica| &replica.cells).map(|cell| cell.offset).collect();
+        offsets.sort_unstable();
+        offsets.dedup();
+        // What compaction took is not older: it is gone.
+        let is_known = replicas().all(|replica| replica.cells_from <= replica.log_start_offset);
+        let is_whole = is_known && offsets.len() <= fits(NO_STRIP_ROOM);
+        if !is_whole {
+            let before = offsets.len().saturating_sub(fits(STRIP_ROOM));
+            offsets.drain(..before);
+        }
+        let first = offsets.first().copied().unwrap_or(end);
+        let has_strip = !is_whole && first > start;
+        let origin = if has_strip { STRIP_ROOM } else { NO_STRIP_ROOM };
+        Self { origin, start, first, end, has_strip, offsets }
+    }
+
+    /// The left edge of an offset's cell, or the place where it would be.
+    fn boundary(&self, offset: i64) -> f64 {
+        if self.has_strip && offset < self.first {
+            let span = (self.first - self.start).max(1) as f64;
+            9.5 + 23.0 * (offset - self.start).max(0) as f64 / span
+        } else {
+            let before = self.offsets.partition_point(|own| *own < offset);
+            self.origin - 1.5 + PITCH * before as f64
+        }
+    }
+}
+
+/// A replica's log, laid out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lane {
     pub strip: Option<Strip>,
@@ -93,83 +207,63 @@ pub struct Lane {
     pub log_end_x: f64,
     /// Only where it differs from the high watermark.
     pub last_stable_x: Option<f64>,
+    /// Up to the end of the longest replica.
+    pub missing: Option<Missing>,
     pub flags: Vec<Flag>,
     /// Groups that found no room.
     pub flags_hidden: usize,
 }
 
 impl Lane {
-    /// Lays a partition out on a lane of `width`.
-    pub fn new(
-        partition: &PartitionView,
-        groups: &[GroupView],
-        topic: &str,
-        hues: &Hues,
-        width: f64,
-    ) -> Self {
-        let fits = |room: f64| ((width - room - END_ROOM) / PITCH).floor().max(1.0) as usize;
-        let all = &partition.cells;
-        // What compaction took is not older: it is gone.
-        let whole = partition.cells_from <= partition.log_start_offset && all.len() <= fits(NO_STRIP_ROOM);
-        let shown = if whole { &all[..] } else { &all[all.len().saturating_sub(fits(STRIP_ROOM))..] };
-        let first = shown.first().map_or(partition.log_end_offset, |cell| cell.offset);
-        let has_strip = !whole && first > partition.log_start_offset;
-        let origin = if has_strip { STRIP_ROOM } else { NO_STRIP_ROOM };
-        let index = |offset: i64| shown.partition_point(|cell| cell.offset < offset);
-        let boundary = |offset: i64| {
-            if has_strip && offset < first {
-                let span = (first - partition.log_start_offset).max(1) as f64;
-                9.5 + 23.0 * (offset - partition.log_start_offset).max(0) as f64 / span
-            } else {
-                origin - 1.5 + PITCH * index(offset) as f64
-            }
-        };
-        let mut flags: Vec<Flag> = groups
-            .iter()
-            .filter_map(|group| {
-                let offset = group
-                    .offsets
-                    .iter()
-                    .find(|o| o.topic == topic && o.partition == partition.index && o.committed >= 0)?;
-                let name = shorten(&group.id, 18);
-                Some(Flag {
-                    name,
-                    committed: offset.committed,
-                    lag: offset.lag.max(0),
-                    x: boundary(offset.committed),
-                })
-            })
-            .collect();
-        let flags_hidden = flags.len().saturating_sub(FLAGS_MAX);
-        flags.truncate(FLAGS_MAX);
+    /// Without flags.
+    pub fn new(replica: &ReplicaView, scale: &Scale, hues: &Hues) -> Self {
+        let shown = replica.cells.iter().filter(|cell| cell.offset >= scale.first);
+        let (log_end_x, behind) =
+            (scale.boundary(replica.log_end_offset), scale.end - replica.log_end_offset);
         Self {
-            strip: has_strip.then(|| strip(partition, first, hues)),
-            cells: shown
-                .iter()
-                .enumerate()
-                .map(|(i, cell)| (origin + PITCH * i as f64, cell.clone()))
-                .collect(),
-            high_watermark_x: boundary(partition.high_watermark),
-            log_end_x: boundary(partition.log_end_offset),
-            last_stable_x: (partition.last_stable_offset < partition.high_watermark)
-                .then(|| boundary(partition.last_stable_offset)),
-            flags,
-            flags_hidden,
+            strip: (scale.has_strip && replica.log_end_offset > replica.log_start_offset)
+                .then(|| strip(replica, scale.first, hues)),
+            cells: shown.map(|cell| (scale.boundary(cell.offset) + 1.5, cell.clone())).collect(),
+            high_watermark_x: scale.boundary(replica.high_watermark),
+            log_end_x,
+            last_stable_x: (replica.last_stable_offset < replica.high_watermark)
+                .then(|| scale.boundary(replica.last_stable_offset)),
+            missing: (behind > 0).then(|| Missing {
+                from_x: log_end_x,
+                to_x: scale.boundary(scale.end),
+                count: behind,
+            }),
+            flags: Vec::new(),
+            flags_hidden: 0,
         }
+    }
+
+    /// With the flags of those who read it: on the leader's lane.
+    pub fn with_flags(mut self, groups: &[GroupView], topic: &str, index: i32, scale: &Scale) -> Self {
+        let flag = |group: &GroupView| {
+            let mut offsets = group.offsets.iter();
+            let offset = offsets.find(|o| o.topic == topic && o.partition == index && o.committed >= 0)?;
+            let (committed, lag) = (offset.committed, offset.lag.max(0));
+            Some(Flag { name: shorten(&group.id, 18), committed, lag, x: scale.boundary(committed) })
+        };
+        self.flags = groups.iter().filter_map(flag).collect();
+        self.flags_hidden = self.flags.len().saturating_sub(FLAGS_MAX);
+        self.flags.truncate(FLAGS_MAX);
+        self
     }
 }
 
-fn strip(partition: &PartitionView, first: i64, hues: &Hues) -> Strip {
-    let start = partition.log_start_offset;
-    let count = (first - start).clamp(1, BARS_MAX);
+fn strip(replica: &ReplicaView, first: i64, hues: &Hues) -> Strip {
+    let (start, end) = (replica.log_start_offset, first.min(replica.log_end_offset));
+    let count = (end - start).clamp(1, BARS_MAX);
     let bars = (0..count)
         .map(|bar| {
-            let offset = start + (first - start) * bar / count;
-            let known = partition.cells.iter().find(|cell| cell.offset == offset);
+            let offset = start + (end - start) * bar / count;
+            let known = replica.cells.iter().find(|cell| cell.offset == offset);
             known.map_or(0, |cell| hues.hue(cell.key.as_deref()))
         })
         .collect();
-    Strip { first: start, last: first - 1, bars }
+    Strip { first: start, last: end - 1, bars }
 }
 
 /// At most `length` characters, with "…" in the place of the rest.
@@ -199,21 +293,37 @@ mod tests {
             timestamp: offset,
             bytes: 1,
         };
-        PartitionView {
-            index: 0,
-            leader: 1,
-            leader_epoch: 0,
+        let replica = ReplicaView {
+            broker: 1,
             log_start_offset: start,
             high_watermark: end - behind,
             log_end_offset: end,
             last_stable_offset: end - behind,
             cells_from: start.max(end - 24),
             cells: (start.max(end - 24)..end).map(cell).collect(),
-        }
+        };
+        PartitionView { leader: 1, replicas: vec![replica], isr: vec![1], ..PartitionView::default() }
     }
 
     fn lane(partition: &PartitionView, groups: &[GroupView], width: f64) -> Lane {
-        Lane::new(partition, groups, "t", &Hues::default(), width)
+        let scale = Scale::new(partition, width);
+        Lane::new(&partition.replicas[0], &scale, &Hues::default()).with_flags(groups, "t", 0, &scale)
+    }
+
+    #[test]
+    fn replicas_share_one_scale_and_a_follower_shows_what_it_misses() {
+        let mut all = partition(0, 100, 0);
+        let mut follower = partition(0, 97, 0).replicas.remove(0);
+        follower.broker = 2;
+        all.replicas.push(follower);
+        let scale = Scale::new(&all, 300.0);
+        let lanes: Vec<Lane> =
+            all.replicas.iter().map(|replica| Lane::new(replica, &scale, &Hues::default())).collect();
+        assert_eq!(lanes[0].missing, None);
+        let missing = lanes[1].missing.expect("it is behind");
+        assert_eq!((missing.count, missing.to_x - missing.from_x), (3, 3.0 * PITCH));
+        assert_eq!(lanes[0].cells[0], lanes[1].cells[0]);
+        assert_eq!(missing.to_x, lanes[0].log_end_x);
     }
 
     #[test]
@@ -227,7 +337,7 @@ mod tests {
     #[test]
     fn what_was_compacted_away_leaves_a_gap_and_no_strip() {
         let mut partition = partition(0, 6, 0);
-        partition.cells.retain(|cell| ![0, 1, 4].contains(&cell.offset));
+        partition.replicas[0].cells.retain(|cell| ![0, 1, 4].contains(&cell.offset));
         let lane = lane(&partition, &[], 300.0);
         assert_eq!(lane.strip, None);
         assert_eq!(lane.cells.iter().map(|(_, cell)| cell.offset).collect::<Vec<_>>(), [2, 3, 5]);

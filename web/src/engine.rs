@@ -1,6 +1,7 @@
 //! The worker: one world, its clock, and what the page is told.
 
 use std::cell::{Cell, RefCell};
+use std::mem::take;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
@@ -130,17 +131,17 @@ impl Engine {
 
     fn report(&mut self) {
         self.is_dirty = false;
-        let view = self.world.view();
-        let now_us = view.now_us;
+        let mut view = self.world.view();
+        let (now_us, flights, edges) = (view.now_us, take(&mut view.flights), take(&mut view.edges));
         let is_same = self.reported.as_mut().is_some_and(|reported| {
             reported.now_us = now_us;
             *reported == view
         });
         if is_same {
-            post(&self.scope, &Report::Clock { now_us });
+            post(&self.scope, &Report::Traffic { now_us, flights, edges });
         } else {
-            post(&self.scope, &Report::View(Box::new(view.clone())));
-            self.reported = Some(view);
+            self.reported = Some(view.clone());
+            post(&self.scope, &Report::View(Box::new(View { flights, edges, ..view })));
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod history;
 pub mod i18n;
 pub mod link;
 pub mod pace;
+pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
 pub mod components;

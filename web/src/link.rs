@@ -6,7 +6,7 @@
 use ottla_core::feed::{self, FrameError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::playground::{Input, View};
+use crate::playground::{EdgeView, FlightView, Input, View};
 
 /// From the page to the engine.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -29,9 +29,11 @@ pub enum Command {
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub enum Report {
     View(Box<View>),
-    /// Time passed and nothing else changed.
-    Clock {
+    /// Time passed, frames moved, and nothing else changed.
+    Traffic {
         now_us: u64,
+        flights: Vec<FlightView>,
+        edges: Vec<EdgeView>,
     },
     /// The engine stopped: a rule of its own was broken. The same seed and inputs break it again.
     Failed {
@@ -44,6 +46,7 @@ pub enum Report {
 pub const SCHEMA: u64 = feed::schema(&[
     include_bytes!("../../core/src/sim/playground/view.rs"),
     include_bytes!("../../core/src/sim/playground/mod.rs"),
+    include_bytes!("../../core/src/sim/playground/operation.rs"),
     include_bytes!("link.rs"),
 ]);
 

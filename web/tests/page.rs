@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ottla_web::components::terminal::{Terminal, TerminalProps};
-use ottla_web::components::{Cluster, ClusterProps, Groups, GroupsProps};
+use ottla_web::components::{Cluster, ClusterProps, Groups, GroupsProps, Wire, WireProps};
 use ottla_web::draw::Hues;
 use ottla_web::i18n::Lang;
 use ottla_web::playground::{
-    BrokerView, CellView, GroupView, Input, LineKind, LineView, OffsetView, PartitionView, TerminalView,
-    TopicView, View,
+    BrokerView, CellView, FlightView, GroupView, Input, LineKind, LineView, MessageKind, OffsetView,
+    PartitionView, Place, ReplicaView, TerminalView, TopicView, View,
 };
+use ottla_web::wire::Clock;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::{Element, HtmlInputElement, KeyboardEvent, KeyboardEventInit};
@@ -55,16 +56,21 @@ fn view() -> View {
         timestamp: offset,
         bytes: 70,
     };
+    let replica = |broker: i32, end: i64| ReplicaView {
+        broker,
+        log_start_offset: 0,
+        high_watermark: 5.min(end),
+        log_end_offset: end,
+        last_stable_offset: 5.min(end),
+        cells_from: 0,
+        cells: (0..end).map(cell).collect(),
+    };
     let partition = PartitionView {
         index: 0,
         leader: 1,
         leader_epoch: 0,
-        log_start_offset: 0,
-        high_watermark: 5,
-        log_end_offset: 6,
-        last_stable_offset: 5,
-        cells_from: 0,
-        cells: (0..6).map(cell).collect(),
+        replicas: vec![replica(1, 6), replica(2, 5), replica(3, 2)],
+        isr: vec![1, 2],
     };
     let topic = TopicView {
         name: "exam-topic".into(),
@@ -81,12 +87,21 @@ fn view() -> View {
         members: Vec::new(),
         offsets: vec![offset],
     };
+    let broker = |id: i32| BrokerView {
+        id,
+        is_running: id != 3,
+        is_fenced: id == 3,
+        controller: id == 2,
+        port: 9092,
+        process_id: 100 * id.unsigned_abs() + 1,
+        ..BrokerView::default()
+    };
     View {
         now_us: 1,
-        brokers: vec![BrokerView { id: 1, is_running: true, controller: true, port: 9092 }],
+        brokers: (1..=3).map(broker).collect(),
         topics: vec![topic],
         groups: vec![group],
-        terminals: Vec::new(),
+        ..View::default()
     }
 }
 
@@ -102,18 +117,79 @@ fn cluster(view: View) -> ClusterProps {
         on_select: Callback::noop(),
         on_fold: Callback::noop(),
         on_type: Callback::noop(),
+        on_command: Callback::noop(),
     }
 }
 
 #[wasm_bindgen_test]
-async fn a_partition_is_a_row_of_cells_with_its_lines_and_flags() {
+async fn a_partition_is_a_row_of_replicas_with_their_lines_and_flags() {
     let place = render::<Cluster>(cluster(view())).await;
-    assert_eq!(count(&place, ".cell"), 6);
-    assert_eq!(count(&place, ".cell.uncommitted"), 1, "what lies past the high watermark");
-    assert_eq!(text(&place, ".hw-tag text"), "HW 5");
-    assert_eq!(text(&place, ".number"), "LEO 6");
-    assert_eq!(text(&place, ".flag .lag text"), "lag 3");
-    assert_eq!(text(&place, "table.unseen tbody th"), "exam-topic-0", "the drawing is mirrored by a table");
+    assert_eq!(count(&place, ".row"), 3);
+    assert_eq!(count(&place, ".row.leads .cell"), 6);
+    assert_eq!(count(&place, ".row.leads .cell.uncommitted"), 1, "what lies past the high watermark");
+    assert_eq!(text(&place, ".leads .hw-tag text"), "HW 5");
+    assert_eq!(text(&place, ".leads .flag .lag text"), "lag 3");
+    assert_eq!(text(&place, ".follows .gap text"), "−1");
+    assert_eq!(text(&place, ".out .badge text"), "ISR✕");
+    assert_eq!(text(&place, ".out .gap text"), "−4");
+    assert_eq!(count(&place, ".row.gone"), 1, "the log of a broker that is down");
+    assert_eq!(count(&place, ".flag"), 1, "flags are on the leader's lane");
+    assert!(text(&place, ".row-name").contains("ISR 2/3"));
+    assert_eq!(text(&place, "table.replicas tbody th"), "exam-topic-0", "the drawing is mirrored by a table");
+    assert_eq!(count(&place, "table.replicas tbody tr"), 3);
+}
+
+#[wasm_bindgen_test]
+async fn the_buttons_of_a_broker_are_commands() {
+    let typed = Rc::new(RefCell::new(Vec::new()));
+    let on_command = {
+        let typed = typed.clone();
+        Callback::from(move |command: String| typed.borrow_mut().push(command))
+    };
+    let place = render::<Cluster>(ClusterProps { on_command, ..cluster(view()) }).await;
+    assert_eq!(count(&place, ".broker-head"), 3);
+    assert!(text(&place, ".broker-head.unwell .pill.fault").contains("꺼짐"), "a word, not a colour");
+    for selector in [".broker-head button", ".broker-head.unwell button"] {
+        let button = place.query_selector(selector).expect("a selector").expect("a button");
+        button.unchecked_into::<web_sys::HtmlElement>().click();
+    }
+    let commands = ["kill -9 101", "kafka-server-start.sh -daemon /opt/kafka/config/server-3.properties"];
+    assert_eq!(*typed.borrow(), commands);
+}
+
+#[wasm_bindgen_test]
+async fn frames_are_shapes_on_lines_with_names_while_the_clock_stands() {
+    let flight = |number: u64, kind: MessageKind, api: &str, is_response: bool| FlightView {
+        number,
+        from: Place::Broker(if is_response { 2 } else { 1 }),
+        to: Place::Broker(if is_response { 1 } else { 2 }),
+        api: api.into(),
+        kind,
+        is_response,
+        sent_us: 1_000 * number,
+        arrives_us: 10_000 * number + 10_000,
+        is_over: false,
+    };
+    let flights = vec![
+        flight(1, MessageKind::Fetch, "Fetch", false),
+        flight(2, MessageKind::Control, "BrokerHeartbeat", true),
+    ];
+    let clock = Clock { now_us: 10_000, is_playing: false, speed: 1.0, is_still: false };
+    let props = WireProps {
+        lang: Lang::Ko,
+        view: Rc::new(view()),
+        flights: Rc::new(flights),
+        edges: Rc::default(),
+        clock,
+    };
+    let place = render::<Wire>(props).await;
+    assert_eq!(count(&place, ".wire > svg .flight"), 2);
+    assert_eq!(count(&place, ".wire > svg .flight circle"), 1);
+    assert_eq!(count(&place, ".wire > svg .flight.response"), 1);
+    assert_eq!(count(&place, ".wire > svg .flight .heading"), 2, "where it goes");
+    assert_eq!(count(&place, ".rail"), 1);
+    let svg = text(&place, ".wire > svg");
+    assert!(svg.contains("Fetch") && svg.contains("BrokerHeartbeat"), "{svg}");
 }
 
 #[wasm_bindgen_test]

@@ -1,7 +1,5 @@
 //! The group coordinators of one shard: one for each partition of `__consumer_offsets` that it leads.
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::{ErrorCode, Str};
 
 use super::data::TxnEnd;
@@ -19,6 +17,7 @@ use crate::partition::{LogRecord, Partition};
 use crate::record::{BatchBuilder, BatchOptions};
 use crate::rng::Rng;
 use crate::sim::mutation::Mutation;
+use crate::small_map::SmallMap;
 use crate::time::{Instant, Now};
 use crate::trace::TraceEvent;
 
@@ -31,7 +30,7 @@ pub struct GroupCoordinators {
     config: GroupConfig,
     /// `offsets.commit.timeout.ms`
     commit_timeout_ms: i64,
-    by_partition: BTreeMap<i32, (TopicIdPartition, Phase)>,
+    by_partition: SmallMap<i32, (TopicIdPartition, Phase)>,
     ready: Vec<(Token, GroupResponse)>,
     grown: Vec<TopicIdPartition>,
 }
@@ -111,7 +110,7 @@ impl GroupCoordinators {
         Self {
             config: group_config(config),
             commit_timeout_ms: i64::from(config.offsets_commit_timeout_ms),
-            by_partition: BTreeMap::new(),
+            by_partition: SmallMap::new(),
             ready: Vec::new(),
             grown: Vec::new(),
         }
@@ -151,7 +150,7 @@ impl GroupCoordinators {
 
     /// This shard leads the partition, and will [load](Self::load) it once it is open.
     pub fn expect(&mut self, index: i32, id: TopicIdPartition) {
-        self.by_partition.entry(index).or_insert((id, Phase::Waiting));
+        self.by_partition.or_insert_with(index, || (id, Phase::Waiting));
     }
 
     /// The partition that a request for the coordinator on `index` has to wait for.

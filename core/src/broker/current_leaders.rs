@@ -1,15 +1,14 @@
 //! Who leads instead: what a client is told with the refusal, so that it need not ask (KIP-951).
 
-use std::collections::BTreeSet;
-
 use ottla_protocol::{Str, Uuid};
 
 use crate::metadata::MetadataImage;
+use crate::small_map::SmallSet;
 
 /// The leaders that one answer names.
 #[derive(Clone, Debug, Default)]
 pub struct CurrentLeaders {
-    named: BTreeSet<i32>,
+    named: SmallSet<i32>,
 }
 
 impl CurrentLeaders {

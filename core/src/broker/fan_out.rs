@@ -1,29 +1,28 @@
 //! One request, many partitions, several shards: who gets which part.
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::{ErrorCode, Uuid};
 
 use crate::config::BrokerConfig;
 use crate::ids::{ShardId, TopicIdPartition};
 use crate::metadata::MetadataImage;
+use crate::small_map::SmallMap;
 
 /// Parts by the shard that owns them.
 #[derive(Clone, Debug)]
 pub struct FanOut<P> {
     shards: u16,
-    parts: BTreeMap<ShardId, Vec<P>>,
+    parts: SmallMap<ShardId, Vec<P>>,
 }
 
 impl<P> FanOut<P> {
     /// No parts yet.
     pub fn over(shards: u16) -> Self {
-        Self { shards, parts: BTreeMap::new() }
+        Self { shards, parts: SmallMap::new() }
     }
 
     /// Adds a part for the owner of `partition`.
     pub fn add(&mut self, partition: TopicIdPartition, part: P) {
-        self.parts.entry(partition.shard(self.shards)).or_default().push(part);
+        self.parts.or_default(partition.shard(self.shards)).push(part);
     }
 
     /// How many shards are concerned.

@@ -3,7 +3,6 @@
 //!
 //! What it asks goes to the node's own controller machine, which decides or passes it on to the active one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_protocol::messages::{
@@ -21,6 +20,7 @@ use crate::log::log_dirs::LogDirsEvent;
 use crate::machine::{Cx, Effect, Machine};
 use crate::metadata::{BrokerRegistration, MetadataImage, Published};
 use crate::replication::{AlterPartitions, IsrAnswer, IsrProposal};
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 /// Pause before something that failed is tried again, ms.
@@ -292,9 +292,9 @@ impl Lifecycle {
     }
 
     fn isr_answered<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, response: Option<&AlterPartitionResponse>) {
-        let mut by_shard: BTreeMap<ShardId, Vec<IsrAnswer>> = BTreeMap::new();
+        let mut by_shard: SmallMap<ShardId, Vec<IsrAnswer>> = SmallMap::new();
         for answer in self.alter.answered(response) {
-            by_shard.entry(answer.partition.shard(self.shards)).or_default().push(answer);
+            by_shard.or_default(answer.partition.shard(self.shards)).push(answer);
         }
         for (shard, answers) in by_shard {
             cx.effects.tell(Message::Shard(shard, ShardEvent::IsrAnswered(answers)));

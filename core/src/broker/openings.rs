@@ -18,6 +18,7 @@ use crate::log::log_dirs::Checkpoints;
 use crate::machine::{Cx, SyncTarget};
 use crate::metadata::MetadataImage;
 use crate::partition::{Opening, Partition};
+use crate::small_map::SmallMap;
 
 /// Bytes of records that are read and checked before others have their turn.
 pub(super) const STEP_BYTES: u64 = 1 << 20;
@@ -34,7 +35,7 @@ pub(super) struct Openings<S: LogStore> {
     urgent: VecDeque<TopicIdPartition>,
     queue: VecDeque<TopicIdPartition>,
     /// Recovered, by directory.
-    recovered: BTreeMap<LogDirId, Recovered<S>>,
+    recovered: SmallMap<LogDirId, Recovered<S>>,
     /// Could not be opened: KAFKA_STORAGE_ERROR.
     failed: BTreeSet<TopicIdPartition>,
 }
@@ -88,7 +89,7 @@ impl<S: LogStore> Openings<S> {
             stages: BTreeMap::new(),
             urgent: VecDeque::new(),
             queue: VecDeque::new(),
-            recovered: BTreeMap::new(),
+            recovered: SmallMap::new(),
             failed: BTreeSet::new(),
         }
     }
@@ -218,7 +219,7 @@ impl<S: LogStore> Openings<S> {
         };
         match partition.to_sync(cx) {
             Some((targets, reached)) => {
-                let recovered = self.recovered.entry(partition.log_dir()).or_default();
+                let recovered = self.recovered.or_default(partition.log_dir());
                 recovered.waiting.push((targets, id, reached));
                 self.stages.insert(id, Stage::Syncing(partition));
                 Opened::More

@@ -27,6 +27,7 @@ use crate::machine::{Cx, Machine};
 use crate::metadata::{MetadataDelta, MetadataImage, Published};
 use crate::partition::Partition;
 use crate::rng::Rng;
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
@@ -74,11 +75,11 @@ pub struct Shard<S: LogStore> {
     /// Partitions that could not be created, and the directory that refused: KAFKA_STORAGE_ERROR, until there is room.
     not_created: BTreeMap<TopicIdPartition, LogDirId>,
     /// What the log directories can take, where that has changed.
-    log_dirs: BTreeMap<LogDirId, LogDirState>,
+    log_dirs: SmallMap<LogDirId, LogDirState>,
     /// When the directories of deleted partitions go.
     doomed: Vec<(Instant, LogDirId, String)>,
     /// Syncs under way.
-    syncs: BTreeMap<u64, Purpose>,
+    syncs: SmallMap<u64, Purpose>,
     next_sync: u64,
     chores: Chores,
     stopping: bool,
@@ -141,9 +142,9 @@ impl<S: LogStore> Shard<S> {
             acknowledgements: Acknowledgements::default(),
             replicas,
             not_created: BTreeMap::new(),
-            log_dirs: BTreeMap::new(),
+            log_dirs: SmallMap::new(),
             doomed: Vec::new(),
-            syncs: BTreeMap::new(),
+            syncs: SmallMap::new(),
             next_sync: 0,
             chores,
             stopping: false,

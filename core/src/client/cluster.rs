@@ -6,12 +6,13 @@ use ottla_protocol::messages::MetadataResponse;
 use ottla_protocol::{ErrorCode, Str, Uuid};
 
 use crate::network::Target;
+use crate::small_map::SmallMap;
 
 /// A client's view of the cluster, as of the last Metadata answers.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     /// Brokers by id.
-    pub brokers: BTreeMap<i32, Target>,
+    pub brokers: SmallMap<i32, Target>,
     /// Whom to send what only the controller does; brokers forward it anyway.
     pub controller: Option<i32>,
     /// `cluster.id`.

@@ -21,6 +21,7 @@ use super::membership::{Membership, MembershipConfig, MembershipEvent};
 use super::session::{Destination, Session, SessionConfig, Topics};
 use crate::network::{Failure, LinkEvent, Reply, RequestId};
 use crate::record::{Compressors, batches};
+use crate::small_map::{SmallMap, SmallSet};
 use crate::time::{Instant, Now};
 
 /// Fetch by name, without sessions of its own: a fetch names all partitions of its broker.
@@ -147,9 +148,9 @@ pub struct Consumer {
     positions: BTreeMap<TopicPartition, Position>,
     buffered: VecDeque<ConsumerRecord>,
     events: Vec<ConsumerEvent>,
-    asked: BTreeMap<RequestId, Asked>,
+    asked: SmallMap<RequestId, Asked>,
     /// Brokers that a fetch is under way to.
-    fetching: BTreeSet<i32>,
+    fetching: SmallSet<i32>,
     next_auto_commit: Instant,
     commits_under_way: usize,
     /// An eager rebalance goes on: nothing is handed out.
@@ -157,7 +158,7 @@ pub struct Consumer {
     closing: bool,
     leaving: Option<RequestId>,
     /// Topics whose error has been told.
-    told: BTreeSet<Str>,
+    told: SmallSet<Str>,
 }
 
 #[derive(Clone, Debug)]
@@ -206,14 +207,14 @@ impl Consumer {
             positions: BTreeMap::new(),
             buffered: VecDeque::new(),
             events: Vec::new(),
-            asked: BTreeMap::new(),
-            fetching: BTreeSet::new(),
+            asked: SmallMap::new(),
+            fetching: SmallSet::new(),
             next_auto_commit: Instant(0),
             commits_under_way: 0,
             suspended: false,
             closing: false,
             leaving: None,
-            told: BTreeSet::new(),
+            told: SmallSet::new(),
         }
     }
 
@@ -542,14 +543,14 @@ impl Consumer {
 
     /// Looks up the offsets to begin at.
     fn find_positions(&mut self, now: Instant) {
-        let mut by_leader: BTreeMap<i32, Vec<(TopicPartition, i64)>> = BTreeMap::new();
+        let mut by_leader: SmallMap<i32, Vec<(TopicPartition, i64)>> = SmallMap::new();
         for (partition, position) in &self.positions {
             let Some(timestamp) = position.look_up.filter(|_| position.not_before <= now) else { continue };
             if self.is_asked(partition) {
                 continue;
             }
             if let Some((leader, _)) = self.session.cluster().leader(&partition.0, partition.1) {
-                by_leader.entry(leader).or_default().push((partition.clone(), timestamp));
+                by_leader.or_default(leader).push((partition.clone(), timestamp));
             }
         }
         for (leader, partitions) in by_leader {
@@ -584,7 +585,7 @@ impl Consumer {
         if self.buffered.len() >= BUFFERED_MAX {
             return;
         }
-        let mut by_leader: BTreeMap<i32, Vec<(TopicPartition, i64)>> = BTreeMap::new();
+        let mut by_leader: SmallMap<i32, Vec<(TopicPartition, i64)>> = SmallMap::new();
         let mut leaderless = false;
         for (partition, position) in &self.positions {
             let Some(offset) = position.fetch.filter(|_| !position.paused && position.not_before <= now)
@@ -593,7 +594,7 @@ impl Consumer {
             };
             match self.session.cluster().leader(&partition.0, partition.1) {
                 Some((leader, _)) if self.fetching.contains(&leader) => {}
-                Some((leader, _)) => by_leader.entry(leader).or_default().push((partition.clone(), offset)),
+                Some((leader, _)) => by_leader.or_default(leader).push((partition.clone(), offset)),
                 None => leaderless = true,
             }
         }
@@ -734,7 +735,7 @@ impl Consumer {
         let Some(position) = self.positions.get_mut(partition) else { return };
         let from = position.fetch.unwrap_or(0);
         let mut next = from;
-        let mut aborting: BTreeSet<i64> = BTreeSet::new();
+        let mut aborting: SmallSet<i64> = SmallSet::new();
         for batch in batches(bytes) {
             // The last batch may be cut off.
             let Ok(batch) = batch else { break };

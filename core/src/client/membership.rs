@@ -21,6 +21,7 @@ use ottla_protocol::{Decoder, Encoder, ErrorCode, Str};
 use super::assignor::{Assignor, Subscription, TopicPartition};
 use super::session::{Destination, Session, Topics};
 use crate::network::{Reply, RequestId, Target};
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 const PROTOCOL_TYPE: &str = "consumer";
@@ -264,9 +265,9 @@ impl Membership {
     }
 
     fn subscription(&self) -> Bytes {
-        let mut owned: BTreeMap<Str, Vec<i32>> = BTreeMap::new();
+        let mut owned: SmallMap<Str, Vec<i32>> = SmallMap::new();
         for (topic, partition) in &self.owned {
-            owned.entry(topic.clone()).or_default().push(*partition);
+            owned.or_default(topic.clone()).push(*partition);
         }
         let subscription = ConsumerProtocolSubscription {
             topics: self.topics.clone(),
@@ -500,9 +501,9 @@ fn subscription_of(metadata: &Bytes) -> Subscription {
 }
 
 fn assignment(partitions: &[TopicPartition]) -> Bytes {
-    let mut topics: BTreeMap<Str, Vec<i32>> = BTreeMap::new();
+    let mut topics: SmallMap<Str, Vec<i32>> = SmallMap::new();
     for (topic, partition) in partitions {
-        topics.entry(topic.clone()).or_default().push(*partition);
+        topics.or_default(topic.clone()).push(*partition);
     }
     let assigned_partitions =
         topics.into_iter().map(|(topic, partitions)| AssignedTopic { topic, partitions }).collect();

@@ -15,6 +15,7 @@ use super::session::{Destination, Session, SessionConfig, Topics};
 use crate::network::{Failure, Lane, LinkEvent, Reply, RequestId};
 use crate::record::{BatchBuilder, BatchOptions, Compression, Compressors, increment_sequence};
 use crate::rng::Rng;
+use crate::small_map::SmallMap;
 use crate::time::{Instant, Now};
 
 /// The Produce versions that this client fills in; from 13 on topics go by id.
@@ -142,9 +143,9 @@ pub struct Producer {
     rng: Rng,
     unassigned: VecDeque<(RecordId, ProducerRecord, Instant)>,
     queues: BTreeMap<(Str, i32), PartitionQueue>,
-    sticky: BTreeMap<Str, Sticky>,
+    sticky: SmallMap<Str, Sticky>,
     topics: Vec<Str>,
-    in_flight: BTreeMap<RequestId, Vec<(Str, i32)>>,
+    in_flight: SmallMap<RequestId, Vec<(Str, i32)>>,
     identity: Identity,
     next_record: u64,
     deliveries: Vec<Delivery>,
@@ -180,9 +181,9 @@ impl Producer {
             rng,
             unassigned: VecDeque::new(),
             queues: BTreeMap::new(),
-            sticky: BTreeMap::new(),
+            sticky: SmallMap::new(),
             topics: Vec::new(),
-            in_flight: BTreeMap::new(),
+            in_flight: SmallMap::new(),
             identity,
             next_record: 0,
             deliveries: Vec::new(),
@@ -328,8 +329,7 @@ impl Producer {
             (None, Some(key)) => partition_for_key(key, partitions),
             (None, None) => {
                 let rng = &mut self.rng;
-                let sticky =
-                    self.sticky.entry(topic.clone()).or_insert_with(|| Sticky::choose(partitions, rng));
+                let sticky = self.sticky.or_insert_with(topic.clone(), || Sticky::choose(partitions, rng));
                 sticky.next(bytes, self.config.batch_size, partitions, rng)
             }
         };
@@ -409,7 +409,7 @@ impl Producer {
         if !self.can_send() {
             return;
         }
-        let mut by_leader: BTreeMap<i32, Vec<(Str, i32, Bytes)>> = BTreeMap::new();
+        let mut by_leader: SmallMap<i32, Vec<(Str, i32, Bytes)>> = SmallMap::new();
         let mut leaderless = false;
         for ((topic, partition), queue) in &mut self.queues {
             let more = queue.batches.len() > 1;
@@ -440,7 +440,7 @@ impl Producer {
             }
             queue.in_flight = true;
             let records = batch.builder.build(compressors);
-            by_leader.entry(leader).or_default().push((topic.clone(), *partition, records));
+            by_leader.or_default(leader).push((topic.clone(), *partition, records));
         }
         if leaderless {
             self.session.refresh_after_backoff(now);

@@ -9,6 +9,7 @@ use super::rules;
 use super::settings::{Origin, Resolved, Setting, Settings, StartError};
 use super::topic::TopicConfig;
 use super::value::Value;
+use crate::small_map::SmallMap;
 
 config_struct! {
     /// What a broker obeys. Times are milliseconds and sizes bytes unless the name says otherwise.
@@ -124,7 +125,7 @@ config_struct! {
         /// `metadata.log.dir`, or the first of `log.dirs`.
         metadata_log_dir: String = String::new(),
         /// `max.connections.per.ip.overrides`: host or address to bound.
-        max_connections_per_ip_overrides: BTreeMap<String, i32> = BTreeMap::new(),
+        max_connections_per_ip_overrides: SmallMap<String, i32> = SmallMap::new(),
         /// What a topic without settings of its own gets.
         topic_defaults: TopicConfig = TopicConfig::defaults(settings),
         /// The settings that all this came from.
@@ -175,7 +176,7 @@ impl BrokerConfig {
         single_node: bool,
     ) -> Result<Resolved, Vec<StartError>> {
         let built_in = ALWAYS.iter().chain(if single_node { SINGLE_NODE } else { &[] });
-        let mut fixed: BTreeMap<String, Setting> = built_in
+        let mut fixed: SmallMap<String, Setting> = built_in
             .map(|(name, value)| {
                 ((*name).to_owned(), Setting { value: (*value).to_owned(), origin: Origin::SingleNode })
             })
@@ -188,7 +189,7 @@ impl BrokerConfig {
         }
         // Kafka shows both names with the same value.
         if let Some(id) = fixed.get("node.id").cloned() {
-            fixed.entry("broker.id".into()).or_insert(id);
+            fixed.or_insert_with("broker.id".into(), || id);
         }
         let settings = Settings { fixed, ..Settings::default() };
         let (mut errors, notices) = settings.check();
@@ -320,7 +321,7 @@ impl Default for BrokerConfig {
 }
 
 /// `host:count,…`
-fn parse_ip_overrides(text: Option<String>) -> Result<BTreeMap<String, i32>, ConfigError> {
+fn parse_ip_overrides(text: Option<String>) -> Result<SmallMap<String, i32>, ConfigError> {
     let text = text.unwrap_or_default();
     let entries = text.split(',').map(str::trim).filter(|e| !e.is_empty());
     entries

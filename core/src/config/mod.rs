@@ -6,6 +6,7 @@
 mod alter;
 mod broker;
 mod describe;
+mod double;
 mod error;
 mod fields;
 mod key;

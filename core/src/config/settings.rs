@@ -8,6 +8,7 @@ use super::key::{ConfigKey, Scope, Status, UpdateMode};
 use super::synonym::broker_synonyms;
 use super::table;
 use super::value::Value;
+use crate::small_map::SmallMap;
 
 /// Who wrote a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub struct Setting {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// From the file and the command line.
-    pub fixed: BTreeMap<String, Setting>,
+    pub fixed: SmallMap<String, Setting>,
     /// Set for all brokers at run time (DYNAMIC_DEFAULT_BROKER_CONFIG).
     pub cluster: BTreeMap<String, String>,
     /// Set for this broker at run time (DYNAMIC_BROKER_CONFIG).

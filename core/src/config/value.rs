@@ -1,5 +1,6 @@
 //! Values of configuration keys: parsed, checked and rendered as Kafka does.
 
+use super::double;
 use super::error::ConfigError;
 use super::key::{Bounds, ConfigKey, ConfigType, Preset};
 
@@ -232,14 +233,14 @@ pub(super) fn split_list(text: &str) -> Vec<String> {
 
 fn parse_double(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if matches!(unsigned, "NaN" | "Infinity") {
-        return text.parse().ok();
+    let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+    match unsigned {
+        "NaN" => return Some(sign * f64::NAN),
+        "Infinity" => return Some(sign * f64::INFINITY),
+        _ => {}
     }
     let digits = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
-    if digits.bytes().any(|b| !matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) {
-        return None;
-    }
-    digits.parse().ok()
+    double::parse(digits)
 }
 
 /// Java's `Double.toString`: shortest digits, scientific below 10^-3 and from 10^7.

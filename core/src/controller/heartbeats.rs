@@ -1,15 +1,14 @@
 //! [`Heartbeats`]: what brokers said last. Nothing of it is written down: a new controller gives every unfenced broker a whole session.
 
-use std::collections::BTreeMap;
-
 use crate::metadata::MetadataImage;
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 /// The sessions of brokers, and how far they have read the metadata.
 #[derive(Clone, Debug)]
 pub struct Heartbeats {
     session_timeout_ms: i64,
-    brokers: BTreeMap<i32, Heartbeat>,
+    brokers: SmallMap<i32, Heartbeat>,
 }
 
 /// What is known of one life of a broker.
@@ -31,7 +30,7 @@ struct Heartbeat {
 impl Heartbeats {
     /// None.
     pub fn new(session_timeout_ms: i64) -> Self {
-        Self { session_timeout_ms, brokers: BTreeMap::new() }
+        Self { session_timeout_ms, brokers: SmallMap::new() }
     }
 
     /// Begins anew: a session for every broker that is not fenced.

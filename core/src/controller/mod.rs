@@ -42,7 +42,7 @@ mod update_features;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ottla_protocol::records::metadata::RemoveTopicRecord;
@@ -75,6 +75,7 @@ use crate::quorum::raft::{
 use crate::quorum::{self, OpenError, Opened, records};
 use crate::rng::Rng;
 use crate::sim::mutation::Mutation;
+use crate::small_map::{SmallMap, SmallSet};
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
@@ -97,11 +98,11 @@ pub struct Controller<S: LogStore> {
     suspects: Suspects,
     rhythms: Rhythms,
     /// Other nodes of Ottla, which do not pause as a JVM may.
-    kin: BTreeSet<i32>,
+    kin: SmallSet<i32>,
     /// The ids of the log directories that can be used.
     directories: Vec<Uuid>,
     /// Requests that the quorum will answer.
-    asked: BTreeMap<RequestId, Token>,
+    asked: SmallMap<RequestId, Token>,
     next_request: u64,
     published: MetadataImage,
     has_published: bool,
@@ -160,10 +161,10 @@ pub fn open<S: LogStore>(
         introduction: Introduction::new(rng.uuid()),
         producer_ids: ProducerIds::default(),
         suspects: Suspects::default(),
-        kin: BTreeSet::new(),
+        kin: SmallSet::new(),
         rhythms: Rhythms::new(i64::from(config.broker_session_timeout_ms)),
         rng,
-        asked: BTreeMap::new(),
+        asked: SmallMap::new(),
         next_request: 0,
         has_published: false,
         leader_published: -1,

@@ -1,7 +1,5 @@
 //! Requests to the other replicas of the metadata log, and to the active controller.
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::messages::{
     ApiVersionsRequest, ControllerRegistrationRequest, ControllerRegistrationResponse,
 };
@@ -12,6 +10,7 @@ use crate::coordinator::Token;
 use crate::network::{self, Lane, LinkEffect, LinkEvent, Network, Reply, Target};
 use crate::quorum::raft::rpc::{Request, Response, VERSIONS};
 use crate::quorum::raft::{Failure, Peer, QuorumEvent};
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 /// How long a look at a broker may take, ms: one that does not even refuse may be slow.
@@ -21,7 +20,7 @@ const LOOK_TIMEOUT_MS: i64 = 1_000;
 #[derive(Clone, Debug)]
 pub struct Peers {
     network: Network,
-    asked: BTreeMap<network::RequestId, Asked>,
+    asked: SmallMap<network::RequestId, Asked>,
     /// What cannot be passed on, with what is said to it.
     unsent: Vec<(Token, ControllerResponse)>,
 }
@@ -131,7 +130,7 @@ impl Peers {
     pub fn new(node_id: i32) -> Self {
         Self {
             network: Network::new(format!("raft-client-{node_id}")),
-            asked: BTreeMap::new(),
+            asked: SmallMap::new(),
             unsent: Vec::new(),
         }
     }
@@ -205,7 +204,7 @@ impl Peers {
     pub fn refuse_forwarded(&mut self) {
         let is_forwarded =
             |asked: &Asked| matches!(asked, Asked::Forwarded(..) | Asked::ForwardedToQuorum(..));
-        for (_, asked) in self.asked.extract_if(.., |_, asked| is_forwarded(asked)) {
+        for (_, asked) in self.asked.take_if(|_, asked| is_forwarded(asked)) {
             match asked {
                 Asked::Forwarded(token, refusal) => self.unsent.push((token, *refusal)),
                 Asked::ForwardedToQuorum(token, _, refusal) => {

@@ -4,10 +4,9 @@
 //! broker after the other, beginning one broker further. Fenced brokers come after all others of their rack, and never first: the first
 //! leads. Once there were as many partitions as brokers the order would repeat, and is drawn anew.
 
-use std::collections::BTreeMap;
-
 use crate::metadata::BrokerRegistration;
 use crate::rng::Rng;
+use crate::small_map::SmallMap;
 
 /// The brokers that new replicas may go to, by rack.
 #[derive(Debug)]
@@ -40,9 +39,9 @@ struct Stripe {
 impl Racks {
     /// In an order that the generator draws.
     pub fn new<'a>(rng: &mut Rng, brokers: impl Iterator<Item = &'a BrokerRegistration>) -> Self {
-        let mut by_name: BTreeMap<Option<&str>, Rack> = BTreeMap::new();
+        let mut by_name: SmallMap<Option<&str>, Rack> = SmallMap::new();
         for broker in brokers {
-            let rack = by_name.entry(broker.rack.as_deref()).or_default();
+            let rack = by_name.or_default(broker.rack.as_deref());
             let stripe = if broker.fenced { &mut rack.fenced } else { &mut rack.unfenced };
             stripe.brokers.push(broker.id);
         }

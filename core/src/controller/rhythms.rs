@@ -4,8 +4,7 @@
 //! A wrong suspicion costs availability only: a broker that is fenced comes back with its next heartbeat. Brokers of Apache Kafka, whose JVM
 //! may pause, are not listened to.
 
-use std::collections::BTreeMap;
-
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 /// Intervals of which something is known before silence says anything.
@@ -22,7 +21,7 @@ const LATE_US: i64 = 200_000;
 #[derive(Clone, Debug)]
 pub struct Rhythms {
     limit_max_us: i64,
-    brokers: BTreeMap<i32, Rhythm>,
+    brokers: SmallMap<i32, Rhythm>,
 }
 
 /// The heartbeats of one life of a broker.
@@ -39,7 +38,7 @@ struct Rhythm {
 impl Rhythms {
     /// None; no silence may be longer than a session.
     pub fn new(session_timeout_ms: i64) -> Self {
-        Self { limit_max_us: session_timeout_ms.saturating_mul(1_000), brokers: BTreeMap::new() }
+        Self { limit_max_us: session_timeout_ms.saturating_mul(1_000), brokers: SmallMap::new() }
     }
 
     /// A heartbeat came.

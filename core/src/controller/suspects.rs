@@ -4,10 +4,9 @@
 //!
 //! A wrong suspicion costs availability only: a broker that is fenced comes back with its next heartbeat.
 
-use std::collections::BTreeMap;
-
 use super::peers::Look;
 use crate::ids::ConnectionId;
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 /// Between the two attempts to connect, ms.
@@ -17,8 +16,8 @@ const SECOND_LOOK_MS: i64 = 50;
 #[derive(Clone, Debug, Default)]
 pub struct Suspects {
     /// By the connection: the broker that speaks by it, and its epoch.
-    connections: BTreeMap<ConnectionId, (i32, i64)>,
-    suspects: BTreeMap<i32, Suspect>,
+    connections: SmallMap<ConnectionId, (i32, i64)>,
+    suspects: SmallMap<i32, Suspect>,
 }
 
 #[derive(Clone, Copy, Debug)]

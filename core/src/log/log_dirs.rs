@@ -4,7 +4,7 @@
 //! Kafka's schedule (the recovery points sooner, when there is news), and ends a clean stop with `.kafka_cleanshutdown`. A checkpoint is written beside the old one, synced,
 //! and renamed over it; a directory that refuses a sync is left alone from then on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ use crate::metadata::{MetadataImage, Published};
 use crate::quorum::METADATA_TOPIC;
 use crate::rng::Rng;
 use crate::sim::mutation::Mutation;
+use crate::small_map::{SmallMap, SmallSet};
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
@@ -54,7 +55,7 @@ pub enum LogDirsEvent {
         /// Where its partitions ended.
         offsets: Vec<PartitionOffsets>,
         /// The directories in which a partition had failed.
-        unclean: BTreeSet<LogDirId>,
+        unclean: SmallSet<LogDirId>,
     },
     /// A sync that was asked for ended.
     Synced {
@@ -210,15 +211,15 @@ impl Checkpoints {
 pub struct LogDirs<S: LogStore> {
     directories: Vec<Directory>,
     /// Shards that are still serving.
-    serving: BTreeSet<ShardId>,
+    serving: SmallSet<ShardId>,
     stop: Stop,
     /// What is to be done when a sync has ended.
-    pending: BTreeMap<u64, Pending<S>>,
+    pending: SmallMap<u64, Pending<S>>,
     next_token: u64,
     /// A partition has gone that the checkpoints still name.
     forgotten: bool,
     /// The checkpoints that say less than is known: no other is written again.
-    news: BTreeSet<&'static str>,
+    news: SmallSet<&'static str>,
     high_watermarks: Schedule,
     recovery_points: Schedule,
     log_start_offsets: Schedule,
@@ -324,10 +325,10 @@ impl<S: LogStore> LogDirs<S> {
             directories,
             serving: (0..shard_count(config)).map(ShardId).collect(),
             stop: Stop::Waiting,
-            pending: BTreeMap::new(),
+            pending: SmallMap::new(),
             next_token: 0,
             forgotten: false,
-            news: BTreeSet::new(),
+            news: SmallSet::new(),
             high_watermarks: schedule(config.replica_high_watermark_checkpoint_interval_ms),
             recovery_points: schedule(i64::from(config.log_flush_offset_checkpoint_interval_ms)),
             log_start_offsets: schedule(i64::from(config.log_flush_start_offset_checkpoint_interval_ms)),
@@ -476,7 +477,7 @@ impl<S: LogStore> LogDirs<S> {
         if !names.is_empty() {
             names.extend([RECOVERY_POINT_CHECKPOINT, CLEANER_OFFSET_CHECKPOINT]);
         }
-        let names: BTreeSet<_> = names.into_iter().filter(|name| self.news.remove(name)).collect();
+        let names: SmallSet<_> = names.into_iter().filter(|name| self.news.remove(name)).collect();
         self.checkpoint(cx, &names.into_iter().collect::<Vec<_>>());
     }
 
@@ -495,7 +496,7 @@ impl<S: LogStore> LogDirs<S> {
             else {
                 continue;
             };
-            let busy: BTreeSet<_> = self
+            let busy: SmallSet<_> = self
                 .pending
                 .values()
                 .filter(|pending| pending.directory == index)
@@ -504,7 +505,7 @@ impl<S: LogStore> LogDirs<S> {
             let is_free = |name: &&&'static str| !busy.contains(*name) || self.stop == Stop::Checkpoints;
             let texts: Vec<_> =
                 names.iter().filter(is_free).map(|name| (*name, directory.text(name))).collect();
-            self.news.extend(names.iter().filter(|name| !is_free(name)));
+            self.news.extend(names.iter().filter(|name| !is_free(name)).copied());
             self.write(cx, index, texts);
         }
     }
@@ -636,7 +637,7 @@ impl<S: LogStore> LogDirs<S> {
         }
     }
 
-    fn stopped(&mut self, cx: &mut Cx<'_, S>, shard: ShardId, unclean: &BTreeSet<LogDirId>) {
+    fn stopped(&mut self, cx: &mut Cx<'_, S>, shard: ShardId, unclean: &SmallSet<LogDirId>) {
         self.serving.remove(&shard);
         for (id, directory) in (0..).zip(&mut self.directories) {
             directory.is_clean &= !unclean.contains(&LogDirId(id));

@@ -1,7 +1,5 @@
 //! The directories of a node: whose they are, and which.
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::Uuid;
 
 use super::format::{FormatOptions, format, static_voters};
@@ -11,6 +9,7 @@ use crate::config::BrokerConfig;
 use crate::log::meta_properties::{META_PROPERTIES, MetaProperties};
 use crate::log::{LogStore, StoreError};
 use crate::rng::Rng;
+use crate::small_map::SmallMap;
 use crate::time::Now;
 
 /// What `meta.properties` say.
@@ -19,7 +18,7 @@ pub(super) struct Directories<F> {
     /// Of the cluster.
     pub cluster_id: String,
     /// Ids by directory; those that are offline are missing.
-    pub ids: BTreeMap<String, Uuid>,
+    pub ids: SmallMap<String, Uuid>,
     /// What was written and is to be synced before anything is promised.
     pub sync: ToSync<F>,
 }
@@ -60,7 +59,7 @@ pub(super) fn open<S: LogStore>(
         let ids = formatted.directories.into_iter().collect();
         return Ok(Directories { cluster_id: formatted.cluster_id, ids, sync: formatted.sync });
     };
-    let (mut ids, mut sync) = (BTreeMap::new(), ToSync::default());
+    let (mut ids, mut sync) = (SmallMap::new(), ToSync::default());
     for (directory, properties) in found {
         if let Some(properties) = &properties {
             check(&directory, properties, config.node_id, &cluster_id)?;

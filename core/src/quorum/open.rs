@@ -1,6 +1,5 @@
 //! Opening: from the files of a node to a replica of the metadata log, and the state that the log adds up to.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_protocol::Uuid;
@@ -20,6 +19,7 @@ use crate::machine::{Cx, SyncTarget};
 use crate::metadata::{ConfigResourceType, MetadataImage, MetadataState, MetadataVersion, ReplayError};
 use crate::record::compression::Compressors;
 use crate::rng::Rng;
+use crate::small_map::SmallMap;
 
 /// Bytes of the log that are replayed at a time.
 const REPLAY_BYTES: u64 = 8 << 20;
@@ -36,7 +36,7 @@ pub struct Opened<S: LogStore> {
     /// Where to go on.
     pub next_offset: i64,
     /// The ids of the log directories.
-    pub directories: BTreeMap<String, Uuid>,
+    pub directories: SmallMap<String, Uuid>,
 }
 
 /// Why a node does not start.

@@ -22,6 +22,8 @@ pub struct Host<S: LogStore> {
     /// Its disk.
     pub store: S,
     node: Option<Node<S>>,
+    /// Of the process before, as it was at its end.
+    remains: Option<Node<S>>,
     effects: Effects<S>,
     traces: Traces,
     compressors: Compressors,
@@ -44,6 +46,7 @@ impl<S: LogStore + Clone> Host<S> {
             config,
             store,
             node: None,
+            remains: None,
             effects: Effects::default(),
             traces: Traces::listening().with(planted),
             compressors: Compressors::default(),
@@ -58,6 +61,11 @@ impl<S: LogStore + Clone> Host<S> {
     /// The broker, when it runs.
     pub fn node(&self) -> Option<&Node<S>> {
         self.node.as_ref()
+    }
+
+    /// The broker, or as it was when its process ended: for whoever shows what is left of it.
+    pub fn last_node(&self) -> Option<&Node<S>> {
+        self.node.as_ref().or(self.remains.as_ref())
     }
 
     /// Counts its processes.
@@ -80,6 +88,7 @@ impl<S: LogStore + Clone> Host<S> {
         let mut node = Node::open(&mut cx, self.config.clone(), seed)?;
         let outside = node.settle(&mut cx);
         self.node = Some(node);
+        self.remains = None;
         self.opening = outside.iter().filter(|effect| matches!(effect, Effect::Sync { .. })).count();
         Ok(outside)
     }
@@ -91,7 +100,7 @@ impl<S: LogStore + Clone> Host<S> {
 
     /// The process is gone, whatever it was doing.
     pub fn crash(&mut self) {
-        self.node = None;
+        self.remains = self.node.take().or(self.remains.take());
         self.effects = Effects::default();
     }
 

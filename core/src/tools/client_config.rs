@@ -1,17 +1,16 @@
 //! Clients' properties, as files and `--command-property` give them.
 
-use std::collections::BTreeMap;
-
 use super::Environment;
 use super::options::Options;
 use crate::client::assignor::Assignor;
 use crate::client::{AutoOffsetReset, ConsumerConfig, MembershipConfig, ProducerConfig, SessionConfig};
 use crate::config::parse_properties;
 use crate::record::{Compression, CompressionType};
+use crate::small_map::SmallMap;
 
 /// Properties by their names.
 #[derive(Clone, Debug, Default)]
-pub struct Properties(BTreeMap<String, String>);
+pub struct Properties(SmallMap<String, String>);
 
 impl Properties {
     /// Those of the files that `files` name, then those of the options `pairs`.
@@ -21,7 +20,7 @@ impl Properties {
         files: &[&str],
         pairs: &[&str],
     ) -> Result<Self, String> {
-        let mut properties = BTreeMap::new();
+        let mut properties = SmallMap::new();
         for path in files.iter().filter_map(|name| options.value(name)) {
             let text = environment.files.get(path).ok_or_else(|| format!("{path}: no such file"))?;
             let read = parse_properties(text).map_err(|error| format!("{path}: {error}"))?;
@@ -51,7 +50,7 @@ impl Properties {
 
     /// Sets a property that was not set.
     pub fn set_default(&mut self, key: &str, value: &str) {
-        self.0.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+        self.0.or_insert_with(key.to_owned(), || value.to_owned());
     }
 
     fn number<N: std::str::FromStr>(&self, key: &str, default: N) -> Result<N, String> {

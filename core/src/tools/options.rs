@@ -1,6 +1,6 @@
 //! Arguments as Kafka's tools take them: `--name value`, `--name=value`, and any prefix that only one name has.
 
-use std::collections::BTreeMap;
+use crate::small_map::SmallMap;
 
 /// Whether an option takes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub const fn value(name: &'static str, what: &'static str, help: &'static str) -
 /// What was given.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    given: BTreeMap<&'static str, Vec<String>>,
+    given: SmallMap<&'static str, Vec<String>>,
     /// What was no option, in order.
     pub rest: Vec<String>,
 }
@@ -69,7 +69,7 @@ impl Options {
                 }
                 Takes::Value(_) | Takes::MaybeValue(_) => arguments.next().cloned().unwrap_or_default(),
             };
-            options.given.entry(spec.name).or_default().push(value);
+            options.given.or_default(spec.name).push(value);
         }
         Ok(options)
     }
@@ -97,7 +97,7 @@ impl Options {
     }
 
     /// `key=value` pairs of an option that may be repeated; a later one replaces an earlier one.
-    pub fn pairs(&self, name: &str) -> Result<BTreeMap<String, String>, String> {
+    pub fn pairs(&self, name: &str) -> Result<SmallMap<String, String>, String> {
         let pair = |text: &str| match text.split_once('=') {
             Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
             _ => Err(format!("Invalid command line properties: {text}")),
@@ -169,7 +169,7 @@ mod tests {
     fn values_may_hold_equals_signs_and_repeat() {
         let options = parse(&["--property", "parse.key=true", "--property=key.separator=:"]).unwrap();
         let pairs = options.pairs("property").unwrap();
-        assert_eq!(pairs["key.separator"], ":");
-        assert_eq!(pairs["parse.key"], "true");
+        assert_eq!(pairs.get("key.separator").map(String::as_str), Some(":"));
+        assert_eq!(pairs.get("parse.key").map(String::as_str), Some("true"));
     }
 }

@@ -1,6 +1,7 @@
 //! The whole page: its state, and what goes to the engine.
 
 use std::collections::BTreeSet;
+use std::mem::take;
 use std::rc::Rc;
 
 use yew::prelude::*;
@@ -13,16 +14,19 @@ use crate::components::scenes::Scene;
 use crate::components::steps::Steps;
 use crate::components::terminal::{Terminals, Typed};
 use crate::components::transport::Transport;
+use crate::components::wire::Wire;
 use crate::draw::Hues;
 use crate::i18n::Text;
 use crate::infra::address::{Settings, media, window};
 use crate::infra::worker::{Arrival, Engine};
 use crate::link::{Command, Report};
 use crate::pace;
-use crate::playground::{Input, View};
+use crate::playground::{EdgeView, FlightView, Input, View};
+use crate::wire::Clock;
 
 const ENGINE_SCRIPT: &str = "engine-worker.js";
 const PHONE: &str = "(max-width: 820px)";
+const TERMINALS_MAX: usize = 3;
 const REDUCED_MOTION: &str = "(prefers-reduced-motion: reduce)";
 
 /// Starts the page in the document's `#page`.
@@ -70,6 +74,8 @@ pub enum Msg {
     Settings(Settings),
     Pane(Pane),
     Typed(String),
+    /// For a terminal that has a prompt.
+    Command(String),
     Active(u8),
     Input(Input),
     Playing(bool),
@@ -86,7 +92,10 @@ pub struct App {
     pane: Pane,
     state: State,
     engine: Option<Engine>,
+    /// Without frames, which come and go.
     view: Rc<View>,
+    flights: Rc<Vec<FlightView>>,
+    edges: Rc<Vec<EdgeView>>,
     now_us: u64,
     hues: Rc<Hues>,
     is_playing: bool,
@@ -112,6 +121,8 @@ impl Component for App {
             state: State::Loading { received: 0, total: None },
             engine: None,
             view: Rc::new(view),
+            flights: Rc::default(),
+            edges: Rc::default(),
             now_us: 0,
             hues: Rc::default(),
             is_playing: !media(REDUCED_MOTION),
@@ -133,9 +144,12 @@ impl Component for App {
                 self.settings = settings;
             }
             Msg::Pane(pane) => self.pane = pane,
+            Msg::Command(text) => {
+                self.active = self.prompting();
+                self.type_in(text);
+            }
             Msg::Typed(text) => {
-                let serial = self.typed.as_ref().map_or(0, |typed| typed.serial) + 1;
-                self.typed = Some(Typed { serial, terminal: self.active, text: text.into() });
+                self.type_in(text);
                 if self.pane == Pane::Steps && media(PHONE) {
                     self.pane = Pane::Terminal;
                 }
@@ -179,11 +193,22 @@ impl Component for App {
         let lang = self.settings.lang;
         let is_eased = self.is_playing && pace::speed(self.exponent) <= 4.0;
         let on_type = link.callback(Msg::Typed);
+        let is_reduced = media(REDUCED_MOTION);
+        let clock = Clock {
+            now_us: self.now_us,
+            is_playing: self.is_playing,
+            speed: pace::speed(self.exponent),
+            is_still: is_reduced,
+        };
         let stage = match (&self.state, self.view.topics.is_empty() && self.view.brokers.is_empty()) {
             (State::Running, _) | (State::Failed { .. }, false) => html! {
+                <>
+                <Wire {lang} view={self.view.clone()} flights={self.flights.clone()} edges={self.edges.clone()} {clock} />
                 <Cluster {lang} view={self.view.clone()} hues={self.hues.clone()} folded={self.folded.clone()}
                     selected={self.selected.clone()} on_select={link.callback(Msg::Select)}
-                    on_fold={link.callback(Msg::Fold)} on_type={on_type.clone()} />
+                    on_fold={link.callback(Msg::Fold)} on_type={on_type.clone()}
+                    on_command={link.callback(Msg::Command)} />
+                </>
             },
             _ => html! {},
         };
@@ -233,6 +258,30 @@ impl App {
         }
     }
 
+    fn type_in(&mut self, text: String) {
+        let serial = self.typed.as_ref().map_or(0, |typed| typed.serial) + 1;
+        self.typed = Some(Typed { serial, terminal: self.active, text: text.into() });
+    }
+
+    /// A terminal without a program: the active one if it is, or another, or a new one while there is room.
+    fn prompting(&self) -> u8 {
+        let terminals = &self.view.terminals;
+        let mut idle =
+            terminals.iter().filter(|terminal| terminal.running.is_none()).map(|terminal| terminal.id);
+        let is_active_idle = idle.clone().any(|id| id == self.active);
+        match idle.next() {
+            _ if is_active_idle => self.active,
+            Some(id) => id,
+            None if terminals.len() < TERMINALS_MAX => {
+                let next =
+                    terminals.iter().map(|terminal| terminal.id).max().map_or(0, |id| id.saturating_add(1));
+                self.send(&Command::Input(Input::OpenTerminal { terminal: next }));
+                next
+            }
+            None => self.active,
+        }
+    }
+
     fn send(&self, command: &Command) {
         if let Some(engine) = self.engine.as_ref().filter(|_| self.state == State::Running) {
             engine.send(command);
@@ -255,7 +304,7 @@ impl App {
                 self.state = State::Running;
                 self.begin();
             }
-            Arrival::Report(Report::Clock { now_us }) => self.now_us = now_us,
+            Arrival::Report(Report::Traffic { now_us, flights, edges }) => self.pass(now_us, flights, edges),
             Arrival::Report(Report::View(view)) => self.show(*view),
         }
         true
@@ -270,8 +319,15 @@ impl App {
         self.send(if self.is_playing { &Command::Play } else { &Command::Pause });
     }
 
-    fn show(&mut self, view: View) {
-        self.now_us = view.now_us;
+    fn pass(&mut self, now_us: u64, flights: Vec<FlightView>, edges: Vec<EdgeView>) {
+        self.now_us = now_us;
+        self.flights = Rc::new(flights);
+        self.edges = Rc::new(edges);
+    }
+
+    fn show(&mut self, mut view: View) {
+        let (flights, edges) = (take(&mut view.flights), take(&mut view.edges));
+        self.pass(view.now_us, flights, edges);
         let mut hues = (*self.hues).clone();
         if hues.learn(&view) {
             self.hues = Rc::new(hues);

@@ -1,25 +1,21 @@
-//! The cluster: a broker is a column, a partition a row of record cells in it.
+//! The cluster: a broker is a column, a partition a row of replicas across them.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use yew::prelude::*;
 
+use crate::components::broker::BrokerHead;
 use crate::components::lane::{FoldedLane, LaneRow};
+use crate::components::mirror::Mirror;
 use crate::components::steps::{CREATE_TOPIC, TypeButton};
-use crate::draw::{Hues, shorten};
+use crate::draw::{Columns, Hues, shorten};
 use crate::i18n::{Lang, Text};
-use crate::infra::resize::use_resize;
-use crate::playground::{BrokerView, TopicView, View};
+use crate::infra::resize::use_width;
+use crate::playground::{GroupView, PartitionView, TopicView, View};
 
 /// More partitions than this are folded until somebody looks.
 const OPEN_PARTITIONS_MAX: usize = 6;
-/// What lies between the edge of the drawing and a lane, on both sides.
-const PADDING: f64 = 50.0;
-/// A lane of one cell.
-const LEAST: f64 = 160.0;
-const NARROW: f64 = 560.0;
-const WIDE: f64 = 760.0;
 
 /// A record that was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,66 +36,44 @@ pub struct ClusterProps {
     pub on_select: Callback<Option<Selected>>,
     pub on_fold: Callback<String>,
     pub on_type: Callback<String>,
+    /// A command goes to a terminal that has a prompt.
+    pub on_command: Callback<String>,
 }
 
 #[component]
 pub fn Cluster(props: &ClusterProps) -> Html {
     let lang = props.lang;
     let place = use_node_ref();
-    let width = use_width(&place);
+    let columns = Columns::new(*use_width(&place), props.view.brokers.len());
+    let (own, internal): (Vec<_>, Vec<_>) = props.view.topics.iter().partition(|topic| !topic.internal);
+    let classes = classes!("brokers", format!("n{}", columns.count), columns.is_stacked.then_some("stacked"));
     html! {
         <div class="cluster" ref={place}>
-            <div class="brokers">
-                { for props.view.brokers.iter().map(|broker| html! {
-                    <section class={classes!("broker", (!broker.is_running).then_some("down"))} key={broker.id}>
-                        <BrokerHead {lang} broker={broker.clone()} />
-                        { topics(props, broker, *width) }
-                    </section>
-                }) }
+            <div class={classes}>
+                { for (0..columns.count).map(|_| html! { <div class="column" /> }) }
+                <div class="grid heads">
+                    if !columns.is_stacked { <span /> }
+                    { for props.view.brokers.iter().map(|broker| html! {
+                        <BrokerHead key={broker.id} {lang} broker={broker.clone()} on_command={props.on_command.clone()} />
+                    }) }
+                </div>
+                if own.is_empty() { <Empty {lang} on_type={props.on_type.clone()} /> }
+                { for own.into_iter().chain(internal).map(|topic| self::topic(props, topic, columns)) }
             </div>
             <Mirror {lang} view={props.view.clone()} />
         </div>
     }
 }
 
-/// The topics whose partitions this broker leads; those that are the cluster's own come last.
-fn topics(props: &ClusterProps, broker: &BrokerView, width: f64) -> Html {
-    let (own, internal): (Vec<_>, Vec<_>) = props.view.topics.iter().partition(|topic| !topic.internal);
-    html! {
-        <>
-            if own.is_empty() { <Empty lang={props.lang} on_type={props.on_type.clone()} /> }
-            { for own.into_iter().chain(internal).map(|topic| self::topic(props, broker, topic, width)) }
-        </>
-    }
-}
-
-fn topic(props: &ClusterProps, broker: &BrokerView, topic: &TopicView, width: f64) -> Html {
+fn topic(props: &ClusterProps, topic: &TopicView, columns: Columns) -> Html {
     let lang = props.lang;
-    let led: Vec<_> = topic.partitions.iter().filter(|partition| partition.leader == broker.id).collect();
-    let is_folded = (topic.internal || led.len() > OPEN_PARTITIONS_MAX) != props.folded.contains(&topic.name);
+    let is_folded = (topic.internal || topic.partitions.len() > OPEN_PARTITIONS_MAX)
+        != props.folded.contains(&topic.name);
     let onclick = {
         let name = topic.name.clone();
         props.on_fold.reform(move |_: MouseEvent| name.clone())
     };
-    let scale = if width >= WIDE { 1.2 } else { 1.0 };
-    let rows =
-        led.into_iter().filter(|partition| !(topic.internal && partition.log_end_offset == 0 && is_folded));
-    let rows = rows.map(|partition| {
-        let (topic_name, index) = (topic.name.clone(), partition.index);
-        let on_select = props.on_select.reform(move |offset| Some(Selected { topic: topic_name.clone(), partition: index, offset }));
-        let selected = props.selected.as_ref().filter(|s| s.topic == topic.name && s.partition == index).map(|s| s.offset);
-        let groups: Rc<Vec<_>> = Rc::new(
-            props.view.groups.iter().filter(|g| g.offsets.iter().any(|o| o.topic == topic.name && o.partition == index)).cloned().collect(),
-        );
-        let width = ((width - PADDING) / scale).max(LEAST);
-        match is_folded {
-            true => html! { <FoldedLane key={index} topic={topic.name.clone()} partition={partition.clone()} {groups} hues={props.hues.clone()} {width} {scale} /> },
-            false => html! {
-                <LaneRow key={index} {lang} topic={topic.name.clone()} partition={partition.clone()} {groups} hues={props.hues.clone()}
-                    {width} {scale} is_narrow={width < NARROW} {selected} {on_select} />
-            },
-        }
-    });
+    let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
     html! {
         <section class={classes!("topic", topic.internal.then_some("internal"))} key={topic.name.clone()}>
             <h3>
@@ -107,37 +81,61 @@ fn topic(props: &ClusterProps, broker: &BrokerView, topic: &TopicView, width: f6
                     <svg viewBox="0 0 10 10" aria-hidden="true"><path d={if is_folded { "M3 1.5L7 5 3 8.5" } else { "M1.5 3L5 7l3.5-4" }} /></svg>
                     <code>{ shorten(&topic.name, 60) }</code>
                     <span>
-                        { format!("{} {}", lang.text(Text::Partitions), topic.partitions.len()) }
+                        { format!("{} {} · {} {replicas}", lang.text(Text::Partitions), topic.partitions.len(), lang.text(Text::Replicas)) }
                         if topic.internal { { " · " }{ lang.text(Text::Internal) } }
                     </span>
                 </button>
             </h3>
-            <div aria-hidden="true">{ for rows }</div>
+            <div aria-hidden="true">{ for topic.partitions.iter().map(|partition| row(props, topic, partition, is_folded, columns)) }</div>
         </section>
     }
 }
 
-#[derive(Debug, Properties, PartialEq)]
-struct BrokerHeadProps {
-    lang: Lang,
-    broker: BrokerView,
-}
-
-#[component]
-fn BrokerHead(props: &BrokerHeadProps) -> Html {
-    let BrokerHeadProps { lang, broker } = props;
+/// A partition: its name and its ISR, then its replicas.
+fn row(
+    props: &ClusterProps,
+    topic: &TopicView,
+    partition: &PartitionView,
+    is_folded: bool,
+    columns: Columns,
+) -> Html {
+    let (lang, index) = (props.lang, partition.index);
+    let (name, shared) = (topic.name.clone(), Rc::new(partition.clone()));
+    let on_select = props
+        .on_select
+        .reform(move |offset| Some(Selected { topic: name.clone(), partition: index, offset }));
+    let selected = props.selected.as_ref().filter(|s| s.topic == topic.name && s.partition == index);
+    let selected = selected.map(|selected| selected.offset);
+    let reads =
+        |group: &&GroupView| group.offsets.iter().any(|o| o.topic == topic.name && o.partition == index);
+    let groups: Rc<Vec<_>> = Rc::new(props.view.groups.iter().filter(reads).cloned().collect());
+    let brokers = props.view.brokers.iter().filter(|broker| {
+        !columns.is_stacked || partition.replicas.iter().any(|replica| replica.broker == broker.id)
+    });
+    let (in_sync, all) = (partition.isr.len(), partition.replicas.len());
     html! {
-        <h2 class="broker-head">
-            <span class="broker-name">{ format!("broker {}", broker.id) }</span>
-            if broker.controller {
-                <span class="pill">
-                    <svg viewBox="0 0 10 10" aria-hidden="true"><path d="M5 .5L9.5 5 5 9.5.5 5z" /></svg>
-                    { lang.text(Text::ActiveController) }
-                </span>
-            }
-            if !broker.is_running { <span class="pill fault">{ lang.text(Text::BrokerDown) }</span> }
-            <code>{ format!(":{}", broker.port) }</code>
-        </h2>
+        <div class={classes!("grid", "partition", is_folded.then_some("folded"))} key={index}>
+            <div class="row-name">
+                <b>{ format!("P{index}") }</b>
+                <span class={classes!((in_sync < all).then_some("less"))}>{ format!("ISR {in_sync}/{all}") }</span>
+                if columns.is_stacked && let Some(replica) = partition.led() {
+                    <span>{ format!("HW {}", replica.high_watermark) }</span><span>{ format!("LEO {}", replica.log_end_offset) }</span>
+                }
+                if partition.leader < 0 { <span class="less">{ lang.text(Text::NoLeader) }</span> }
+            </div>
+            { for brokers.map(|broker| html! {
+                <div key={broker.id}>
+                    if is_folded {
+                        <FoldedLane partition={shared.clone()} broker={broker.id} is_down={!broker.is_running} hues={props.hues.clone()}
+                            width={columns.width} is_stacked={columns.is_stacked} />
+                    } else {
+                        <LaneRow {lang} topic={topic.name.clone()} partition={shared.clone()} broker={broker.id} is_down={!broker.is_running}
+                            groups={groups.clone()} hues={props.hues.clone()} width={columns.width} is_stacked={columns.is_stacked}
+                            {selected} on_select={on_select.clone()} />
+                    }
+                </div>
+            }) }
+        </div>
     }
 }
 
@@ -162,58 +160,4 @@ fn Empty(props: &EmptyProps) -> Html {
             <TypeButton lang={props.lang} text={CREATE_TOPIC} on_type={props.on_type.clone()} />
         </div>
     }
-}
-
-#[derive(Debug, Properties, PartialEq)]
-struct MirrorProps {
-    lang: Lang,
-    view: Rc<View>,
-}
-
-/// The drawing as a table, for those who do not see it.
-#[component]
-fn Mirror(props: &MirrorProps) -> Html {
-    let lang = props.lang;
-    let topics = props.view.topics.iter().filter(|topic| !topic.internal);
-    let rows = topics.flat_map(|topic| topic.partitions.iter().map(move |partition| (topic, partition)));
-    html! {
-        <table class="unseen">
-            <caption>{ lang.text(Text::Cluster) }</caption>
-            <thead><tr>
-                <th scope="col">{ lang.text(Text::Partition) }</th>
-                <th scope="col">{ lang.text(Text::Leader) }</th>
-                <th scope="col">{ lang.text(Text::LogStart) }</th>
-                <th scope="col">{ "high watermark" }</th>
-                <th scope="col">{ lang.text(Text::LogEnd) }</th>
-                <th scope="col">{ lang.text(Text::Records) }</th>
-            </tr></thead>
-            <tbody>
-                { for rows.map(|(topic, partition)| html! {
-                    <tr key={format!("{}-{}", topic.name, partition.index)}>
-                        <th scope="row">{ format!("{}-{}", topic.name, partition.index) }</th>
-                        <td>{ format!("broker {}", partition.leader) }</td>
-                        <td>{ partition.log_start_offset }</td>
-                        <td>{ partition.high_watermark }</td>
-                        <td>{ partition.log_end_offset }</td>
-                        <td>{ for partition.cells.iter().rev().take(8).rev().map(|cell| {
-                            format!("{}: {} {}; ", cell.offset, cell.key.as_deref().unwrap_or("–"), shorten(&cell.value, 40))
-                        }) }</td>
-                    </tr>
-                }) }
-            </tbody>
-        </table>
-    }
-}
-
-/// The width of an element, followed as it changes.
-#[hook]
-fn use_width(place: &NodeRef) -> UseStateHandle<f64> {
-    let width = use_state(|| 640.0);
-    let state = width.clone();
-    use_resize(place, move |element| match element.client_width() {
-        // A pane that is not shown has no width: it keeps the one that it had.
-        0 => {}
-        width => state.set(f64::from(width)),
-    });
-    width
 }

@@ -52,5 +52,7 @@ pub fn Record(props: &RecordProps) -> Html {
 fn find<'a>(view: &'a View, selected: &Selected) -> Option<&'a CellView> {
     let topic = view.topics.iter().find(|topic| topic.name == selected.topic)?;
     let partition = topic.partitions.iter().find(|partition| partition.index == selected.partition)?;
-    partition.cells.iter().find(|cell| cell.offset == selected.offset)
+    // The leader knows it best; a follower may be the only one that still has it.
+    let replicas = partition.led().into_iter().chain(&partition.replicas);
+    replicas.flat_map(|replica| &replica.cells).find(|cell| cell.offset == selected.offset)
 }

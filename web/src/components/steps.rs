@@ -13,6 +13,7 @@ pub struct StepsProps {
 pub const CREATE_TOPIC: &str = "kafka-topics.sh --create --bootstrap-server localhost:9092 --replication-factor 1 --partitions 3 --topic exam-topic";
 const PRODUCE: &str = "kafka-console-producer.sh --broker-list localhost:9092 --topic exam-topic --property parse.key=true --property key.separator=:";
 const CONSUME: &str = "kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic exam-topic --from-beginning --group exam-group";
+const CREATE_REPLICATED: &str = "kafka-topics.sh --create --bootstrap-server localhost:9092 --replication-factor 3 --partitions 1 --topic safe-topic";
 pub const DESCRIBE_GROUP: &str =
     "kafka-consumer-groups.sh --bootstrap-server localhost:9092 --describe --group exam-group";
 
@@ -23,11 +24,12 @@ pub fn Steps(props: &StepsProps) -> Html {
         Lang::Ko => ["D:커피 주문", "G:결제 완료", "M:회원 가입"],
         Lang::En => ["D:coffee ordered", "G:payment done", "M:member joined"],
     };
-    let steps: [(Text, Text, &str); 4] = [
+    let steps: [(Text, Text, &str); 5] = [
         (Text::StepTopic, Text::StepTopicWhy, CREATE_TOPIC),
         (Text::StepProduce, Text::StepProduceWhy, PRODUCE),
         (Text::StepConsume, Text::StepConsumeWhy, CONSUME),
         (Text::StepLag, Text::StepLagWhy, DESCRIBE_GROUP),
+        (Text::StepReplicas, Text::StepReplicasWhy, CREATE_REPLICATED),
     ];
     html! {
         <section class="steps" aria-label={lang.text(Text::Steps)}>

@@ -20,7 +20,7 @@ pub fn text(key: Text) -> &'static str {
         Text::GroupsAndLag => "Groups and lag",
         Text::Terminal => "Terminal",
         Text::StepsLead => {
-            "A real broker runs inside this tab. Press a command to type it into the terminal; Enter runs it."
+            "Three real brokers run inside this tab. Press a command to type it into the terminal; Enter runs it."
         }
         Text::StepTopic => "Make a topic",
         Text::StepTopicWhy => "A topic is a name under which records pile up; this one has three partitions.",
@@ -39,6 +39,26 @@ pub fn text(key: Text) -> &'static str {
         Text::StepsFoot => "help lists the commands. Tab completes, ↑↓ walk through earlier lines.",
         Text::ActiveController => "active controller",
         Text::BrokerDown => "down",
+        Text::Brokers => "Brokers",
+        Text::BrokerPaused => "paused",
+        Text::BrokerCutOff => "cut off",
+        Text::BrokerJoining => "joining",
+        Text::Kill => "Kill",
+        Text::Stop => "Stop",
+        Text::Start => "Start",
+        Text::PauseBroker => "Pause",
+        Text::Resume => "Resume",
+        Text::CutOff => "Cut off",
+        Text::Reconnect => "Reconnect",
+        Text::Follower => "follower",
+        Text::Replicas => "replicas",
+        Text::NoLeader => "no leader",
+        Text::Request => "request",
+        Text::Response => "response",
+        Text::StepReplicas => "See the replicas",
+        Text::StepReplicasWhy => {
+            "Make a topic with three replicas, then kill a broker in the drawing: another replica leads, and the ISR shrinks."
+        }
         Text::Internal => "internal",
         Text::Partitions => "partitions",
         Text::Unfold => "unfold",

@@ -20,7 +20,7 @@ pub fn text(key: Text) -> &'static str {
         Text::GroupsAndLag => "그룹과 lag",
         Text::Terminal => "터미널",
         Text::StepsLead => {
-            "이 탭 안에서 진짜 broker가 돌고 있습니다. 명령을 누르면 터미널에 입력되고, Enter로 실행합니다."
+            "이 탭 안에서 진짜 broker 셋이 돌고 있습니다. 명령을 누르면 터미널에 입력되고, Enter로 실행합니다."
         }
         Text::StepTopic => "토픽 만들기",
         Text::StepTopicWhy => "토픽(topic)은 레코드를 쌓는 이름이고, 파티션 셋으로 나뉩니다.",
@@ -37,6 +37,26 @@ pub fn text(key: Text) -> &'static str {
         }
         Text::ActiveController => "활성 controller",
         Text::BrokerDown => "꺼짐",
+        Text::Brokers => "broker들",
+        Text::BrokerPaused => "멈춤",
+        Text::BrokerCutOff => "연결 끊김",
+        Text::BrokerJoining => "들어오는 중",
+        Text::Kill => "강제 종료",
+        Text::Stop => "종료",
+        Text::Start => "시작",
+        Text::PauseBroker => "멈춤",
+        Text::Resume => "다시",
+        Text::CutOff => "연결 끊기",
+        Text::Reconnect => "연결",
+        Text::Follower => "follower",
+        Text::Replicas => "복제",
+        Text::NoLeader => "leader 없음",
+        Text::Request => "요청",
+        Text::Response => "응답",
+        Text::StepReplicas => "복제 보기",
+        Text::StepReplicasWhy => {
+            "복제 셋으로 만들고, 화면의 broker 하나를 강제 종료합니다. 다른 복제가 leader가 되고 ISR이 줄어듭니다."
+        }
         Text::Internal => "내부 토픽",
         Text::Partitions => "파티션",
         Text::Unfold => "펼치기",

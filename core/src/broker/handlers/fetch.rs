@@ -3,8 +3,6 @@
 //! The limits are of the whole request, so the connection owns it: it watches every partition at its shard until Kafka's
 //! completion cases hold, then reads in request order with what is left of `max.bytes`. The first batch is always whole.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 use ottla_protocol::messages::fetch_request::{FetchRequest, FetchTopic};
 use ottla_protocol::messages::fetch_response::{
@@ -24,6 +22,7 @@ use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
 use crate::ids::{ShardId, TopicIdPartition};
 use crate::log::LogStore;
+use crate::small_map::{SmallMap, SmallSet};
 use crate::time::Instant;
 
 /// From here on clients are told who leads instead (KIP-951).
@@ -51,7 +50,7 @@ struct PartState<S: LogStore> {
 #[derive(Clone, Debug)]
 enum Phase {
     /// Until every shard has spoken, then until enough is readable.
-    Watching { unheard: BTreeSet<ShardId>, shards: BTreeSet<ShardId> },
+    Watching { unheard: SmallSet<ShardId>, shards: SmallSet<ShardId> },
     /// All shards at once: everything fits.
     ReadingAll { unread: usize },
     /// One run of partitions of one shard after the other, with what is left of the budget.
@@ -112,7 +111,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         return Ok(join.finish(env, request));
     }
     let token = env.token(request);
-    let mut shards = BTreeSet::new();
+    let mut shards = SmallSet::new();
     for (shard, parts) in fan_out.into_parts() {
         shards.insert(shard);
         let request = DataRequest::Watch { parts, reader: join.reader.clone() };
@@ -244,14 +243,14 @@ impl<S: LogStore> Join<S> {
             self.phase = Phase::ReadingInOrder { next: 0, left: self.max_bytes };
             return self.go_on_in_order(env, request);
         }
-        let mut fan_out: BTreeMap<ShardId, Vec<WatchPart>> =
+        let mut fan_out: SmallMap<ShardId, Vec<WatchPart>> =
             shards.iter().map(|shard| (*shard, Vec::new())).collect();
         for index in 0..self.parts.len() {
             if self.parts.get(index).is_some_and(|part| part.read.is_some()) {
                 continue;
             }
             if let Some(part) = self.watch_part(index) {
-                fan_out.entry(part.partition.shard(env.shards)).or_default().push(part);
+                fan_out.or_default(part.partition.shard(env.shards)).push(part);
             }
         }
         self.phase = Phase::ReadingAll { unread: fan_out.len() };

@@ -20,6 +20,7 @@ use crate::broker::{Message, ShardEvent};
 use crate::coordinator::group::{GroupRequest, GroupResponse, offset_fetch, partition_for};
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
+use crate::small_map::SmallMap;
 
 /// What is known of an answer so far.
 #[derive(Clone, Debug)]
@@ -98,7 +99,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         }
         _ => {
             let asked: ottla_protocol::messages::ListGroupsRequest = request.decode(body)?;
-            let parts: BTreeMap<i32, Vec<Str>> =
+            let parts: SmallMap<i32, Vec<Str>> =
                 (0..coordinators(env)).map(|partition| (partition, Vec::new())).collect();
             let join = Join::List { answer: ListGroupsResponse::default(), waiting: parts.len() };
             Ok(ask_all(env, request, parts, |_| GroupRequest::ListGroups(asked.clone()), join))
@@ -112,11 +113,11 @@ fn coordinators<S: LogStore>(env: &Env<'_, '_, S>) -> i32 {
     topic.map_or(0, |topic| i32::try_from(topic.partitions.size()).unwrap_or(i32::MAX))
 }
 
-fn by_coordinator<S: LogStore>(env: &Env<'_, '_, S>, groups: Vec<Str>) -> (BTreeMap<i32, Vec<Str>>, i32) {
+fn by_coordinator<S: LogStore>(env: &Env<'_, '_, S>, groups: Vec<Str>) -> (SmallMap<i32, Vec<Str>>, i32) {
     let count = coordinators(env);
-    let mut parts: BTreeMap<i32, Vec<Str>> = BTreeMap::new();
+    let mut parts: SmallMap<i32, Vec<Str>> = SmallMap::new();
     for group in groups {
-        parts.entry(partition_for(&group, count.max(1))).or_default().push(group);
+        parts.or_default(partition_for(&group, count.max(1))).push(group);
     }
     (parts, count)
 }
@@ -166,7 +167,7 @@ fn whole<S: LogStore>(
 fn ask_all<S: LogStore>(
     env: &mut Env<'_, '_, S>,
     request: &Request,
-    parts: BTreeMap<i32, Vec<Str>>,
+    parts: SmallMap<i32, Vec<Str>>,
     asked: impl Fn(Vec<Str>) -> GroupRequest,
     mut join: Join,
 ) -> Outcome<S> {

@@ -1,6 +1,5 @@
 //! A shard whose partitions were there before it.
 
-use std::collections::BTreeSet;
 use std::io::IoSlice;
 
 use ottla_protocol::records::metadata::{PartitionRecord, TopicRecord};
@@ -19,6 +18,7 @@ use crate::metadata::{MetadataDelta, Published};
 use crate::record::{BatchBuilder, BatchOptions, Compressors};
 use crate::rng::Rng;
 use crate::sim::{SimDisk, Trouble};
+use crate::small_map::SmallSet;
 use crate::time::{Instant, Now};
 use crate::trace::Traces;
 
@@ -342,11 +342,11 @@ fn a_stop_is_as_clean_as_what_was_not_opened() {
     };
     let mut world = World::new("t");
     world.restart();
-    assert_eq!(unclean(&mut world), BTreeSet::from([LogDirId(0)]));
+    assert_eq!(unclean(&mut world), SmallSet::from([LogDirId(0)]));
     let mut world = World::new("t");
     world.stop_cleanly();
     world.restart();
-    assert_eq!(unclean(&mut world), BTreeSet::new());
+    assert_eq!(unclean(&mut world), SmallSet::new());
 }
 
 #[test]

@@ -20,13 +20,14 @@ use crate::network::{LinkEffect, LinkEvent, Network, Reply, Target};
 use crate::partition::{Followed, LeaderData};
 use crate::replication::fetcher::{FETCH_VERSIONS, LIST_OFFSETS_VERSIONS, LeaderEnd, Myself};
 use crate::replication::{FetchPosition, Fetcher, IsrAnswer, IsrProposal};
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 /// What a shard has to do with other brokers.
 #[derive(Clone, Debug)]
 pub(super) struct Replicas {
     /// By the broker that they copy from.
-    fetchers: BTreeMap<i32, Fetcher>,
+    fetchers: SmallMap<i32, Fetcher>,
     /// Where each replica that follows copies from.
     sources: BTreeMap<TopicIdPartition, i32>,
     network: Network,
@@ -39,7 +40,7 @@ pub(super) struct Replicas {
 impl Replicas {
     pub(super) fn new(node_id: i32, shard: u16) -> Self {
         Self {
-            fetchers: BTreeMap::new(),
+            fetchers: SmallMap::new(),
             sources: BTreeMap::new(),
             network: Network::new(format!("broker-{node_id}-fetcher-{shard}")),
             links: Vec::new(),
@@ -63,7 +64,7 @@ impl Replicas {
         }
         if let Some(source) = source {
             self.sources.insert(id, source);
-            self.fetchers.entry(source).or_default().add(id);
+            self.fetchers.or_default(source).add(id);
         }
     }
 

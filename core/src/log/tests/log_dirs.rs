@@ -1,7 +1,5 @@
 //! The keeper of the log directories: checkpoints on schedule, and a clean stop.
 
-use std::collections::BTreeSet;
-
 use crate::broker::{Message, ShardEvent};
 use crate::config::BrokerConfig;
 use crate::ids::{LogDirId, ShardId, TopicPartition};
@@ -18,6 +16,7 @@ use ottla_protocol::Uuid;
 use ottla_protocol::records::metadata::{PartitionRecord, TopicRecord};
 
 use super::now;
+use crate::small_map::SmallSet;
 
 struct World {
     store: MemoryStore,
@@ -131,7 +130,7 @@ fn a_clean_stop_is_remembered_once() {
     for shard in 0..2 {
         assert!(!world.settle(&mut dirs, &SyncOutcome::Done));
         let offsets = vec![offsets(i32::from(shard))];
-        let event = LogDirsEvent::Stopped { shard: ShardId(shard), offsets, unclean: BTreeSet::new() };
+        let event = LogDirsEvent::Stopped { shard: ShardId(shard), offsets, unclean: SmallSet::new() };
         world.with(now(0), |cx| dirs.handle(cx, event));
     }
     assert!(world.settle(&mut dirs, &SyncOutcome::Done));
@@ -154,7 +153,7 @@ fn a_refused_sync_is_never_a_clean_stop() {
     let (mut dirs, _) = world.with(now(0), |cx| LogDirs::open(cx, &config)).unwrap();
     for shard in 0..2 {
         let event =
-            LogDirsEvent::Stopped { shard: ShardId(shard), offsets: Vec::new(), unclean: BTreeSet::new() };
+            LogDirsEvent::Stopped { shard: ShardId(shard), offsets: Vec::new(), unclean: SmallSet::new() };
         world.with(now(0), |cx| dirs.handle(cx, event));
     }
     assert!(world.settle(&mut dirs, &SyncOutcome::Failed("device".to_owned())));

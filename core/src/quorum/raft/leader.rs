@@ -1,7 +1,5 @@
 //! Leading: how far the other replicas are, what a majority of the voters has on its disks, and their fetches.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use ottla_protocol::messages::{
     DescribeQuorumRequest, DescribeQuorumResponse, FetchRequest, FetchResponse, FetchSnapshotRequest,
     FetchSnapshotResponse,
@@ -18,6 +16,7 @@ use crate::log::{FetchIsolation, LogStore};
 use crate::quorum::checkpoint::SnapshotId;
 use crate::quorum::join;
 use crate::sim::mutation::Mutation;
+use crate::small_map::{SmallMap, SmallSet};
 use crate::time::{Instant, Now};
 
 /// Without fetches of a majority for so many halves of `controller.quorum.fetch.timeout.ms` a leader gives up.
@@ -67,10 +66,10 @@ pub(super) struct Leader {
     pub begin_at: Instant,
     /// The change of the voters that waits for something.
     pub change: Option<Change>,
-    voters: BTreeMap<i32, Progress>,
-    observers: BTreeMap<ReplicaKey, Progress>,
+    voters: SmallMap<i32, Progress>,
+    observers: SmallMap<ReplicaKey, Progress>,
     /// Voters that have fetched since a majority had last.
-    fetched: BTreeSet<i32>,
+    fetched: SmallSet<i32>,
     check_quorum_at: Instant,
     check_quorum_ms: i64,
     parked: Vec<Parked>,
@@ -142,8 +141,8 @@ impl Leader {
             begin_at: now,
             change: None,
             voters: voters.collect(),
-            observers: BTreeMap::new(),
-            fetched: BTreeSet::new(),
+            observers: SmallMap::new(),
+            fetched: SmallSet::new(),
             check_quorum_at: now.plus_ms(check_quorum_ms),
             check_quorum_ms,
             parked: Vec::new(),
@@ -218,7 +217,7 @@ impl Leader {
                 return None;
             }
         }
-        Some(self.observers.entry(key).or_insert_with(|| Progress::new(key)))
+        Some(self.observers.or_insert_with(key, || Progress::new(key)))
     }
 
     fn forget_observers(&mut self, now: Instant) {

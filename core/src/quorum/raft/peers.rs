@@ -1,10 +1,9 @@
 //! Requests on their way: one at a time to each peer, with a timeout, and a pause after a failure.
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::Str;
 
 use crate::quorum::control::Endpoints;
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 
 /// Somebody to talk to.
@@ -29,7 +28,7 @@ impl Peer {
 /// What is on its way to whom.
 #[derive(Clone, Debug)]
 pub(super) struct Links {
-    by_id: BTreeMap<i32, Link>,
+    by_id: SmallMap<i32, Link>,
     next_correlation: u64,
     request_timeout_ms: i64,
     retry_backoff_ms: i64,
@@ -43,7 +42,7 @@ enum Link {
 
 impl Links {
     pub fn new(request_timeout_ms: i64, retry_backoff_ms: i64) -> Self {
-        Self { by_id: BTreeMap::new(), next_correlation: 0, request_timeout_ms, retry_backoff_ms }
+        Self { by_id: SmallMap::new(), next_correlation: 0, request_timeout_ms, retry_backoff_ms }
     }
 
     /// Answers that are on their way concern nobody any more.

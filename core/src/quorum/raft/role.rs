@@ -1,10 +1,9 @@
 //! What a replica is at the moment. Whether it votes is a question of the voters, not of the role: an observer is one that does not.
 
-use std::collections::BTreeSet;
-
 use super::leader::Leader;
 use super::voters::{ReplicaKey, VoterSet, majority};
 use crate::quorum::control::Endpoints;
+use crate::small_map::SmallSet;
 use crate::time::Instant;
 
 /// The role, by name.
@@ -73,7 +72,7 @@ pub(super) struct Follower {
 #[derive(Clone, Debug)]
 pub(super) struct Resigned {
     /// Who has not heard of it.
-    pub unacknowledged: BTreeSet<i32>,
+    pub unacknowledged: SmallSet<i32>,
     /// Who had best come next.
     pub preferred: Vec<ReplicaKey>,
     pub timeout_at: Instant,
@@ -83,14 +82,14 @@ pub(super) struct Resigned {
 #[derive(Clone, Debug)]
 pub(super) struct Election {
     voters: Vec<i32>,
-    granted: BTreeSet<i32>,
-    rejected: BTreeSet<i32>,
+    granted: SmallSet<i32>,
+    rejected: SmallSet<i32>,
 }
 
 impl Election {
     /// One in which the candidate has its own vote.
     pub fn new(voters: &VoterSet, own: i32) -> Self {
-        Self { voters: voters.ids(), granted: BTreeSet::from([own]), rejected: BTreeSet::new() }
+        Self { voters: voters.ids(), granted: SmallSet::from([own]), rejected: SmallSet::new() }
     }
 
     pub fn record(&mut self, voter: i32, granted: bool) {

@@ -1,11 +1,10 @@
 //! Who votes: sets of voters, and how they changed along the log (KIP-853).
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::{Str, Uuid};
 
 use super::peers::Peer;
 use crate::quorum::control::{Endpoints, Voter};
+use crate::small_map::SmallMap;
 
 /// A replica: a node, and the directory that its log is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +17,7 @@ pub struct ReplicaKey {
 
 /// The voters, each id once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct VoterSet(BTreeMap<i32, Voter>);
+pub struct VoterSet(SmallMap<i32, Voter>);
 
 impl VoterSet {
     /// Of two voters with one id the last one counts.
@@ -131,8 +130,8 @@ pub fn majority(count: usize) -> usize {
 pub struct VoterHistory {
     /// `controller.quorum.voters`: they vote until the log says otherwise.
     configured: VoterSet,
-    voters: BTreeMap<i64, VoterSet>,
-    kraft_versions: BTreeMap<i64, i16>,
+    voters: SmallMap<i64, VoterSet>,
+    kraft_versions: SmallMap<i64, i16>,
 }
 
 impl VoterHistory {
@@ -153,12 +152,12 @@ impl VoterHistory {
 
     /// Where the voters are named at `offset` or later.
     pub fn offsets_from(&self, offset: i64) -> impl Iterator<Item = i64> {
-        self.voters.range(offset..).map(|(offset, _)| *offset)
+        self.voters.keys().copied().filter(move |own| *own >= offset)
     }
 
     /// Who voted when the log ended before `end_offset`, if the log says so.
     pub fn before(&self, end_offset: i64) -> Option<&VoterSet> {
-        self.voters.range(..end_offset).next_back().map(|(_, voters)| voters)
+        self.voters.last_before(&end_offset).map(|(_, voters)| voters)
     }
 
     /// The `kraft.version` that holds.
@@ -168,7 +167,7 @@ impl VoterHistory {
 
     /// The `kraft.version` that held when the log ended before `end_offset`.
     pub fn kraft_version_before(&self, end_offset: i64) -> i16 {
-        self.kraft_versions.range(..end_offset).next_back().map_or(0, |(_, version)| *version)
+        self.kraft_versions.last_before(&end_offset).map_or(0, |(_, version)| *version)
     }
 
     /// A record at this offset names the voters.
@@ -200,8 +199,8 @@ impl VoterHistory {
     }
 }
 
-fn keep_from<V>(history: &mut BTreeMap<i64, V>, start_offset: i64) {
-    if let Some((holding, _)) = history.range(..start_offset).next_back().map(|(offset, _)| (*offset, ())) {
+fn keep_from<V>(history: &mut SmallMap<i64, V>, start_offset: i64) {
+    if let Some(holding) = history.last_before(&start_offset).map(|(offset, _)| *offset) {
         *history = history.split_off(&holding);
     }
 }

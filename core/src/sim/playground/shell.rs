@@ -2,20 +2,22 @@
 
 use std::collections::VecDeque;
 
+use super::Machines;
+use super::operation::{Operation, carry_out, process_id};
 use super::program::ToolProgram;
 use super::view::{LineKind, LineView};
 use crate::client::Target;
-use crate::log::MemoryStore;
-use crate::sim::{ProcessId, World};
+use crate::sim::ProcessId;
 use crate::tools::{self, Environment, Exit, Output, TOOLS, ToolEvent};
 
 /// Lines that a terminal keeps.
 const LINES_MAX: usize = 500;
 /// Where Kafka is installed on every machine.
 const BIN: &str = "/opt/kafka/bin";
+const CONFIG: &str = "/opt/kafka/config";
 const HOME: &str = "/";
-
-type Machine = World<MemoryStore, ToolProgram>;
+/// Beside the tools.
+const SERVER_SCRIPTS: [&str; 2] = ["kafka-server-start", "kafka-server-stop"];
 
 /// One terminal.
 #[derive(Clone, Debug)]
@@ -59,13 +61,18 @@ impl Terminal {
         self.running.as_ref().map(|(_, name)| name.as_str())
     }
 
+    /// That program's process.
+    pub fn process(&self) -> Option<ProcessId> {
+        self.running.as_ref().map(|(id, _)| *id)
+    }
+
     /// How its last program ended.
     pub fn exit_code(&self) -> Option<i32> {
         self.exit_code
     }
 
     /// What stands before the next line.
-    pub fn prompt(&self, world: &Machine) -> String {
+    pub fn prompt(&self, world: &Machines) -> String {
         if let Some((id, _)) = &self.running {
             let prompt = world.program(*id).and_then(|program| program.tool.prompt());
             return prompt.unwrap_or_default().to_owned();
@@ -87,7 +94,7 @@ impl Terminal {
     }
 
     /// A line was typed.
-    pub fn line(&mut self, world: &mut Machine, text: &str) {
+    pub fn line(&mut self, world: &mut Machines, text: &str) {
         let prompt = self.prompt(world);
         if let Some((id, _)) = &self.running {
             let id = *id;
@@ -112,7 +119,7 @@ impl Terminal {
         self.print(LineKind::Err, reason);
     }
 
-    fn command(&mut self, world: &mut Machine, words: &[String]) {
+    fn command(&mut self, world: &mut Machines, words: &[String]) {
         let Some((command, arguments)) = words.split_first() else { return };
         let name = command.rsplit('/').next().unwrap_or(command);
         let tool = name.strip_suffix(".sh").unwrap_or(name);
@@ -127,16 +134,19 @@ impl Terminal {
                 self.print(LineKind::Out, &directory);
             }
             "cd" => self.cd(arguments.first().map_or(HOME, String::as_str)),
-            "ls" => self.ls(arguments.iter().find(|argument| !argument.starts_with('-'))),
-            "jps" => self.print(LineKind::Out, "1 Kafka\n42 Jps"),
+            "ls" => self.ls(world, arguments.iter().find(|argument| !argument.starts_with('-'))),
+            "jps" => self.jps(world, arguments),
+            "kill" => self.kill(world, arguments),
+            "kafka-server-start.sh" => self.server_start(world, arguments),
+            "kafka-server-stop.sh" => self.server_stop(world, arguments),
             "echo" => self.print(LineKind::Out, &arguments.join(" ")),
-            "docker" => self.docker(arguments),
+            "docker" => self.docker(world, arguments),
             "exit" => (self.inside, self.directory) = (false, HOME.to_owned()),
             _ => self.fail(127, &format!("{command}: command not found")),
         }
     }
 
-    fn run(&mut self, world: &mut Machine, tool: &str, arguments: &[String]) {
+    fn run(&mut self, world: &mut Machines, tool: &str, arguments: &[String]) {
         let behind_zookeeper = Some(Target { host: "localhost".into(), port: 9092 });
         let environment = Environment { behind_zookeeper, ..Environment::default() };
         let started = tools::start(tool, arguments, &environment, world.rng());
@@ -154,15 +164,137 @@ impl Terminal {
         }
     }
 
-    fn docker(&mut self, arguments: &[String]) {
-        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        match words.as_slice() {
-            ["exec", rest @ ..] if rest.iter().any(|word| matches!(*word, "kafka" | "broker1")) => {
-                (self.inside, self.directory) = (true, HOME.to_owned());
+    /// Does something to a broker; how it fails is printed.
+    fn operate(&mut self, world: &mut Machines, broker: i32, operation: Operation) -> bool {
+        let done = carry_out(world, broker, operation);
+        if let Err(reason) = &done {
+            self.fail(1, reason);
+        }
+        done.is_ok()
+    }
+
+    fn jps(&mut self, world: &Machines, arguments: &[String]) {
+        let has = |letter: char| arguments.iter().any(|flag| flag.starts_with('-') && flag.contains(letter));
+        let name = if has('l') { "kafka.Kafka" } else { "Kafka" };
+        for (id, process) in processes(world) {
+            let file = if has('m') { format!(" {CONFIG}/server-{id}.properties") } else { String::new() };
+            self.print(LineKind::Out, &format!("{process} {name}{file}"));
+        }
+        let own = if has('l') { "jdk.jcmd/sun.tools.jps.Jps" } else { "Jps" };
+        self.print(LineKind::Out, &format!("{} {own}", 1_000 + u32::from(self.id)));
+    }
+
+    fn kill(&mut self, world: &mut Machines, arguments: &[String]) {
+        let (signal, rest) = match arguments.split_first() {
+            Some((flag, rest)) if flag == "-s" => match rest.split_first() {
+                Some((signal, rest)) => (signal.as_str(), rest),
+                None => ("", rest),
+            },
+            Some((flag, rest)) if flag.starts_with('-') => (&flag[1..], rest),
+            _ => ("TERM", arguments),
+        };
+        let operation = match signal.strip_prefix("SIG").unwrap_or(signal) {
+            "9" | "KILL" => Operation::Kill,
+            "15" | "TERM" => Operation::Stop,
+            "19" | "STOP" => Operation::Pause,
+            "18" | "CONT" => Operation::Resume,
+            _ => return self.fail(1, "kill: here it knows -9, -TERM, -STOP and -CONT"),
+        };
+        if rest.is_empty() {
+            return self.fail(2, "kill: usage: kill [-s sigspec | -n signum | -sigspec] pid");
+        }
+        for word in rest {
+            let broker = processes(world).find(|(_, process)| process.to_string() == *word).map(|(id, _)| id);
+            match broker {
+                Some(broker) => _ = self.operate(world, broker, operation),
+                None => self.fail(1, &format!("kill: ({word}) - No such process")),
             }
-            ["exec", ..] => self.fail(1, "Error: No such container: try docker exec -it kafka /bin/bash"),
-            ["ps", ..] => self.print(LineKind::Out, "CONTAINER ID   IMAGE          PORTS                    NAMES\n0a1b2c3d4e5f   ottla/kafka    0.0.0.0:9092->9092/tcp   kafka"),
-            _ => self.fail(1, "docker: here it knows exec and ps"),
+        }
+    }
+
+    fn server_start(&mut self, world: &mut Machines, arguments: &[String]) {
+        let is_daemon = arguments.iter().any(|argument| argument == "-daemon");
+        let Some(file) = arguments.iter().find(|argument| !argument.starts_with('-')) else {
+            return self.fail(
+                1,
+                "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*",
+            );
+        };
+        if !is_daemon {
+            return self.fail(1, &format!("here it wants -daemon: kafka-server-start.sh -daemon {file}"));
+        }
+        let path = self.absolute(file);
+        let broker =
+            world.hosts().map(|(id, _)| id).find(|id| path == format!("{CONFIG}/server-{id}.properties"));
+        match broker {
+            Some(broker) => _ = self.operate(world, broker, Operation::Start),
+            None => self.fail(1, &format!("{file}: No such file: ls {CONFIG}")),
+        }
+    }
+
+    /// KIP-979: all of them, or the one of `--node-id=`.
+    fn server_stop(&mut self, world: &mut Machines, arguments: &[String]) {
+        let mut after = arguments.iter().skip_while(|argument| *argument != "--node-id");
+        let of_word = || arguments.iter().find_map(|argument| argument.strip_prefix("--node-id="));
+        let wanted = after.nth(1).map(String::as_str).or_else(of_word);
+        let is_wanted = |id: i32| wanted.is_none_or(|wanted| wanted == id.to_string());
+        let brokers: Vec<i32> = processes(world).map(|(id, _)| id).filter(|id| is_wanted(*id)).collect();
+        if brokers.is_empty() {
+            self.fail(1, "No kafka server to stop");
+        }
+        for broker in brokers {
+            self.operate(world, broker, Operation::Stop);
+        }
+    }
+
+    fn docker(&mut self, world: &mut Machines, arguments: &[String]) {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let operation = match words.as_slice() {
+            ["kill", _] => Operation::Kill,
+            ["stop", _] => Operation::Stop,
+            ["start", _] => Operation::Start,
+            ["pause", _] => Operation::Pause,
+            ["unpause", _] => Operation::Resume,
+            ["network", "disconnect", "kafka", _] => Operation::CutOff,
+            ["network", "connect", "kafka", _] => Operation::Reconnect,
+            ["exec", rest @ ..] if rest.iter().any(|word| container(world, word).is_some()) => {
+                (self.inside, self.directory) = (true, HOME.to_owned());
+                return;
+            }
+            ["exec", ..] => {
+                return self.fail(1, "Error: No such container: try docker exec -it kafka /bin/bash");
+            }
+            ["ps", ..] => return self.docker_ps(world),
+            _ => {
+                return self.fail(
+                    1,
+                    "docker: here it knows exec, ps, kill, stop, start, pause, unpause and network connect, disconnect",
+                );
+            }
+        };
+        let name = words.last().copied().unwrap_or_default();
+        let Some(broker) = container(world, name) else {
+            return self.fail(1, &format!("Error response from daemon: No such container: {name}"));
+        };
+        if self.operate(world, broker, operation) && words.len() == 2 {
+            self.print(LineKind::Out, name);
+        }
+    }
+
+    fn docker_ps(&mut self, world: &Machines) {
+        self.print(
+            LineKind::Out,
+            "CONTAINER ID   IMAGE         STATUS        PORTS                    NAMES",
+        );
+        for (id, host) in world.hosts().filter(|(_, host)| host.node().is_some()) {
+            let port = host.config.advertised_listeners.first().map_or(0, |listener| listener.port);
+            let status = if world.is_paused(id) { "Up (Paused)" } else { "Up" };
+            self.print(
+                LineKind::Out,
+                &format!(
+                    "0a1b2c3d4e{id:02}   ottla/kafka   {status:<11}   0.0.0.0:{port}->{port}/tcp   kafka-{id}"
+                ),
+            );
         }
     }
 
@@ -175,10 +307,15 @@ impl Terminal {
         }
     }
 
-    fn ls(&mut self, what: Option<&String>) {
+    fn ls(&mut self, world: &Machines, what: Option<&String>) {
         let path = what.map_or_else(|| self.directory.clone(), |what| self.absolute(what));
         if path == BIN {
-            let names: Vec<String> = TOOLS.iter().map(|tool| format!("{tool}.sh")).collect();
+            let tools = TOOLS.iter().chain(&SERVER_SCRIPTS);
+            let names: Vec<String> = tools.map(|tool| format!("{tool}.sh")).collect();
+            return self.print(LineKind::Out, &names.join("\n"));
+        }
+        if path == CONFIG {
+            let names: Vec<String> = world.hosts().map(|(id, _)| format!("server-{id}.properties")).collect();
             return self.print(LineKind::Out, &names.join("\n"));
         }
         let below = if path == "/" { path.clone() } else { format!("{path}/") };
@@ -210,12 +347,22 @@ impl Terminal {
     fn help(&mut self) {
         let tools: Vec<String> = TOOLS.iter().map(|tool| format!("  {tool}.sh")).collect();
         self.print(LineKind::Out, &tools.join("\n"));
-        self.print(LineKind::Out, "  ls  cd  pwd  jps  echo  clear  help  docker exec -it kafka /bin/bash");
+        self.print(LineKind::Out, "  kafka-server-stop.sh --node-id=1");
+        self.print(LineKind::Out, "  kafka-server-start.sh -daemon /opt/kafka/config/server-1.properties");
+        self.print(LineKind::Out, "  jps -m  kill -9 PID  kill -STOP PID  kill -CONT PID");
+        self.print(
+            LineKind::Out,
+            "  docker network disconnect kafka kafka-1  docker network connect kafka kafka-1",
+        );
+        self.print(
+            LineKind::Out,
+            "  ls  cd  pwd  echo  clear  help  docker ps  docker exec -it kafka /bin/bash",
+        );
         self.print(LineKind::Out, "Each tool explains itself with --help.");
     }
 
     /// Ctrl-C.
-    pub fn interrupt(&mut self, world: &mut Machine) {
+    pub fn interrupt(&mut self, world: &mut Machines) {
         self.print(LineKind::Out, "^C");
         if let Some((id, _)) = &self.running {
             let id = *id;
@@ -224,7 +371,7 @@ impl Terminal {
     }
 
     /// Ctrl-D.
-    pub fn end_of_input(&mut self, world: &mut Machine) {
+    pub fn end_of_input(&mut self, world: &mut Machines) {
         if let Some((id, _)) = &self.running {
             let id = *id;
             world.tell(id, ToolEvent::EndOfInput);
@@ -232,7 +379,7 @@ impl Terminal {
     }
 
     /// Prints what the program said, and notices its end.
-    pub fn listen(&mut self, world: &mut Machine) {
+    pub fn listen(&mut self, world: &mut Machines) {
         let Some((id, _)) = &self.running else { return };
         let id = *id;
         let Some(program) = world.program_mut(id) else { return self.running = None };
@@ -257,8 +404,22 @@ impl Terminal {
     }
 }
 
-fn directories() -> [&'static str; 5] {
-    ["/", "/opt", "/opt/kafka", BIN, "/bin"]
+fn directories() -> [&'static str; 6] {
+    ["/", "/opt", "/opt/kafka", BIN, CONFIG, "/bin"]
+}
+
+/// Brokers that run, and the numbers of their processes.
+fn processes(world: &Machines) -> impl Iterator<Item = (i32, u32)> {
+    let running = world.hosts().filter(|(_, host)| host.node().is_some());
+    running.map(|(id, host)| (id, process_id(id, host.incarnation())))
+}
+
+/// The broker in a container. `kafka` alone is the first.
+fn container(world: &Machines, name: &str) -> Option<i32> {
+    let is_named = |id: i32| {
+        name == format!("kafka-{id}") || name == format!("broker{id}") || (id == 1 && name == "kafka")
+    };
+    world.hosts().map(|(id, _)| id).find(|id| is_named(*id))
 }
 
 /// Words as a shell splits them: quotes and backslashes protect blanks.

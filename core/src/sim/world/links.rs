@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ottla_protocol::Str;
 
+use super::flights::{Asked, Flight, Party};
 use super::{Event, ProcessId, Program, ProgramEvent, World};
 use crate::broker::Peer;
 use crate::client::{LinkEffect, LinkEvent, LinkId, Target};
@@ -36,6 +37,13 @@ impl End {
             Self::Host { id, .. } => id,
         }
     }
+
+    fn party(self) -> Party {
+        match self {
+            Self::Process(id) => Party::Process(id),
+            Self::Host { id, .. } => Party::Host(id),
+        }
+    }
 }
 
 /// A connection, seen from both ends.
@@ -50,6 +58,7 @@ pub(super) struct Link {
     pub incarnation: u64,
     pub last_to_host: Instant,
     pub last_to_opener: Instant,
+    asked: Asked,
 }
 
 /// All connections.
@@ -171,7 +180,7 @@ impl<S: Disk, P: Program> World<S, P> {
             link.link
         });
         if let (Some(id), Some(at)) = (id, self.arrival(connection, false)) {
-            self.schedule(at, Event::ToOpener { connection, event: LinkEvent::Opened(id) });
+            self.schedule(at, Event::ToOpener { connection, event: LinkEvent::Opened(id), flight: 0 });
         }
     }
 
@@ -179,7 +188,7 @@ impl<S: Disk, P: Program> World<S, P> {
         let Some(at) = self.arrival(connection, false) else { return };
         let Some(link) = self.links.get(connection) else { return };
         let event = LinkEvent::Closed(link.link, reason.to_owned());
-        self.schedule(at, Event::ToOpener { connection, event });
+        self.schedule(at, Event::ToOpener { connection, event, flight: 0 });
     }
 
     pub(super) fn closed_by_opener(&mut self, connection: ConnectionId) {
@@ -226,10 +235,10 @@ impl<S: Disk, P: Program> World<S, P> {
             }
         }
         let Some(at) = self.arrival(connection, false) else { return };
-        let Some(link) = self.links.get(connection) else { return };
-        let event = LinkEvent::Received(link.link, Bytes::from(bytes).slice(LENGTH_PREFIX..));
-        self.count_frame(at);
-        self.schedule(at, Event::ToOpener { connection, event });
+        let Some(link) = self.links.get(connection).map(|link| link.link) else { return };
+        let frame = Bytes::from(bytes).slice(LENGTH_PREFIX..);
+        let flight = self.frame_sent(at, connection, &frame, false);
+        self.schedule(at, Event::ToOpener { connection, event: LinkEvent::Received(link, frame), flight });
     }
 
     /// Does what a process or a machine asks of its links.
@@ -241,8 +250,9 @@ impl<S: Disk, P: Program> World<S, P> {
                 if let Some(connection) = connection.filter(|_| frame.len() >= LENGTH_PREFIX)
                     && let Some(at) = self.arrival(connection, true)
                 {
-                    self.count_frame(at);
-                    self.schedule(at, Event::ToHost { connection, frame: frame.slice(LENGTH_PREFIX..) });
+                    let frame = frame.slice(LENGTH_PREFIX..);
+                    let flight = self.frame_sent(at, connection, &frame, true);
+                    self.schedule(at, Event::ToHost { connection, frame, flight });
                 }
             }
             LinkEffect::Close { link } => {
@@ -253,10 +263,27 @@ impl<S: Disk, P: Program> World<S, P> {
         }
     }
 
-    fn count_frame(&mut self, arrival: Instant) {
+    /// Counts a frame, and notes it for whoever watches; its number.
+    fn frame_sent(
+        &mut self,
+        arrives: Instant,
+        connection: ConnectionId,
+        frame: &[u8],
+        is_request: bool,
+    ) -> u64 {
         self.tally.frames += 1;
-        let travels_us = arrival.0.saturating_sub(self.now.0);
+        let travels_us = arrives.0.saturating_sub(self.now.0);
         self.tally.frames_delayed += u64::from(travels_us > Network::default().delay_max_us);
+        let (number, sent) = (self.tally.frames, self.now);
+        if let Some(link) = self.links.all.get_mut(&connection) {
+            self.flights.begin(number, || {
+                let (opener, host) = (link.opener.party(), Party::Host(link.host));
+                let (from, to) = if is_request { (opener, host) } else { (host, opener) };
+                let api = if is_request { link.asked.note(frame) } else { link.asked.answered(frame) };
+                Flight { from, to, api, is_response: !is_request, sent, arrives, is_over: false }
+            });
+        }
+        number
     }
 
     fn open(&mut self, opener: End, link: LinkId, target: &Target) {
@@ -274,6 +301,7 @@ impl<S: Disk, P: Program> World<S, P> {
             incarnation: 0,
             last_to_host: now,
             last_to_opener: now,
+            asked: Asked::default(),
         };
         let connection = self.links.insert(entry);
         if let Some(at) = self.arrival(connection, true) {
@@ -281,18 +309,24 @@ impl<S: Disk, P: Program> World<S, P> {
         }
     }
 
-    /// The machine that an address leads to: by the port of its listener, and the name where ports repeat.
+    /// The machine that an address leads to: by the port of its listener, and by the name where several listen on that port.
     fn resolve(&self, target: &Target) -> Option<i32> {
-        let listens = |host: &Host<S>| {
+        let listens = |host: &Host<S>, is_named: bool| {
             let config = &host.config;
-            config.advertised_listeners.iter().chain(&config.advertised_controller_listeners).any(
-                |listener| {
-                    listener.port == target.port
-                        && (listener.host == *target.host || is_here(&target.host) || self.hosts.len() == 1)
-                },
-            )
+            let mut all = config.advertised_listeners.iter().chain(&config.advertised_controller_listeners);
+            all.any(|listener| {
+                let is_name = || is_here(&target.host) || listener.host == *target.host;
+                listener.port == target.port && (!is_named || is_name())
+            })
         };
-        self.hosts.iter().find(|(_, host)| listens(host)).map(|(id, _)| *id)
+        let found = |is_named: bool| {
+            self.hosts.iter().filter(move |(_, host)| listens(host, is_named)).map(|(id, _)| *id)
+        };
+        let mut listening = found(false);
+        match (listening.next(), listening.next()) {
+            (only, None) => only,
+            _ => found(true).next(),
+        }
     }
 }
 

@@ -1,12 +1,17 @@
 //! [`World`]: hosts, clients and the links between them, run from one queue of events.
 
+mod faults;
+mod flights;
 mod links;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::faults::FOREVER;
+use self::flights::Flights;
+pub use self::flights::{Flight, Party};
 pub use self::links::CLIENTS;
 use self::links::{End, Links};
 use super::mutation::Planted;
@@ -17,6 +22,7 @@ use crate::ids::ConnectionId;
 use crate::machine::{Effect, SyncCompletion};
 use crate::record::Compressors;
 use crate::rng::Rng;
+use crate::small_map::{SmallMap, SmallSet};
 use crate::time::{Instant, Now, Timestamp};
 use crate::trace::TraceEvent;
 
@@ -87,20 +93,21 @@ pub struct World<S: Disk, P> {
     rng: Rng,
     queue: BTreeMap<(Instant, u64), Event<S::Pending>>,
     next_event: u64,
-    hosts: BTreeMap<i32, Host<S>>,
-    host_ticks: BTreeMap<i32, Instant>,
-    last_sync: BTreeMap<i32, Instant>,
-    processes: BTreeMap<ProcessId, Process<P>>,
+    hosts: SmallMap<i32, Host<S>>,
+    host_ticks: SmallMap<i32, Instant>,
+    last_sync: SmallMap<i32, Instant>,
+    processes: SmallMap<ProcessId, Process<P>>,
     next_process: u32,
     links: Links,
+    flights: Flights,
     /// Directions between hosts, or with clients, that carry nothing ...
-    cut: BTreeSet<(i32, i32)>,
+    cut: SmallSet<(i32, i32)>,
     /// ... and what waits in them.
-    held: BTreeMap<(i32, i32), Vec<Event<S::Pending>>>,
+    held: SmallMap<(i32, i32), Vec<Event<S::Pending>>>,
     /// Directions that are slow.
-    slow: BTreeMap<(i32, i32), Network>,
+    slow: SmallMap<(i32, i32), Network>,
     /// Hosts to which nothing happens until then.
-    paused: BTreeMap<i32, Instant>,
+    paused: SmallMap<i32, Instant>,
     /// Why brokers could not go on.
     halts: Vec<(i32, String)>,
     traces: Vec<(Instant, i32, TraceEvent)>,
@@ -148,6 +155,7 @@ enum Event<D> {
     ToHost {
         connection: ConnectionId,
         frame: Bytes,
+        flight: u64,
     },
     /// The host sees that the other end has closed.
     CloseAtHost {
@@ -157,6 +165,8 @@ enum Event<D> {
     ToOpener {
         connection: ConnectionId,
         event: LinkEvent,
+        /// 0 for what is no frame.
+        flight: u64,
     },
     /// Its end knows that a connection is gone, or never was.
     Gone {
@@ -187,16 +197,17 @@ impl<S: Disk, P: Program> World<S, P> {
             config,
             queue: BTreeMap::new(),
             next_event: 0,
-            hosts: BTreeMap::new(),
-            host_ticks: BTreeMap::new(),
-            last_sync: BTreeMap::new(),
-            processes: BTreeMap::new(),
+            hosts: SmallMap::new(),
+            host_ticks: SmallMap::new(),
+            last_sync: SmallMap::new(),
+            processes: SmallMap::new(),
             next_process: 0,
             links: Links::default(),
-            cut: BTreeSet::new(),
-            held: BTreeMap::new(),
-            slow: BTreeMap::new(),
-            paused: BTreeMap::new(),
+            flights: Flights::default(),
+            cut: SmallSet::new(),
+            held: SmallMap::new(),
+            slow: SmallMap::new(),
+            paused: SmallMap::new(),
             halts: Vec::new(),
             traces: Vec::new(),
             planted: Planted::default(),
@@ -282,91 +293,6 @@ impl<S: Disk, P: Program> World<S, P> {
         self.carry_out(id, effects.unwrap_or_default());
     }
 
-    /// Kills the broker's process; its disk keeps what was written. What was on its way to clients arrives, or is lost with the
-    /// connections.
-    pub fn crash_host(&mut self, id: i32) {
-        if let Some(host) = self.hosts.get_mut(&id) {
-            host.crash();
-        }
-        self.paused.remove(&id);
-        self.break_connections(id);
-    }
-
-    /// The machine's power is lost: the process is gone, and what the disk had not written.
-    pub fn power_loss(&mut self, id: i32) {
-        self.crash_host(id);
-        let mut rng = self.rng.fork();
-        if let Some(host) = self.hosts.get_mut(&id) {
-            self.tally.losses += host.store.power_loss(&mut rng);
-        }
-    }
-
-    /// The broker's process stands still for so long, µs; its system does not.
-    pub fn pause_host(&mut self, id: i32, microseconds: u64) {
-        self.paused.insert(id, Instant(self.now.0 + microseconds));
-    }
-
-    /// Whether its process stands still.
-    pub fn is_paused(&self, id: i32) -> bool {
-        self.paused.get(&id).is_some_and(|until| self.now < *until)
-    }
-
-    /// Why brokers could not go on, since the last call.
-    pub fn take_halts(&mut self) -> Vec<(i32, String)> {
-        std::mem::take(&mut self.halts)
-    }
-
-    /// When the last of what a host has sent arrives.
-    pub fn last_arrival(&self, id: i32) -> Instant {
-        self.links.last_from(id).unwrap_or(self.now)
-    }
-
-    /// How messages travel from now on.
-    pub fn set_network(&mut self, network: Network) {
-        self.config.network = network;
-    }
-
-    /// How they travel from one to another, of hosts and [`CLIENTS`].
-    pub fn set_line(&mut self, from: i32, to: i32, network: Network) {
-        self.slow.insert((from, to), network);
-    }
-
-    /// From one to another nothing comes through.
-    pub fn cut(&mut self, from: i32, to: i32) {
-        self.cut.insert((from, to));
-    }
-
-    /// Whether nothing comes through.
-    pub fn is_cut(&self, from: i32, to: i32) -> bool {
-        self.cut.contains(&(from, to))
-    }
-
-    /// Every direction is whole, and as fast as the others; what waited arrives.
-    pub fn join(&mut self) {
-        self.cut.clear();
-        self.slow.clear();
-        for event in std::mem::take(&mut self.held).into_values().flatten() {
-            self.schedule(self.now, event);
-        }
-    }
-
-    /// Cuts a connection of those there are, chosen at random; what was on its way is lost. False when there is none.
-    pub fn cut_connection(&mut self) -> bool {
-        let chosen = self.rng.below(self.links.len());
-        let chosen = self.links.nth(chosen);
-        let Some((connection, link)) =
-            chosen.and_then(|connection| Some((connection, self.reset(connection)?)))
-        else {
-            return false;
-        };
-        let now = self.now_at(link.host);
-        let alive = |host: &&mut Host<S>| host.incarnation() == link.incarnation;
-        let host = self.hosts.get_mut(&link.host).filter(alive);
-        let effects = host.map(|host| host.disconnect(now, connection));
-        self.carry_out(link.host, effects.unwrap_or_default());
-        true
-    }
-
     /// Runs a program.
     pub fn spawn(&mut self, program: P) -> ProcessId {
         let id = ProcessId(self.next_process);
@@ -406,9 +332,9 @@ impl<S: Disk, P: Program> World<S, P> {
         }
     }
 
-    /// When the next event happens.
+    /// When the next event happens, if anything ever does.
     pub fn next_event_at(&self) -> Option<Instant> {
-        self.queue.keys().next().map(|(at, _)| *at)
+        self.queue.keys().next().map(|(at, _)| *at).filter(|at| *at < FOREVER)
     }
 
     /// Lets the next event happen; false when there is none up to `until`, where the clock then stands.
@@ -432,7 +358,7 @@ impl<S: Disk, P: Program> World<S, P> {
         self.digest(&number.to_le_bytes());
         self.tally.events += 1;
         if let Some(way) = self.way(&event).filter(|way| self.cut.contains(way)) {
-            self.held.entry(way).or_default().push(event);
+            self.held.or_default(way).push(event);
         } else if let Some(until) = self.postponed(&event) {
             // It has its place among what waits.
             self.queue.insert((until, number), event);
@@ -463,15 +389,7 @@ impl<S: Disk, P: Program> World<S, P> {
         if self.paused.is_empty() {
             return None;
         }
-        let host = match event {
-            Event::ToHost { connection, .. } | Event::CloseAtHost { connection } => {
-                self.links.get(*connection)?.host
-            }
-            Event::ToOpener { connection, .. } => self.links.get(*connection)?.opener.place(),
-            Event::Gone { opener, .. } => opener.place(),
-            Event::Synced { host, .. } | Event::HostTick { host } => *host,
-            Event::Connect { .. } | Event::ProcessTick { .. } => return None,
-        };
+        let host = self.host_acting(event)?;
         let until = self.paused.get(&host).copied().filter(|until| self.now < *until)?;
         if let Event::HostTick { host } = event {
             if self.host_ticks.get(host) != Some(&self.now) {
@@ -482,10 +400,24 @@ impl<S: Disk, P: Program> World<S, P> {
         Some(until)
     }
 
+    /// The host whose process something happens to; its system alone accepts connections.
+    fn host_acting(&self, event: &Event<S::Pending>) -> Option<i32> {
+        match event {
+            Event::ToHost { connection, .. } | Event::CloseAtHost { connection } => {
+                self.links.get(*connection).map(|link| link.host)
+            }
+            Event::ToOpener { connection, .. } => self.links.get(*connection).map(|link| link.opener.place()),
+            Event::Gone { opener, .. } => Some(opener.place()),
+            Event::Synced { host, .. } | Event::HostTick { host } => Some(*host),
+            Event::Connect { .. } | Event::ProcessTick { .. } => None,
+        }
+    }
+
     fn happen(&mut self, event: Event<S::Pending>) {
         match event {
             Event::Connect { connection } => self.connected(connection),
-            Event::ToHost { connection, frame } => {
+            Event::ToHost { connection, frame, flight } => {
+                self.flights.end(flight);
                 self.digest(&frame);
                 let Some(host) = self.host_of(connection) else { return self.tally.frames_lost += 1 };
                 let now = self.now_at(host);
@@ -500,7 +432,8 @@ impl<S: Disk, P: Program> World<S, P> {
                 let effects = self.hosts.get_mut(&host).map(|host| host.disconnect(now, connection));
                 self.carry_out(host, effects.unwrap_or_default());
             }
-            Event::ToOpener { connection, event } => {
+            Event::ToOpener { connection, event, flight } => {
+                self.flights.end(flight);
                 let Some(opener) = self.links.get(connection).map(|link| link.opener) else {
                     return self.tally.frames_lost += u64::from(matches!(event, LinkEvent::Received(..)));
                 };
@@ -562,7 +495,7 @@ impl<S: Disk, P: Program> World<S, P> {
                     }
                     // A machine's syncs end in the order in which they were asked for.
                     let at = Instant(self.now.0 + SYNC_US.0 + self.rng.below(SYNC_US.1 - SYNC_US.0));
-                    let last = self.last_sync.entry(host_id).or_insert(at);
+                    let last = self.last_sync.or_insert_with(host_id, || at);
                     let at = at.max(*last);
                     *last = at;
                     let host = host_id;

@@ -1,11 +1,10 @@
 //! What `kafka-topics` is asked for.
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::Uuid;
 
 use crate::client::Target;
 use crate::config::{ConfigError, validate_topic_config};
+use crate::small_map::SmallMap;
 use crate::tools::failure::Refusal;
 use crate::tools::options::{OptionSpec, Options, flag, value};
 use crate::tools::pattern::Pattern;
@@ -45,7 +44,7 @@ pub struct Command {
     pub replication_factor: Option<i16>,
     /// For each partition its replicas.
     pub replica_assignment: Option<Vec<Vec<i32>>>,
-    pub configs: BTreeMap<String, String>,
+    pub configs: SmallMap<String, String>,
     pub if_exists: bool,
     pub if_not_exists: bool,
     pub exclude_internal: bool,
@@ -262,8 +261,8 @@ fn illegal(message: impl Into<String>) -> Refusal {
 }
 
 /// `--config name=value`, each checked before anybody is asked.
-fn configs(options: &Options) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut configs = BTreeMap::new();
+fn configs(options: &Options) -> Result<SmallMap<String, String>, Refusal> {
+    let mut configs = SmallMap::new();
     for pair in options.values("config") {
         let Some((name, value)) = pair.split_once('=') else {
             let sentence = "requirement failed: Invalid topic config: all configs to be added must be in the format \"key=val\".";
