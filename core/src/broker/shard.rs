@@ -1,5 +1,6 @@
 //! A shard: owner of a part of the node's partitions, and of the group coordinators on them.
 
+mod directories;
 mod opening;
 mod placing;
 mod replicas;

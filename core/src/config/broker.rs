@@ -45,6 +45,7 @@ config_struct! {
         log_cleaner_io_buffer_load_factor: f64 = "log.cleaner.io.buffer.load.factor",
         log_cleaner_io_buffer_size: i32 = "log.cleaner.io.buffer.size",
         log_cleaner_io_max_bytes_per_second: f64 = "log.cleaner.io.max.bytes.per.second",
+        log_dir_failure_timeout_ms: i64 = "log.dir.failure.timeout.ms",
         log_flush_offset_checkpoint_interval_ms: i32 = "log.flush.offset.checkpoint.interval.ms",
         log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms",
         log_flush_start_offset_checkpoint_interval_ms: i32 = "log.flush.start.offset.checkpoint.interval.ms",
