@@ -6,10 +6,12 @@ pub mod alter_partition;
 pub mod assign_directories;
 pub mod fetcher;
 mod session;
+pub mod throttle;
 
 pub use alter_partition::{AlterPartitions, AlteredIsr, IsrAnswer, IsrProposal};
 pub use assign_directories::DirectoryAssignments;
 pub use fetcher::{FetchPosition, Fetcher};
+pub use throttle::Throttles;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]

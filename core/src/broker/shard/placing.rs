@@ -38,6 +38,9 @@ impl<S: LogStore> Shard<S> {
             self.in_force = Arc::new(image.in_force(&self.config));
             self.cleaner.reconfigured(&self.in_force, self.shards);
         }
+        if !delta.configs_changed.is_empty() || !delta.topics_deleted.is_empty() {
+            self.throttles.configure(image, &self.in_force, self.shards);
+        }
         if !delta.brokers_changed.is_empty() {
             self.brokers_changed(image, delta.brokers_changed.iter().copied());
         }
