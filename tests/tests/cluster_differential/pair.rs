@@ -65,15 +65,13 @@ struct Tools {
 
 impl Pair {
     /// Three nodes of Apache Kafka, and three of this kind.
-    pub fn start(kind: Kind) -> Self {
-        let side = |kind| Side {
-            cluster: Cluster::start_with(&[kind; 3], Roles::Both, Quorum::Dynamic, |_| {
-                CONFIGURATION.to_vec()
-            }),
+    pub fn start(kind: Kind, quorum: Quorum) -> Self {
+        let side = |kind, quorum| Side {
+            cluster: Cluster::start_with(&[kind; 3], Roles::Both, quorum, |_| CONFIGURATION.to_vec()),
             tools: Tools::start(),
         };
-        let theirs = thread::spawn(move || side(Kind::Kafka));
-        let ours = side(kind);
+        let theirs = thread::spawn(move || side(Kind::Kafka, quorum));
+        let ours = side(kind, quorum);
         let theirs = theirs.join().expect("Apache Kafka starts");
         Self { sides: [theirs, ours], differences: Vec::new(), known: Vec::new(), compared: 0 }
     }
