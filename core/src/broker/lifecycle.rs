@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use ottla_protocol::messages::{
-    AlterPartitionResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationResponse,
+    AlterPartitionResponse, AssignReplicasToDirsResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse,
+    BrokerRegistrationResponse,
 };
 use ottla_protocol::{ErrorCode, Uuid};
 
@@ -14,12 +15,13 @@ use super::{Message, RequestContext, ShardEvent};
 use crate::config::BrokerConfig;
 use crate::controller::{ControllerEvent, ControllerRequest, ControllerResponse, registration_request};
 use crate::coordinator::Token;
-use crate::ids::{ConnectionId, ShardId};
+use crate::ids::{ConnectionId, ShardId, TopicIdPartition};
 use crate::log::LogStore;
 use crate::log::log_dirs::LogDirsEvent;
 use crate::machine::{Cx, Effect, Machine};
 use crate::metadata::{BrokerRegistration, MetadataImage, Published};
-use crate::replication::{AlterPartitions, IsrAnswer, IsrProposal};
+use crate::replication::{AlterPartitions, DirectoryAssignments, IsrAnswer, IsrProposal};
+use crate::sim::mutation::Mutation;
 use crate::small_map::SmallMap;
 use crate::time::Instant;
 
@@ -48,6 +50,10 @@ pub enum LifecycleEvent {
     },
     /// Leaders want other in-sync replicas.
     Proposed(Vec<IsrProposal>),
+    /// A replica is in this directory, and the metadata does not say so.
+    Placed(TopicIdPartition, Uuid),
+    /// A log directory went offline, and stays so while the node runs.
+    DirectoryFailed(Uuid),
     /// The node's leaderships are to go elsewhere: [`Effect::Relieved`] says when they have. Clients are served until then.
     Leave,
     /// The node is to stop; it leaves first, if it has not.
@@ -78,6 +84,13 @@ pub struct Lifecycle {
     alter: AlterPartitions,
     alter_asked: Option<u64>,
     alter_due: Option<Instant>,
+    assignments: DirectoryAssignments,
+    assign_asked: Option<u64>,
+    assign_due: Option<Instant>,
+    /// The directories that have failed, and by when the controller has to know; `None` once it does.
+    failed: SmallMap<Uuid, Option<Instant>>,
+    /// Those that the heartbeat under way tells of.
+    said_failed: Vec<Uuid>,
     /// It stops once it has left.
     is_stopping: bool,
 }
@@ -154,6 +167,11 @@ impl Lifecycle {
             alter: AlterPartitions::default(),
             alter_asked: None,
             alter_due: None,
+            assignments: DirectoryAssignments::default(),
+            assign_asked: None,
+            assign_due: None,
+            failed: SmallMap::new(),
+            said_failed: Vec::new(),
             is_stopping: false,
         }
     }
@@ -188,9 +206,13 @@ impl Lifecycle {
         }
     }
 
-    /// Whether there is somebody to be in a cluster with.
+    /// Whether there is somebody to be in a cluster with, or something that only heartbeats tell.
     fn has_company(&self) -> bool {
-        !self.is_alone || self.published.image.brokers().count() > 1
+        !self.is_alone || self.published.image.brokers().count() > 1 || !self.failed.is_empty()
+    }
+
+    fn has_directories(&self) -> bool {
+        self.published.image.features.metadata_version().has_directories()
     }
 
     /// Whether it is, or wants to be, in the cluster.
@@ -212,6 +234,9 @@ impl Lifecycle {
             }
             Phase::Registered { epoch } | Phase::Leaving { epoch, .. } => {
                 self.said_offset = self.published.offset;
+                if self.has_directories() && !cx.traces.planted().is(Mutation::FailedDirectoryKept) {
+                    self.said_failed = self.failed.keys().copied().collect();
+                }
                 ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest {
                     broker_id: self.config.node_id,
                     broker_epoch: epoch,
@@ -219,6 +244,7 @@ impl Lifecycle {
                     // What happened before it was registered is known to it first.
                     want_fence: self.published.offset < epoch,
                     want_shut_down: matches!(self.phase, Phase::Leaving { .. }),
+                    offline_log_dirs: self.said_failed.clone(),
                     ..BrokerHeartbeatRequest::default()
                 })
             }
@@ -237,6 +263,25 @@ impl Lifecycle {
         }
     }
 
+    /// Says where replicas are, one request at a time.
+    fn assign<S: LogStore>(&mut self, cx: &mut Cx<'_, S>) {
+        let is_early = self.assign_due.is_some_and(|due| due > cx.now.monotonic);
+        let may_ask = self.assign_asked.is_none() && !is_early && self.has_directories();
+        let Some(epoch) = self.epoch().filter(|_| may_ask) else { return };
+        self.assign_due = None;
+        let next = self.assignments.next_request(&self.published.image, self.config.node_id, epoch);
+        if let Some(request) = next {
+            self.assign_asked = Some(self.ask(cx, ControllerRequest::AssignReplicasToDirs(request)));
+        }
+    }
+
+    fn assigned(&mut self, now: Instant, response: Option<&AssignReplicasToDirsResponse>) {
+        self.assignments.answered(response);
+        if self.assignments.is_due() {
+            self.assign_due = Some(now.plus_ms(RETRY_MS));
+        }
+    }
+
     fn answered<S: LogStore>(&mut self, cx: &mut Cx<'_, S>, request: u64, response: &ControllerResponse) {
         let now = cx.now.monotonic;
         if self.alter_asked.take_if(|asked| *asked == request).is_some() {
@@ -245,6 +290,13 @@ impl Lifecycle {
                 _ => None,
             };
             return self.isr_answered(cx, response);
+        }
+        if self.assign_asked.take_if(|asked| *asked == request).is_some() {
+            let response = match response {
+                ControllerResponse::AssignReplicasToDirs(response) => Some(response),
+                _ => None,
+            };
+            return self.assigned(now, response);
         }
         if self.asked.take_if(|asked| *asked == request).is_none() {
             return;
@@ -279,10 +331,13 @@ impl Lifecycle {
             }
             _ => return,
         }
+        for directory in std::mem::take(&mut self.said_failed) {
+            self.failed.insert(directory, None);
+        }
         let interval_ms = match (self.phase, response.is_fenced) {
             (Phase::Leaving { .. }, _) => LEAVING_INTERVAL_MS,
             (_, true) => FENCED_INTERVAL_MS,
-            _ if self.is_waited_for() => 0,
+            _ if self.is_waited_for() || self.untold().is_some() => 0,
             _ => self.heartbeat_interval_ms(),
         };
         self.due = Some(now.plus_ms(interval_ms));
@@ -345,6 +400,32 @@ impl Lifecycle {
         self.said_offset < self.published.offset && self.published.image.brokers().any(leaves)
     }
 
+    /// By when the controller has to be told of a directory that failed.
+    fn untold(&self) -> Option<Instant> {
+        self.failed.values().flatten().min().copied().filter(|_| self.has_directories())
+    }
+
+    /// A directory failed: the controller moves what it led.
+    fn directory_failed(&mut self, now: Instant, directory: Uuid) {
+        let until = now.plus_ms(self.config.log_dir_failure_timeout_ms);
+        self.failed.insert(directory, Some(until));
+        if matches!(self.phase, Phase::Registered { .. } | Phase::Leaving { .. }) {
+            self.due = Some(now);
+        }
+    }
+
+    /// It was registered when the cluster did not know of directories, and does now: it registers again, in the same epoch.
+    fn names_directories(&mut self, now: Instant) {
+        let registered = self.published.image.broker(self.config.node_id);
+        let is_nameless = registered.is_some_and(|broker| {
+            broker.incarnation_id == self.me.incarnation_id && broker.directories.is_empty()
+        });
+        if is_nameless && self.has_directories() && matches!(self.phase, Phase::Registered { .. }) {
+            self.phase = Phase::Registering;
+            self.due = Some(now);
+        }
+    }
+
     fn metadata(&mut self, now: Instant, published: Arc<Published>) {
         let id = self.config.node_id;
         let is_led_by_another = self.published.leader_id != published.leader_id;
@@ -354,6 +435,7 @@ impl Lifecycle {
         if self.due.is_none() || is_fenced || is_led_by_another || self.is_waited_for() {
             self.due = Some(self.due.map_or(now, |due| due.min(now)));
         }
+        self.names_directories(now);
     }
 }
 
@@ -367,6 +449,8 @@ impl<S: LogStore> Machine<S> for Lifecycle {
             LifecycleEvent::Proposed(proposals) => {
                 proposals.into_iter().for_each(|proposal| self.alter.add(proposal));
             }
+            LifecycleEvent::Placed(partition, directory) => self.assignments.add(partition, directory),
+            LifecycleEvent::DirectoryFailed(directory) => self.directory_failed(cx.now.monotonic, directory),
             LifecycleEvent::Leave => self.leave(cx),
             LifecycleEvent::Stop => {
                 self.is_stopping = true;
@@ -381,6 +465,10 @@ impl<S: LogStore> Machine<S> for Lifecycle {
                 if matches!(self.phase, Phase::Leaving { until, .. } if until <= cx.now.monotonic) {
                     self.resign(cx);
                 }
+                if self.epoch().is_some() && self.untold().is_some_and(|until| until <= cx.now.monotonic) {
+                    let reason = "the controller could not be told of a log directory that failed".to_owned();
+                    cx.effects.push(Effect::Halt { reason });
+                }
             }
         }
         if self.is_stopping && self.phase == Phase::Left {
@@ -388,6 +476,7 @@ impl<S: LogStore> Machine<S> for Lifecycle {
         }
         self.communicate(cx);
         self.propose(cx);
+        self.assign(cx);
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -397,7 +486,9 @@ impl<S: LogStore> Machine<S> for Lifecycle {
             _ => None,
         };
         let alter = self.alter_due.filter(|_| self.alter_asked.is_none() && self.epoch().is_some());
-        due.into_iter().chain(until).chain(alter).min()
+        let assign = self.assign_due.filter(|_| self.assign_asked.is_none() && self.epoch().is_some());
+        let untold = self.untold().filter(|_| self.epoch().is_some());
+        due.into_iter().chain(until).chain(alter).chain(assign).chain(untold).min()
     }
 }
 

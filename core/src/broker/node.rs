@@ -79,7 +79,7 @@ impl<S: LogStore> Node<S> {
         let registered = published.image.broker(config.node_id).filter(|_| is_alone);
         let me = Myself {
             incarnation_id: registered.map_or_else(|| rng.uuid(), |broker| broker.incarnation_id),
-            directories: controller.directories().to_vec(),
+            directories: log_dirs.online().collect(),
             previous_epoch: log_dirs.previous_broker_epoch(),
         };
         let lifecycle = Lifecycle::new(config.clone(), count, me, published.clone(), is_alone);

@@ -1,5 +1,6 @@
 //! A shard: owner of a part of the node's partitions, and of the group coordinators on them.
 
+mod directories;
 mod opening;
 mod placing;
 mod replicas;
@@ -26,6 +27,7 @@ use crate::log::log_dirs::{self, Checkpoints, LogDirState, LogDirsEvent, Partiti
 use crate::machine::{Cx, Machine};
 use crate::metadata::{MetadataDelta, MetadataImage, Published};
 use crate::partition::Partition;
+use crate::replication::Throttles;
 use crate::rng::Rng;
 use crate::small_map::SmallMap;
 use crate::time::Instant;
@@ -72,6 +74,7 @@ pub struct Shard<S: LogStore> {
     watches: Watches,
     acknowledgements: Acknowledgements<S>,
     replicas: Replicas,
+    throttles: Throttles,
     /// Partitions that could not be created, and the directory that refused: KAFKA_STORAGE_ERROR, until there is room.
     not_created: BTreeMap<TopicIdPartition, LogDirId>,
     /// What the log directories can take, where that has changed.
@@ -141,6 +144,7 @@ impl<S: LogStore> Shard<S> {
             watches: Watches::default(),
             acknowledgements: Acknowledgements::default(),
             replicas,
+            throttles: Throttles::default(),
             not_created: BTreeMap::new(),
             log_dirs: SmallMap::new(),
             doomed: Vec::new(),

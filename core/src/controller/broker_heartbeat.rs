@@ -47,7 +47,7 @@ pub fn broker_heartbeat(
     let mut records = match next {
         next if next == current => Vec::new(),
         State::Fenced | State::ShutdownNow => leadership::fence(cluster, broker),
-        State::Unfenced => leadership::unfence(cluster, broker),
+        State::Unfenced => leadership::unfence(cluster, broker, &request.offline_log_dirs),
         State::ControlledShutdown => leadership::begin_controlled_shutdown(cluster, broker),
     };
     let is_fenced = matches!(next, State::Fenced | State::ShutdownNow);

@@ -26,7 +26,7 @@ use super::leadership;
 use super::reassignments::{alter_partition_reassignments, list_partition_reassignments};
 use super::request::{ControllerRequest, ControllerResponse};
 use super::unregister_broker::unregister_broker;
-use super::update_features::update_features;
+use super::update_features::{QuorumFacts, update_features};
 use crate::config::BrokerConfig;
 use crate::coordinator::{Coordinator, DecideCx, Decision, ReplayAt, Token};
 use crate::metadata::{MetadataState, record};
@@ -37,9 +37,9 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Debug)]
 pub struct Decisions {
     config: Arc<BrokerConfig>,
-    kraft_version: i16,
-    /// Ids of the controllers that vote.
-    voters: Vec<i32>,
+    quorum: QuorumFacts,
+    /// The `kraft.version` that the last decision wants the quorum to go over to.
+    kraft_upgrade: Option<i16>,
     /// Producer ids that are this node's to give: the next, and the end.
     producer_ids: std::ops::Range<i64>,
     heartbeats: Heartbeats,
@@ -58,8 +58,8 @@ impl Decisions {
         Self {
             heartbeats: Heartbeats::new(i64::from(config.broker_session_timeout_ms)),
             config,
-            kraft_version: 0,
-            voters: Vec::new(),
+            quorum: QuorumFacts::default(),
+            kraft_upgrade: None,
             producer_ids: 0..0,
             expired: None,
             rebalance_due: None,
@@ -69,8 +69,13 @@ impl Decisions {
     }
 
     /// What the quorum is by now.
-    pub fn set_quorum(&mut self, kraft_version: i16, voters: Vec<i32>) {
-        (self.kraft_version, self.voters) = (kraft_version, voters);
+    pub fn set_quorum(&mut self, quorum: QuorumFacts) {
+        self.quorum = quorum;
+    }
+
+    /// What the last decision wants of the quorum.
+    pub fn take_kraft_upgrade(&mut self) -> Option<i16> {
+        self.kraft_upgrade.take()
     }
 
     /// A broker is known to be gone.
@@ -153,9 +158,9 @@ impl Coordinator for Decisions {
                 (records, ControllerResponse::AlterConfigs(response))
             }
             ControllerRequest::UpdateFeatures(request) => {
-                let (records, response) =
-                    update_features(cluster, self.kraft_version, &self.voters, &request);
-                (records, ControllerResponse::UpdateFeatures(response))
+                let (changes, response) = update_features(cluster, &self.quorum, &request);
+                self.kraft_upgrade = changes.kraft_version;
+                (changes.records, ControllerResponse::UpdateFeatures(response))
             }
             ControllerRequest::ElectLeaders(request) => {
                 let (records, response) = elect_leaders(cluster, &request);
@@ -172,7 +177,7 @@ impl Coordinator for Decisions {
             }
             ControllerRequest::NextProducerId => return self.next_producer_id(cx.tip, token),
             ControllerRequest::BrokerRegistration(request) => {
-                let (heartbeats, kraft_version) = (&mut self.heartbeats, self.kraft_version);
+                let (heartbeats, kraft_version) = (&mut self.heartbeats, self.quorum.kraft_version);
                 let (records, response) =
                     broker_registration(cluster, heartbeats, kraft_version, now, cx.next_offset, &request);
                 is_atomic = false;

@@ -69,11 +69,14 @@ pub fn fence(cluster: Cluster<'_>, broker: &BrokerRegistration) -> Vec<MetadataR
     records
 }
 
-/// A broker is unfenced, and leads what has waited for it.
-pub fn unfence(cluster: Cluster<'_>, broker: &BrokerRegistration) -> Vec<MetadataRecord> {
+/// A broker is unfenced, and leads what has waited for it, but for what is in directories of which it says that they are offline.
+pub fn unfence(cluster: Cluster<'_>, broker: &BrokerRegistration, offline: &[Uuid]) -> Vec<MetadataRecord> {
     let change = BrokerRegistrationChangeRecord { fenced: UNFENCE, ..unchanged(broker) };
     let mut records = vec![change.into()];
-    let leaderless = |_, _, partition: &PartitionRegistration| partition.leader == NO_LEADER;
+    let leaderless = |_, _, partition: &PartitionRegistration| {
+        let is_offline = partition.directory(broker.id).is_some_and(|its| offline.contains(&its));
+        partition.leader == NO_LEADER && !is_offline
+    };
     records.extend(reelect(cluster, Event::Comes(broker.id), leaderless));
     records
 }

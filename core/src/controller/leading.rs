@@ -5,13 +5,15 @@ use std::collections::VecDeque;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::records::MetadataRecord;
 
+use super::update_features::QuorumFacts;
 use super::{ControllerRequest, ControllerResponse, Decisions};
 use crate::coordinator::{Append, Appended, Decision, Runtime, Token};
 use crate::log::{AppendBatch, LogError, LogStore, StoreError};
 use crate::machine::Cx;
 use crate::metadata::{MetadataImage, MetadataState, MetadataVersion};
 use crate::quorum::checkpoint::metadata_batch;
-use crate::quorum::raft::{AppendError, Quorum, QuorumCx, QuorumEffect};
+use crate::quorum::control::KRAFT_VERSIONS;
+use crate::quorum::raft::{AppendError, Quorum, QuorumCx, QuorumEffect, QuorumError};
 use crate::record::{BatchView, Compressors};
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
@@ -100,7 +102,14 @@ impl Leading {
         version: MetadataVersion,
         decide: impl FnOnce(&mut Runtime<Decisions>, Now, &mut Appender<'_, '_, S>),
     ) -> Result<Vec<QuorumEffect<S>>, LogError> {
-        self.runtime.coordinator_mut().set_quorum(quorum.kraft_version(), quorum.voters().ids());
+        let kraft_version = quorum.kraft_version();
+        let next = kraft_version.saturating_add(1);
+        let facts = QuorumFacts {
+            kraft_version,
+            voters: quorum.voters().ids(),
+            upgrade_refusal: quorum.upgrade_refusal(next).filter(|_| next <= KRAFT_VERSIONS.1),
+        };
+        self.runtime.coordinator_mut().set_quorum(facts);
         let (mut effects, planted) = (Vec::new(), cx.traces.planted());
         let mut appender = Appender {
             cx: QuorumCx { now: cx.now, store: cx.store, effects: &mut effects, planted },
@@ -111,6 +120,9 @@ impl Leading {
             failure: None,
         };
         decide(&mut self.runtime, cx.now, &mut appender);
+        if let Some(version) = self.runtime.coordinator_mut().take_kraft_upgrade() {
+            appender.upgrade(version);
+        }
         match appender.failure {
             Some(failure) => Err(failure),
             None => {
@@ -159,6 +171,17 @@ struct Appender<'a, 'b, S: LogStore> {
     uncommitted: &'a mut VecDeque<(i64, Vec<MetadataRecord>)>,
     /// Why the storage refused.
     failure: Option<LogError>,
+}
+
+impl<S: LogStore> Appender<'_, '_, S> {
+    fn upgrade(&mut self, kraft_version: i16) {
+        if let Err(error) = self.quorum.upgrade(&mut self.cx, kraft_version) {
+            self.failure = Some(match error {
+                QuorumError::Log(error) => error,
+                error => LogError::Store(StoreError::Io(error.to_string())),
+            });
+        }
+    }
 }
 
 impl<S: LogStore> Append<MetadataRecord> for Appender<'_, '_, S> {

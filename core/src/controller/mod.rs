@@ -108,6 +108,8 @@ pub struct Controller<S: LogStore> {
     has_published: bool,
     /// Who was said to lead.
     leader_published: i32,
+    /// The `kraft.version` that was published last: its change is no record of the metadata.
+    kraft_version_published: i16,
     /// Committed since.
     unseen: Vec<MetadataRecord>,
     /// The first image speaks of everything below, committed or not.
@@ -168,6 +170,7 @@ pub fn open<S: LogStore>(
         next_request: 0,
         has_published: false,
         leader_published: -1,
+        kraft_version_published: 0,
         unseen: Vec::new(),
         opened_up_to: 0,
         timestamp: cx.now.wall,
@@ -184,6 +187,7 @@ pub fn open<S: LogStore>(
     let delta = MetadataDelta::everything(&controller.published);
     let published = controller.to_publish(delta, controller.opened_up_to);
     controller.leader_published = published.leader_id;
+    controller.kraft_version_published = published.kraft_version;
     controller.carry_out(cx, effects)?;
     Ok((controller, Arc::new(published)))
 }
@@ -635,7 +639,8 @@ impl<S: LogStore> Controller<S> {
     fn publish(&mut self, cx: &mut Cx<'_, S>, high_watermark: i64) {
         let state = self.state();
         // A metadata transaction shows when it ends (KIP-868).
-        if state.in_transaction() || self.has_published && self.unseen.is_empty() {
+        let has_news = !self.unseen.is_empty() || self.quorum.kraft_version() != self.kraft_version_published;
+        if state.in_transaction() || self.has_published && !has_news {
             return;
         }
         let image = state.image().clone();
@@ -659,6 +664,7 @@ impl<S: LogStore> Controller<S> {
         let published = self.to_publish(delta, end_offset);
         let offset = published.offset;
         self.leader_published = published.leader_id;
+        self.kraft_version_published = published.kraft_version;
         cx.effects.push(Effect::Publish(Arc::new(published)));
         cx.traces.emit(|| TraceEvent::MetadataPublished { offset });
     }

@@ -19,18 +19,40 @@ const UPGRADE: i8 = 1;
 const SAFE_DOWNGRADE: i8 = 2;
 const UNSAFE_DOWNGRADE: i8 = 3;
 
-/// Decides whether the finalized levels change: all that are asked for, or none. `voters` are the controllers of the quorum.
+/// What the quorum is, as features have to do with it.
+#[derive(Clone, Debug, Default)]
+pub struct QuorumFacts {
+    /// The level that holds.
+    pub kraft_version: i16,
+    /// Ids of the controllers that vote.
+    pub voters: Vec<i32>,
+    /// Why it cannot go over to the next `kraft.version`.
+    pub upgrade_refusal: Option<String>,
+}
+
+/// What is written: records, and a `kraft.version`, which the quorum writes itself.
+#[derive(Debug, Default)]
+pub struct FeatureChanges {
+    /// Of the metadata.
+    pub records: Vec<MetadataRecord>,
+    /// The level that the quorum goes over to.
+    pub kraft_version: Option<i16>,
+}
+
+/// Decides whether the finalized levels change: all that are asked for, or none.
 pub fn update_features(
     cluster: Cluster<'_>,
-    kraft_version: i16,
-    voters: &[i32],
+    quorum: &QuorumFacts,
     request: &UpdateFeaturesRequest,
-) -> (Vec<MetadataRecord>, UpdateFeaturesResponse) {
-    let mut records = Vec::new();
+) -> (FeatureChanges, UpdateFeaturesResponse) {
+    let mut changes = FeatureChanges::default();
     let mut results = Vec::new();
     for update in &request.feature_updates {
-        match update_feature(cluster, kraft_version, voters, update) {
-            Ok(mut written) => records.append(&mut written),
+        match update_feature(cluster, quorum, update) {
+            Ok(FeatureChanges { mut records, kraft_version }) => {
+                changes.records.append(&mut records);
+                changes.kraft_version = changes.kraft_version.or(kraft_version);
+            }
             Err(error) => {
                 let reason = error.message.unwrap_or_default();
                 let error_message = format!(
@@ -41,7 +63,7 @@ pub fn update_features(
                     error_message: Some(error_message.into()),
                     ..UpdateFeaturesResponse::default()
                 };
-                return (Vec::new(), response);
+                return (FeatureChanges::default(), response);
             }
         }
         results.push(UpdatableFeatureResult {
@@ -51,17 +73,16 @@ pub fn update_features(
         });
     }
     if request.validate_only {
-        records.clear();
+        changes = FeatureChanges::default();
     }
-    (records, UpdateFeaturesResponse { throttle_time_ms: 0, error_code: 0, error_message: None, results })
+    (changes, UpdateFeaturesResponse { throttle_time_ms: 0, error_code: 0, error_message: None, results })
 }
 
 fn update_feature(
     cluster: Cluster<'_>,
-    kraft_version: i16,
-    voters: &[i32],
+    quorum: &QuorumFacts,
     update: &FeatureUpdateKey,
-) -> Result<Vec<MetadataRecord>, ApiError> {
+) -> Result<FeatureChanges, ApiError> {
     let (image, node_id) = (cluster.image, cluster.config.node_id);
     let (name, level) = (&update.feature, update.max_version_level);
     let refuse = |reason: String| {
@@ -74,7 +95,7 @@ fn update_feature(
         _ => return refuse("The controller does not support the given upgrade type.".to_owned()),
     };
     let current = match &**name {
-        KRAFT_VERSION => kraft_version,
+        KRAFT_VERSION => quorum.kraft_version,
         name => image.features.level(name),
     };
     if level < 0 {
@@ -89,7 +110,7 @@ fn update_feature(
         }
         _ => {}
     }
-    if let Some(reason) = unsupported(image, node_id, voters, name, level) {
+    if let Some(reason) = unsupported(image, node_id, &quorum.voters, name, level) {
         return refuse(reason);
     }
     if level < current && upgrade_type == UPGRADE {
@@ -106,17 +127,20 @@ fn update_feature(
         check_downgrade(current, level, upgrade_type)?;
     }
     if level == current {
-        return Ok(Vec::new());
+        return Ok(FeatureChanges::default());
     }
     if **name == *KRAFT_VERSION {
-        return refuse("This build does not change the version of a quorum that is running.".to_owned());
+        return match &quorum.upgrade_refusal {
+            Some(refusal) => Err(ApiError::new(ErrorCode::InvalidUpdateVersion, refusal.clone())),
+            None => Ok(FeatureChanges { records: Vec::new(), kraft_version: Some(level) }),
+        };
     }
     let mut records = Vec::new();
     if **name == *ELIGIBLE_LEADER_REPLICAS_VERSION && level > 0 {
         records = min_isr_of_the_cluster(cluster);
     }
     records.push(FeatureLevelRecord { name: name.detached(), feature_level: level }.into());
-    Ok(records)
+    Ok(FeatureChanges { records, kraft_version: None })
 }
 
 /// Why another node of the cluster could not run with a level: a feature that a node does not name it has at 0 only.

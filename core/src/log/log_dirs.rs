@@ -17,7 +17,7 @@ use super::checkpoint::{
 use super::file_names;
 use super::log_dir_files::{self, CLEAN_SHUTDOWN_FILE};
 use super::{LogError, LogStore, StoreError, reserve};
-use crate::broker::{Message, ShardEvent, shard_count};
+use crate::broker::{LifecycleEvent, Message, ShardEvent, shard_count};
 use crate::config::BrokerConfig;
 use crate::ids::{LogDirId, ShardId, TopicPartition};
 use crate::machine::{Cx, Effect, Machine, SyncCompletion, SyncOutcome, SyncTarget, Waiter};
@@ -110,6 +110,8 @@ pub struct Checkpoints {
     partitions: BTreeMap<TopicPartition, (Option<Uuid>, PartitionOffsets)>,
     /// By directory; `None` if it is offline.
     directories: Vec<Option<Found>>,
+    /// By directory, those too that went offline since.
+    ids: Vec<Option<Uuid>>,
 }
 
 /// What a directory said of itself.
@@ -163,6 +165,11 @@ impl Checkpoints {
     /// Whether a directory was offline when it was looked at, or is since.
     pub fn is_offline(&self, log_dir: LogDirId) -> bool {
         matches!(self.directories.get(usize::from(log_dir.0)), Some(None))
+    }
+
+    /// What the cluster knows a directory by; `None` if it could not be read.
+    pub fn directory_id(&self, log_dir: LogDirId) -> Option<Uuid> {
+        self.ids.get(usize::from(log_dir.0)).copied().flatten()
     }
 
     /// Whether a partition was found.
@@ -230,6 +237,7 @@ pub struct LogDirs<S: LogStore> {
     node_id: i32,
     shards: u16,
     reserve_bytes: u64,
+    metadata_log_dir: String,
 }
 
 /// How long a full directory is left alone.
@@ -238,6 +246,8 @@ const LOOK_AGAIN_MS: i64 = 1_000;
 #[derive(Clone, Debug)]
 struct Directory {
     path: String,
+    /// What the cluster knows it by; `None` if it was offline from the start.
+    id: Option<Uuid>,
     state: LogDirState,
     /// When to see whether there is room again.
     look_again: Option<Instant>,
@@ -283,6 +293,7 @@ impl<S: LogStore> LogDirs<S> {
         for (id, path) in (0..).zip(&config.log_dirs) {
             let mut directory = Directory {
                 path: path.clone(),
+                id: None,
                 state: LogDirState::Online,
                 look_again: None,
                 is_clean: true,
@@ -292,6 +303,8 @@ impl<S: LogStore> LogDirs<S> {
                 Ok(contents) => {
                     let found = Found { id: contents.directory_id, is_clean: contents.clean_shutdown };
                     checkpoints.directories.push(Some(found));
+                    checkpoints.ids.push(found.id);
+                    directory.id = found.id;
                     is_whole &= previous.is_none_or(|previous| Some(previous) == contents.broker_epoch);
                     previous = contents.broker_epoch;
                     is_whole &= previous.is_some();
@@ -308,6 +321,7 @@ impl<S: LogStore> LogDirs<S> {
                 }
                 Err(error) => {
                     checkpoints.directories.push(None);
+                    checkpoints.ids.push(None);
                     directory.state = LogDirState::Offline;
                     let (path, reason) = (path.clone(), error.to_string());
                     cx.traces.fault(TraceEvent::StorageFailed { path, reason });
@@ -338,6 +352,7 @@ impl<S: LogStore> LogDirs<S> {
             node_id: config.node_id,
             shards: shard_count(config),
             reserve_bytes: u64::try_from(config.ottla_log_reserve_bytes).unwrap_or(0),
+            metadata_log_dir: config.metadata_log_dir.clone(),
         };
         for index in 0..log_dirs.directories.len() {
             log_dirs.look_for_room(cx, index);
@@ -421,6 +436,11 @@ impl<S: LogStore> LogDirs<S> {
     /// The epoch of the broker when all directories were left in a clean stop; −1 if they were not.
     pub fn previous_broker_epoch(&self) -> i64 {
         self.previous_broker_epoch
+    }
+
+    /// What the cluster knows the directories by that serve.
+    pub fn online(&self) -> impl Iterator<Item = Uuid> {
+        self.directories.iter().filter(|directory| directory.is_online()).filter_map(|directory| directory.id)
     }
 
     /// The directories that do not serve.
@@ -572,18 +592,26 @@ impl<S: LogStore> LogDirs<S> {
         self.proceed(cx);
     }
 
-    /// The directory is not to be trusted any more. Without any the node cannot go on, as in Apache Kafka.
+    /// The directory is not to be trusted any more. Without any, or without that of the metadata, the node cannot go on, as in Apache Kafka.
     fn fail(&mut self, cx: &mut Cx<'_, S>, index: usize, reason: &str) {
         let Some(directory) = self.directories.get_mut(index).filter(|directory| directory.is_online())
         else {
             return;
         };
         directory.look_again = None;
-        let (path, reason) = (directory.path.clone(), reason.to_owned());
+        let (path, id, reason) = (directory.path.clone(), directory.id, reason.to_owned());
         self.set_state(cx, index, LogDirState::Offline);
-        cx.traces.fault(TraceEvent::StorageFailed { path, reason: reason.clone() });
-        if self.stop == Stop::Waiting && !self.directories.iter().any(Directory::is_online) {
-            cx.effects.push(Effect::Halt { reason: format!("no log directory is left: {reason}") });
+        if let Some(id) = id {
+            cx.effects.tell(Message::Lifecycle(LifecycleEvent::DirectoryFailed(id)));
+        }
+        cx.traces.fault(TraceEvent::StorageFailed { path: path.clone(), reason: reason.clone() });
+        let needed = match self.directories.iter().any(Directory::is_online) {
+            false => Some("no log directory is left"),
+            true if path == self.metadata_log_dir => Some("the directory of the metadata is gone"),
+            true => None,
+        };
+        if let Some(needed) = needed.filter(|_| self.stop == Stop::Waiting) {
+            cx.effects.push(Effect::Halt { reason: format!("{needed}: {reason}") });
         }
     }
 

@@ -35,6 +35,15 @@ pub struct Entry {
     pub len: u64,
 }
 
+/// What a file system has, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// All of it.
+    pub total: u64,
+    /// What this process may still take.
+    pub usable: u64,
+}
+
 /// Files and directories of one node.
 pub trait LogStore: Debug {
     /// A logical handle: cheap, opened on demand through a bounded cache, following the file through renames.
@@ -66,6 +75,11 @@ pub trait LogStore: Debug {
     fn rename(&mut self, from: &str, to: &str) -> Result<(), StoreError>;
     /// Removes a file, or a directory with all it holds. Slices that are out keep their bytes.
     fn remove(&mut self, path: &str) -> Result<(), StoreError>;
+
+    /// How large the volume is that a directory is on, and how much of it is left; `None` where nobody knows.
+    fn volume(&self, _path: &str) -> Option<Volume> {
+        None
+    }
 
     /// The whole of a small file (checkpoints, `meta.properties`).
     fn read(&mut self, path: &str) -> Result<Vec<u8>, StoreError> {

@@ -5,14 +5,18 @@ mod groups;
 mod random;
 
 use ottla_protocol::ErrorCode;
-use ottla_protocol::records::metadata::{FenceBrokerRecord, PartitionChangeRecord, PartitionRecord};
+use ottla_protocol::records::metadata::{
+    FeatureLevelRecord, FenceBrokerRecord, PartitionChangeRecord, PartitionRecord,
+};
 
-use self::cluster::{Cluster, ID, registration, unchanged};
+use self::cluster::{Cluster, ID, directory, registration, unchanged};
 use crate::broker::data::{
     DataRequest, DataResponse, DeleteRecordsPart, Fetched, Isolation, ListOffsetsPart, Place, Reader,
     WatchPart,
 };
+use crate::log::log_dirs::LogDirState;
 use crate::log::{LogStore as _, MemoryStore};
+use crate::metadata::topics::{DIRECTORY_LOST, DIRECTORY_UNASSIGNED};
 
 fn cluster() -> Cluster {
     Cluster::new(|_| {})
@@ -397,4 +401,65 @@ fn with_a_disk_that_is_waited_for_a_follower_vouches_for_what_is_on_it() {
         assert_eq!(cluster.replica(broker).recovery_point(), 3);
     }
     cluster.assert_identical();
+}
+
+/// Knows directories; the replica of the first broker is assigned to none.
+fn with_directories() -> Cluster {
+    let mut cluster = cluster();
+    cluster.publish(vec![FeatureLevelRecord { name: "metadata.version".into(), feature_level: 30 }.into()]);
+    cluster.change(in_directory(DIRECTORY_UNASSIGNED));
+    cluster
+}
+
+fn in_directory(first: ottla_protocol::Uuid) -> PartitionChangeRecord {
+    PartitionChangeRecord { directories: Some(vec![first, directory(2), directory(3)]), ..unchanged() }
+}
+
+/// What was said, once where it was said again.
+fn placed(cluster: &mut Cluster) -> Vec<(i32, ottla_protocol::Uuid)> {
+    cluster.placed.dedup();
+    std::mem::take(&mut cluster.placed)
+}
+
+#[test]
+fn brokers_say_where_their_replicas_are_if_the_metadata_does_not() {
+    let mut cluster = with_directories();
+    assert_eq!(cluster.placed, [(1, directory(1))]);
+    cluster.placed.clear();
+    cluster.change(in_directory(directory(1)));
+    assert!(cluster.placed.is_empty());
+}
+
+#[test]
+fn a_replica_whose_disk_is_full_is_left_to_others() {
+    let mut cluster = with_directories();
+    cluster.change(in_directory(directory(1)));
+    cluster.placed.clear();
+    cluster.log_dir(1, LogDirState::Full);
+    assert_eq!(placed(&mut cluster), [(1, DIRECTORY_LOST)], "it leads, and others are in sync");
+    cluster.change(PartitionChangeRecord {
+        leader: 2,
+        isr: Some(vec![2, 3]),
+        ..in_directory(DIRECTORY_LOST)
+    });
+    assert!(cluster.placed.is_empty(), "the disk is still full");
+    cluster.log_dir(1, LogDirState::Online);
+    assert_eq!(placed(&mut cluster), [(1, directory(1))]);
+    // The next leader is the last in sync: what it has it serves as long as it can be read.
+    cluster.change(PartitionChangeRecord { isr: Some(vec![2]), ..in_directory(directory(1)) });
+    cluster.log_dir(2, LogDirState::Full);
+    assert!(cluster.placed.is_empty());
+}
+
+#[test]
+fn a_replica_that_was_left_by_the_last_leads_again() {
+    let mut cluster = with_directories();
+    cluster.change(in_directory(directory(1)));
+    cluster.log_dir(1, LogDirState::Full);
+    cluster.placed.clear();
+    // The others went before the controller heard of it.
+    cluster.change(PartitionChangeRecord { leader: -1, isr: Some(vec![1]), ..in_directory(DIRECTORY_LOST) });
+    assert_eq!(placed(&mut cluster), [(1, directory(1))]);
+    cluster.change(in_directory(directory(1)));
+    assert_eq!(placed(&mut cluster), [(1, directory(1))], "for the controller to elect");
 }

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use ottla_core::log::store::{Entry, LogStore, StoreError};
+use ottla_core::log::store::{Entry, LogStore, StoreError, Volume};
 
 use error::store_error;
 pub use file::File;
@@ -123,6 +123,12 @@ impl LogStore for FileStore {
 
     fn create_dir(&mut self, path: &str) -> Result<(), StoreError> {
         fs::create_dir_all(path).map_err(|error| store_error(path, "create the directory", &error))
+    }
+
+    fn volume(&self, path: &str) -> Option<Volume> {
+        let found = rustix::fs::statvfs(path).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Some(Volume { total: bytes(found.f_blocks), usable: bytes(found.f_bavail) })
     }
 
     fn list(&mut self, path: &str) -> Result<Vec<Entry>, StoreError> {

@@ -123,3 +123,11 @@ fn syncs_reach_files_and_directories() {
     store.remove(&path).expect("removed");
     assert_eq!(store.sync_file(&file), Err(StoreError::NotFound));
 }
+
+#[test]
+fn a_volume_is_as_large_as_the_system_says() {
+    let (store, directory, _) = store();
+    let volume = store.volume(&directory.path().display().to_string()).expect("it is there");
+    assert!(volume.total > 0 && volume.usable <= volume.total, "{volume:?}");
+    assert_eq!(store.volume("/no/such/directory"), None);
+}

@@ -15,10 +15,11 @@ mod features;
 mod quorum;
 mod reassignments;
 mod topics;
+mod upgrade;
 
 use std::fs;
 
-use ottla_tests::peer::cluster::Cluster;
+use ottla_tests::peer::cluster::{Cluster, Quorum};
 use ottla_tests::peer::{Kind, chosen};
 
 use pair::Pair;
@@ -37,7 +38,7 @@ const FAMILIES: &[(&str, fn(&mut Pair))] = &[
 fn tools_say_the_same() {
     let only = std::env::var("OTTLA_TEST_FAMILY").ok();
     for kind in chosen() {
-        let mut pair = Pair::start(kind);
+        let mut pair = Pair::start(kind, Quorum::Dynamic);
         pair.settle();
         let replication = ["--bootstrap-server", "{brokers}", "describe", "--replication"];
         pair.soon_when("metadata-quorum", &replication, |said| said.matches("follower").count() == 3);
@@ -56,6 +57,24 @@ fn tools_say_the_same() {
         if kind == Kind::Ottla {
             known::KNOWN.iter().for_each(|known| println!("differs: {}: {}", known.step, known.why));
         }
+        assert!(
+            differences.is_empty(),
+            "{} of {compared} steps differ from Apache Kafka's:\n{}",
+            differences.len(),
+            differences.join("\n")
+        );
+    }
+}
+
+/// A quorum with `controller.quorum.voters` goes over to `kraft.version` 1, and has its voters in its log from then on.
+#[test]
+fn a_static_quorum_is_upgraded() {
+    for kind in chosen() {
+        let mut pair = Pair::start(kind, Quorum::Static);
+        pair.settle();
+        upgrade::play(&mut pair);
+        let (differences, compared) = pair.differences();
+        println!("{compared} steps compared with {kind:?}");
         assert!(
             differences.is_empty(),
             "{} of {compared} steps differ from Apache Kafka's:\n{}",

@@ -38,6 +38,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("leader-election", "org.apache.kafka.tools.LeaderElectionCommand"),
     ("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
     ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
+    ("producer-performance", "org.apache.kafka.tools.ProducerPerformance"),
     ("reassign-partitions", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
     ("topics", "org.apache.kafka.tools.TopicCommand"),
 ];
@@ -65,15 +66,13 @@ struct Tools {
 
 impl Pair {
     /// Three nodes of Apache Kafka, and three of this kind.
-    pub fn start(kind: Kind) -> Self {
-        let side = |kind| Side {
-            cluster: Cluster::start_with(&[kind; 3], Roles::Both, Quorum::Dynamic, |_| {
-                CONFIGURATION.to_vec()
-            }),
+    pub fn start(kind: Kind, quorum: Quorum) -> Self {
+        let side = |kind, quorum| Side {
+            cluster: Cluster::start_with(&[kind; 3], Roles::Both, quorum, |_| CONFIGURATION.to_vec()),
             tools: Tools::start(),
         };
-        let theirs = thread::spawn(move || side(Kind::Kafka));
-        let ours = side(kind);
+        let theirs = thread::spawn(move || side(Kind::Kafka, quorum));
+        let ours = side(kind, quorum);
         let theirs = theirs.join().expect("Apache Kafka starts");
         Self { sides: [theirs, ours], differences: Vec::new(), known: Vec::new(), compared: 0 }
     }
@@ -82,6 +81,11 @@ impl Pair {
     pub fn once(&mut self, tool: &str, arguments: &[&str]) {
         let said = self.both(tool, arguments);
         self.compare(tool, arguments, said);
+    }
+
+    /// Runs a tool against both; what it says is of no interest.
+    pub fn quietly(&mut self, tool: &str, arguments: &[&str]) {
+        self.both(tool, arguments);
     }
 
     /// Runs a tool that changes nothing against both, until they say the same and it satisfies the condition.

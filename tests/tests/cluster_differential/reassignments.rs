@@ -15,7 +15,17 @@ const NOBODY: &str =
 const TWICE: &str =
     r#"{"version": 1, "partitions": [{"topic": "moved", "partition": 0, "replicas": [1, 1]}]}"#;
 
+const STUCK: &str = r#"{"version": 1, "partitions": [
+    {"topic": "stuck", "partition": 0, "replicas": [1, 3]},
+    {"topic": "stuck", "partition": 1, "replicas": [3, 2, 1]}]}"#;
+const OTHER: &str = r#"{"version": 1, "partitions": [{"topic": "stuck", "partition": 0, "replicas": [3]}]}"#;
+
 pub fn play(pair: &mut Pair) {
+    at_once(pair);
+    cancelled(pair);
+}
+
+fn at_once(pair: &mut Pair) {
     let topics = ["--bootstrap-server", "{brokers}"];
     let create = ["--create", "--topic", "moved", "--replica-assignment", "1:2,2:3"];
     pair.once("topics", &[&topics[..], &create].concat());
@@ -72,6 +82,36 @@ pub fn play(pair: &mut Pair) {
     // There is nothing under way any more.
     reassign(pair, &["--cancel", "--reassignment-json-file", "{file:back.json}"]);
     reassign(pair, &["--list"]);
+}
+
+/// What may be copied at a byte a second is under way until it is cancelled.
+fn cancelled(pair: &mut Pair) {
+    let topics = ["--bootstrap-server", "{brokers}"];
+    let create = ["--create", "--topic", "stuck", "--replica-assignment", "1:2,2:1"];
+    pair.once("topics", &[&topics[..], &create].concat());
+    let describe = [&topics[..], &["--describe", "--topic", "stuck"]].concat();
+    pair.soon("topics", &describe);
+    let records =
+        ["--topic", "stuck", "--num-records", "20000", "--record-size", "1000", "--throughput", "-1"];
+    let properties = ["--producer-props", "bootstrap.servers={brokers}", "acks=all"];
+    pair.quietly("producer-performance", &[&records[..], &properties].concat());
+    pair.write("stuck.json", STUCK);
+    pair.write("other.json", OTHER);
+
+    let stuck = ["--reassignment-json-file", "{file:stuck.json}"];
+    reassign(pair, &[&["--execute", "--throttle", "1"], &stuck[..]].concat());
+    soon(pair, &["--list"], |said| said.contains("stuck-1"));
+    soon(pair, &[&["--verify"], &stuck[..]].concat(), |said| said.matches("still in progress").count() == 2);
+    let other = ["--execute", "--reassignment-json-file", "{file:other.json}"];
+    reassign(pair, &other);
+
+    reassign(pair, &[&["--cancel"], &stuck[..]].concat());
+    soon(pair, &["--list"], |said| !said.contains("stuck"));
+    pair.soon("topics", &describe);
+    reassign(pair, &[&["--cancel"], &stuck[..]].concat());
+    let entity = ["--describe", "--entity-type", "topics", "--entity-name", "stuck"];
+    pair.soon("configs", &[&topics[..], &entity].concat());
+    pair.soon("configs", &[&topics[..], &["--describe", "--entity-type", "brokers"]].concat());
 }
 
 fn reassign(pair: &mut Pair, arguments: &[&str]) {

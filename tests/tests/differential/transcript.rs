@@ -172,7 +172,7 @@ impl Walk<'_> {
             }
             "LogDir" => text("<path>"),
             "LastTimestamp" if value != "-1" => "<time>".to_owned(),
-            "UsableBytes" | "TotalBytes" => "<number>".to_owned(),
+            "UsableBytes" | "TotalBytes" if value != "-1" => "<number>".to_owned(),
             "Port" if value != "-1" => "<port>".to_owned(),
             "ProducerId" | "SessionId" | "LogAppendTimeMs" if !matches!(value.as_str(), "0" | "-1") => {
                 "<number>".to_owned()

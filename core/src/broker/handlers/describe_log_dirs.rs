@@ -54,6 +54,11 @@ pub fn resume<S: LogStore>(
     }
 }
 
+/// −1 where it is not known.
+fn bytes(known: Option<u64>) -> i64 {
+    known.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
 fn response<S: LogStore>(env: &Env<'_, '_, S>, join: &Join) -> DescribeLogDirsResponse {
     let is_wanted = |topic: &str, partition: i32| {
         let asks = |(name, partitions): &(Str, Vec<i32>)| **name == *topic && partitions.contains(&partition);
@@ -78,6 +83,7 @@ fn response<S: LogStore>(env: &Env<'_, '_, S>, join: &Join) -> DescribeLogDirsRe
             true => (ErrorCode::KafkaStorageError, BTreeMap::new()),
             false => (ErrorCode::None, by_directory.remove(&index).unwrap_or_default()),
         };
+        let volume = env.cx.store.volume(log_dir).filter(|_| !is_offline);
         let topics = topics.into_iter().map(|(name, mut partitions)| {
             partitions.sort_unstable_by_key(|partition| partition.partition_index);
             DescribeLogDirsTopic { name, partitions }
@@ -86,7 +92,8 @@ fn response<S: LogStore>(env: &Env<'_, '_, S>, join: &Join) -> DescribeLogDirsRe
             error_code: error.code(),
             log_dir: log_dir.as_str().into(),
             topics: topics.collect(),
-            // A store does not say how large it is: the protocol has a number for that.
+            total_bytes: bytes(volume.map(|volume| volume.total)),
+            usable_bytes: bytes(volume.map(|volume| volume.usable)),
             ..DescribeLogDirsResult::default()
         }
     });

@@ -1,7 +1,11 @@
 //! What a broker says to the controller, and when.
 
+use ottla_protocol::messages::assign_replicas_to_dirs_request;
+use ottla_protocol::messages::assign_replicas_to_dirs_response::{DirectoryData, PartitionData, TopicData};
 use ottla_protocol::records::MetadataRecord;
-use ottla_protocol::records::metadata::RegisterBrokerRecord;
+use ottla_protocol::records::metadata::{
+    FeatureLevelRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord,
+};
 
 use super::*;
 use crate::log::MemoryStore;
@@ -10,6 +14,10 @@ use crate::metadata::{MetadataDelta, MetadataImage};
 use crate::record::Compressors;
 use crate::time::Now;
 use crate::trace::Traces;
+
+/// The directories of broker 1.
+const DIRECTORIES: [Uuid; 2] = [Uuid([1; 16]), Uuid([2; 16])];
+const TOPIC: Uuid = Uuid([3; 16]);
 
 /// Broker 1 of a cluster of two, as it is seen by whoever carries its messages.
 struct House {
@@ -26,7 +34,7 @@ struct House {
 impl House {
     fn new() -> Self {
         let config = Arc::new(BrokerConfig { node_id: 1, ..BrokerConfig::default() });
-        let me = Myself { incarnation_id: Uuid::ONE, directories: Vec::new(), previous_epoch: -1 };
+        let me = Myself { incarnation_id: Uuid::ONE, directories: DIRECTORIES.to_vec(), previous_epoch: -1 };
         let published = Published::first(MetadataImage::default(), -1, -1, 0);
         let mut house = Self {
             lifecycle: Lifecycle::new(config, 1, me, published, false),
@@ -64,6 +72,7 @@ impl House {
                 Effect::Tell(Message::Controller(ControllerEvent::Stop)) => self.said.push("hand over"),
                 Effect::Tell(Message::Shard(_, ShardEvent::Stop)) => self.said.push("stop"),
                 Effect::Relieved => self.said.push("relieved"),
+                Effect::Halt { .. } => self.said.push("halt"),
                 _ => {}
             }
         }
@@ -112,7 +121,32 @@ impl House {
 
 fn broker(broker_id: i32) -> MetadataRecord {
     let broker_epoch = i64::from(broker_id);
-    RegisterBrokerRecord { broker_id, broker_epoch, fenced: false, ..RegisterBrokerRecord::default() }.into()
+    let log_dirs = vec![DIRECTORIES[0]];
+    RegisterBrokerRecord {
+        broker_id,
+        broker_epoch,
+        fenced: false,
+        log_dirs,
+        ..RegisterBrokerRecord::default()
+    }
+    .into()
+}
+
+fn metadata_version(feature_level: i16) -> MetadataRecord {
+    FeatureLevelRecord { name: "metadata.version".into(), feature_level }.into()
+}
+
+fn partition(index: i32, directory: Uuid) -> MetadataRecord {
+    PartitionRecord {
+        partition_id: index,
+        topic_id: TOPIC,
+        replicas: vec![1, 2],
+        isr: vec![1, 2],
+        leader: 2,
+        directories: vec![directory, DIRECTORIES[1]],
+        ..PartitionRecord::default()
+    }
+    .into()
 }
 
 fn leaving(broker_id: i32) -> MetadataRecord {
@@ -182,4 +216,108 @@ fn a_stop_leaves_first() {
     assert_eq!(house.said, ["relieved", "hand over", "stop"]);
     house.tell(LifecycleEvent::Stop);
     assert_eq!(house.said.len(), 3, "once");
+}
+
+#[test]
+fn a_directory_that_fails_is_told_of_at_once_and_for_ever() {
+    let mut house = House::new();
+    house.publish(&[metadata_version(30)]);
+    house.tell(LifecycleEvent::DirectoryFailed(DIRECTORIES[1]));
+    assert_eq!(house.due_ms(), Some(30_000), "log.dir.failure.timeout.ms");
+    assert_eq!(house.beat(|_| ()).offline_log_dirs, [DIRECTORIES[1]]);
+    house.wait(FAST_INTERVAL_MS);
+    // One that fails while a heartbeat is under way goes with the next, at once.
+    house.tell(LifecycleEvent::DirectoryFailed(DIRECTORIES[0]));
+    assert_eq!(house.beat(|_| ()).offline_log_dirs, [DIRECTORIES[1]]);
+    house.wait(0);
+    assert_eq!(house.beat(|_| ()).offline_log_dirs, DIRECTORIES);
+    assert!(house.said.is_empty());
+}
+
+#[test]
+fn a_broker_ends_that_cannot_tell_of_a_directory_that_failed() {
+    let mut house = House::new();
+    house.publish(&[metadata_version(30)]);
+    house.wait(FAST_INTERVAL_MS);
+    house.tell(LifecycleEvent::DirectoryFailed(DIRECTORIES[1]));
+    house.wait(29_999);
+    assert!(house.said.is_empty());
+    house.wait(1);
+    assert_eq!(house.said, ["halt"], "log.dir.failure.timeout.ms");
+}
+
+#[test]
+fn heartbeats_of_old_clusters_know_no_directories() {
+    let mut house = House::new();
+    house.publish(&[metadata_version(16)]);
+    house.tell(LifecycleEvent::DirectoryFailed(DIRECTORIES[1]));
+    assert!(house.beat(|_| ()).offline_log_dirs.is_empty());
+    house.wait(60_000);
+    assert!(house.said.is_empty(), "there is nothing to tell");
+}
+
+#[test]
+fn directories_are_registered_once_the_cluster_knows_of_them() {
+    let mut house = House::new();
+    house.publish(&[metadata_version(16)]);
+    let nameless = RegisterBrokerRecord {
+        broker_id: 1,
+        broker_epoch: 1,
+        incarnation_id: Uuid::ONE,
+        fenced: false,
+        ..RegisterBrokerRecord::default()
+    };
+    house.publish(&[nameless.into()]);
+    house.publish(&[metadata_version(17)]);
+    let [(_, ControllerRequest::BrokerRegistration(request))] = &house.asked[..] else {
+        panic!("{:?}", house.asked)
+    };
+    assert_eq!((&request.log_dirs[..], request.incarnation_id), (&DIRECTORIES[..], Uuid::ONE));
+}
+
+#[test]
+fn the_controller_is_told_where_replicas_are() {
+    let mut house = House::new();
+    let topic = TopicRecord { name: "t".into(), topic_id: TOPIC };
+    let unassigned = crate::metadata::topics::DIRECTORY_UNASSIGNED;
+    let partitions = [partition(0, unassigned), partition(1, unassigned), partition(2, DIRECTORIES[0])];
+    house.publish(&[metadata_version(17), topic.into()]);
+    house.publish(&partitions);
+    for (index, directory) in
+        [(0, DIRECTORIES[0]), (1, DIRECTORIES[1]), (2, DIRECTORIES[0]), (7, DIRECTORIES[0])]
+    {
+        house.tell(LifecycleEvent::Placed(TopicIdPartition { topic_id: TOPIC, partition: index }, directory));
+    }
+    let asked = |house: &House| -> Vec<(Uuid, Vec<i32>)> {
+        let [(_, ControllerRequest::AssignReplicasToDirs(request))] = &house.asked[..] else {
+            panic!("{:?}", house.asked)
+        };
+        assert_eq!((request.broker_id, request.broker_epoch), (1, 1));
+        let indexes = |directory: &assign_replicas_to_dirs_request::DirectoryData| {
+            directory
+                .topics
+                .iter()
+                .flat_map(|topic| &topic.partitions)
+                .map(|one| one.partition_index)
+                .collect()
+        };
+        request.directories.iter().map(|directory| (directory.id, indexes(directory))).collect()
+    };
+    assert_eq!(asked(&house), [(DIRECTORIES[0], vec![0])], "one request at a time");
+    // The controller has not noted it: it is said again, with what has come meanwhile, but for what the metadata knows.
+    let said = |error_code| {
+        let partitions = vec![PartitionData { partition_index: 0, error_code }];
+        let topics = vec![TopicData { topic_id: TOPIC, partitions }];
+        let directories = vec![DirectoryData { id: DIRECTORIES[0], topics }];
+        ControllerResponse::AssignReplicasToDirs(AssignReplicasToDirsResponse {
+            directories,
+            ..AssignReplicasToDirsResponse::default()
+        })
+    };
+    house.answer(said(ErrorCode::UnknownTopicId.code()));
+    house.wait(RETRY_MS);
+    assert_eq!(asked(&house), [(DIRECTORIES[0], vec![0]), (DIRECTORIES[1], vec![1])]);
+    house.answer(said(0));
+    house.wait(RETRY_MS);
+    assert_eq!(asked(&house), [(DIRECTORIES[1], vec![1])]);
 }

@@ -54,6 +54,7 @@ impl<S: LogStore> Shard<S> {
             }
             Opened::More => {}
             Opened::Failed(reason) => {
+                self.report_directory_of(cx, id);
                 if *name.topic == *OFFSETS_TOPIC {
                     self.coordinators.unload(cx.now, name.partition);
                 }
@@ -78,6 +79,7 @@ impl<S: LogStore> Shard<S> {
         if let Some(registration) = topic.and_then(|topic| topic.partitions.get(&id.partition)) {
             self.assign(cx, id, registration);
         }
+        self.report_directory_of(cx, id);
     }
 
     /// Opens all that waits, without waiting for the disk: for checkers, on a copy.

@@ -38,6 +38,9 @@ impl<S: LogStore> Shard<S> {
             self.in_force = Arc::new(image.in_force(&self.config));
             self.cleaner.reconfigured(&self.in_force, self.shards);
         }
+        if !delta.configs_changed.is_empty() || !delta.topics_deleted.is_empty() {
+            self.throttles.configure(image, &self.in_force, self.shards);
+        }
         if !delta.brokers_changed.is_empty() {
             self.brokers_changed(image, delta.brokers_changed.iter().copied());
         }
@@ -50,7 +53,8 @@ impl<S: LogStore> Shard<S> {
                 }
                 let Some(registration) = topic.partitions.get(partition) else { continue };
                 let name = TopicPartition { topic: topic.name.clone(), partition: *partition };
-                self.place(cx, image, id, name, registration);
+                self.place(cx, image, id, name.clone(), registration);
+                self.report_directory(cx, image, id, &name, registration);
             }
         }
         if !delta.configs_changed.is_empty() {
@@ -182,6 +186,7 @@ impl<S: LogStore> Shard<S> {
         for id in failed {
             self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
         }
+        self.report_directories_in(cx, log_dir);
     }
 
     /// There is room for partitions that could not be created.
@@ -194,7 +199,8 @@ impl<S: LogStore> Shard<S> {
                 && let Some(registration) = topic.partitions.get(&id.partition)
             {
                 let name = TopicPartition { topic: topic.name.clone(), partition: id.partition };
-                self.place(cx, &published.image, id, name, registration);
+                self.place(cx, &published.image, id, name.clone(), registration);
+                self.report_directory(cx, &published.image, id, &name, registration);
             }
         }
     }

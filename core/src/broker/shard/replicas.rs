@@ -1,6 +1,6 @@
 //! A shard among other brokers: the replicas that follow its partitions, and those of its own that follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ottla_protocol::messages::fetch_response::PartitionData;
@@ -33,6 +33,8 @@ pub(super) struct Replicas {
     network: Network,
     links: Vec<LinkEffect>,
     proposals: Vec<IsrProposal>,
+    /// Those of the replicas that are throttled which had all that was committed when they last fetched.
+    caught_up: BTreeSet<TopicIdPartition>,
     /// When it is next looked who has fallen out of sync; `None` while nobody follows.
     shrink_at: Option<Instant>,
 }
@@ -45,6 +47,7 @@ impl Replicas {
             network: Network::new(format!("broker-{node_id}-fetcher-{shard}")),
             links: Vec::new(),
             proposals: Vec::new(),
+            caught_up: BTreeSet::new(),
             shrink_at: None,
         }
     }
@@ -57,6 +60,7 @@ impl Replicas {
 
     /// Copies a partition from another broker, or from nobody, from now on.
     fn copy(&mut self, id: TopicIdPartition, source: Option<i32>) {
+        self.caught_up.remove(&id);
         if let Some(before) = self.sources.remove(&id)
             && let Some(fetcher) = self.fetchers.get_mut(&before)
         {
@@ -136,6 +140,14 @@ impl<S: LogStore> Shard<S> {
             })
         };
         leadership.preferred_read_replica(cx.now.monotonic, part.fetch_offset, is_in_rack)
+    }
+
+    /// Whether a replica that is not in sync gets nothing of a partition for now (KIP-73).
+    pub(super) fn is_held_back(&mut self, now: Instant, id: TopicIdPartition, reader: &Reader) -> bool {
+        let Some(Replica { broker, .. }) = reader.replica else { return false };
+        let leadership = self.partitions.get(&id).and_then(|partition| partition.leadership());
+        let is_in_sync = leadership.is_some_and(|leadership| leadership.isr().contains(&broker));
+        !is_in_sync && self.throttles.leader.pause_ms(now, id).is_some()
     }
 
     /// The controller answered what leaders proposed.
@@ -275,6 +287,7 @@ impl<S: LogStore> Shard<S> {
         let published = self.published.clone();
         let timeout_ms = i64::from(self.config.replica_socket_timeout_ms);
         let (config, partitions, replicas) = (&self.config, &self.partitions, &mut self.replicas);
+        let throttle = &mut self.throttles.follower;
         for (source, fetcher) in &mut replicas.fetchers {
             let Some(target) = address(&published.image, *source, &config.inter_broker_listener_name) else {
                 if fetcher.deadline().is_none_or(|at| at <= now) {
@@ -282,7 +295,13 @@ impl<S: LogStore> Shard<S> {
                 }
                 continue;
             };
-            let position = |id: TopicIdPartition| partitions.get(&id)?.fetch_position();
+            let mut held_back = Vec::new();
+            let position = |id: TopicIdPartition| {
+                let position = partitions.get(&id)?.fetch_position()?;
+                let pause_ms = throttle.pause_ms(now, id).filter(|_| !replicas.caught_up.contains(&id));
+                held_back.extend(pause_ms.map(|pause_ms| (id, pause_ms)));
+                if pause_ms.is_some() { None } else { Some(position) }
+            };
             if let Some(request) = fetcher.next_fetch(now, config, me, position) {
                 let request = replicas.network.send_on(
                     now,
@@ -293,6 +312,9 @@ impl<S: LogStore> Shard<S> {
                     true,
                 );
                 fetcher.sent(request);
+            }
+            for (id, pause_ms) in held_back {
+                fetcher.pause(now, id, pause_ms);
             }
             let name = |id: TopicIdPartition| {
                 let partition = partitions.get(&id)?;
@@ -345,7 +367,8 @@ impl<S: LogStore> Shard<S> {
             (now.fetch_offset, now.current_leader_epoch)
                 == (position.fetch_offset, position.current_leader_epoch)
         });
-        let Some(fetcher) = self.replicas.fetcher_of(id) else { return };
+        let Replicas { fetchers, sources, caught_up, .. } = &mut self.replicas;
+        let Some(fetcher) = sources.get(&id).and_then(|source| fetchers.get_mut(source)) else { return };
         if !is_there {
             return fetcher.changed(id);
         }
@@ -371,6 +394,11 @@ impl<S: LogStore> Shard<S> {
             diverging,
         };
         let followed = partition.follow(cx, &data);
+        if self.throttles.follower.concerns(id) {
+            self.throttles.follower.record(now, id, data.records.len() as u64);
+            let is_caught_up = data.high_watermark <= partition.log_end_offset();
+            _ = if is_caught_up { caught_up.insert(id) } else { caught_up.remove(&id) };
+        }
         match followed {
             Followed::On { has_committed } => {
                 fetcher.went_well(id);

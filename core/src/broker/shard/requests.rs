@@ -65,15 +65,21 @@ impl<S: LogStore> Shard<S> {
                 let mut read = Vec::with_capacity(parts.len());
                 for part in &parts {
                     let elsewhere = self.elsewhere(cx, part, &reader);
+                    let is_held_back = self.is_held_back(cx.now.monotonic, part.partition, &reader);
                     let fetched = match self.partitions.get_mut(&part.partition) {
                         Some(partition) => match elsewhere {
                             Some(replica) => partition.elsewhere(part, replica),
+                            None if is_held_back => partition.read(cx, part, &reader, 0, false),
                             None => partition.read(cx, part, &reader, left, first_batch_whole),
                         },
                         None => Err(self.absent(part.partition)),
                     };
                     if let Ok(Fetched { records: Some((_, len)), .. }) = &fetched {
                         left = left.saturating_sub(u64::from(*len));
+                        if reader.replica.is_some() {
+                            let throttle = &mut self.throttles.leader;
+                            throttle.record(cx.now.monotonic, part.partition, u64::from(*len));
+                        }
                         first_batch_whole = false;
                     }
                     read.push((part.index, fetched));
@@ -262,7 +268,10 @@ impl<S: LogStore> Shard<S> {
         let is_elsewhere = self.elsewhere(cx, part, reader).is_some();
         let absent = self.absent(part.partition);
         let partition = self.partitions.get_mut(&part.partition).ok_or(absent)?;
-        let readable = partition.readable(cx, part, reader)?;
+        let mut readable = partition.readable(cx, part, reader)?;
+        if self.is_held_back(cx.now.monotonic, part.partition, reader) {
+            readable.bytes = 0;
+        }
         Ok(Readable { at_once: readable.at_once || is_elsewhere, ..readable })
     }
 

@@ -69,11 +69,11 @@ keys! { TOPIC_KEYS: Topic, internal = false;
     /// Age of an unforced record at which its partition is forced to disk.
     "flush.ms" Long = "9223372036854775807", AtLeast(0), Medium, Entity, Honoured;
     /// Replicas whose copying is throttled on the follower's side: `partition:broker` pairs, or `*`.
-    "follower.replication.throttled.replicas" List = "", ThrottledReplicas, Medium, Entity, Ignored(ONE_NODE);
+    "follower.replication.throttled.replicas" List = "", ThrottledReplicas, Medium, Entity, Honoured;
     /// Bytes of log between two entries of the offset index.
     "index.interval.bytes" Int = "4096", AtLeast(0), Medium, Entity, Honoured;
     /// Replicas whose copying is throttled on the leader's side: `partition:broker` pairs, or `*`.
-    "leader.replication.throttled.replicas" List = "", ThrottledReplicas, Medium, Entity, Ignored(ONE_NODE);
+    "leader.replication.throttled.replicas" List = "", ThrottledReplicas, Medium, Entity, Honoured;
     /// Size of the part of this tiered log that stays on the broker's disk; -2 follows `retention.bytes`.
     "local.retention.bytes" Long = "-2", AtLeast(-2), Medium, Entity, Ignored(REMOTE);
     /// Age up to which this tiered log stays on the broker's disk; -2 follows `retention.ms`.

@@ -40,7 +40,7 @@ keys! { KEYS: Broker, internal = false;
     /// Directory of the log, when `log.dirs` is absent.
     "log.dir" List = "/tmp/kafka-logs", DistinctNonEmpty, High, ReadOnly, Honoured;
     /// How long a broker may fail to report a broken directory before it stops.
-    "log.dir.failure.timeout.ms" Long = "30000", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
+    "log.dir.failure.timeout.ms" Long = "30000", AtLeast(1), Low, ReadOnly, Honoured;
     /// Directories of the log, over which partitions are spread.
     "log.dirs" List = null, DistinctNonEmpty, High, ReadOnly, Honoured;
     /// Records after which a partition is forced to disk.

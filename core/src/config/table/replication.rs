@@ -42,9 +42,9 @@ keys! { KEYS: Broker, internal = false;
     /// How long a follower's fetch may stay unanswered.
     "replica.socket.timeout.ms" Int = "30000", Any, High, ReadOnly, Honoured;
     /// How many samples replication quotas remember.
-    "replication.quota.window.num" Int = "11", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
+    "replication.quota.window.num" Int = "11", AtLeast(1), Low, ReadOnly, Honoured;
     /// How long one sample of a replication quota lasts.
-    "replication.quota.window.size.seconds" Int = "1", AtLeast(1), Low, ReadOnly, Ignored(ONE_NODE);
+    "replication.quota.window.size.seconds" Int = "1", AtLeast(1), Low, ReadOnly, Honoured;
     /// Whether a replica that is not in sync may lead when no other is left, at the price of records.
     "unclean.leader.election.enable" Boolean = "false", Any, High, ClusterWide, Ignored(ONE_NODE);
 }
@@ -52,9 +52,9 @@ keys! { KEYS: Broker, internal = false;
 // Kafka takes these at run time only and shows them only when they are set.
 keys! { THROTTLE_KEYS: Broker, internal = true;
     /// Most bytes in a second that throttled replicas of followers on this broker copy.
-    "follower.replication.throttled.rate" Long = "9223372036854775807", AtLeast(0), Medium, ClusterWide, Ignored(ONE_NODE);
+    "follower.replication.throttled.rate" Long = "9223372036854775807", AtLeast(0), Medium, ClusterWide, Honoured;
     /// Most bytes in a second that this broker's leaders hand to throttled replicas.
-    "leader.replication.throttled.rate" Long = "9223372036854775807", AtLeast(0), Medium, ClusterWide, Ignored(ONE_NODE);
+    "leader.replication.throttled.rate" Long = "9223372036854775807", AtLeast(0), Medium, ClusterWide, Honoured;
     /// Most bytes in a second that move between directories of this broker.
     "replica.alter.log.dirs.io.max.bytes.per.second" Long = "9223372036854775807", AtLeast(0), Medium, ClusterWide, Ignored(ONE_NODE);
 }

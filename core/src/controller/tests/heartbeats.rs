@@ -216,3 +216,14 @@ fn what_was_written_of_many_changes_stays() {
     assert!(house.is_fenced(1));
     assert_eq!(house.shape(10_499), "2 [2] []");
 }
+
+#[test]
+fn what_is_in_a_directory_that_is_offline_does_not_come_with_its_broker() {
+    let mut house = House::of(&[1, 2]);
+    house.topic(&[&[1], &[1]]);
+    house.kill(1);
+    assert_eq!((house.partition(0).leader, house.partition(1).leader), (-1, -1));
+    house.beat(1, |beat| beat.offline_log_dirs = vec![directory(1)]);
+    assert!(!house.is_fenced(1));
+    assert_eq!((house.partition(0).leader, house.partition(1).leader), (-1, -1));
+}

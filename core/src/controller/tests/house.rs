@@ -11,6 +11,7 @@ use ottla_protocol::{ErrorCode, Str, Uuid};
 
 use super::config;
 use crate::config::BrokerConfig;
+use crate::controller::update_features::QuorumFacts;
 use crate::controller::{ControllerRequest, ControllerResponse, Decisions};
 use crate::coordinator::{Append, Appended, Runtime, Token};
 use crate::ids::ConnectionId;
@@ -81,7 +82,7 @@ impl House {
             state.replay(record).expect("it follows");
         }
         let mut decisions = Decisions::new(config.clone(), Planted::default());
-        decisions.set_quorum(1, Vec::new());
+        decisions.set_quorum(QuorumFacts { kraft_version: 1, ..QuorumFacts::default() });
         let runtime = Runtime::loaded(decisions, state, now, Rng::from_seed(5));
         Self { runtime, log, now, config }
     }

@@ -182,10 +182,7 @@ fn what_a_refusal_means_for_what_was_proposed() {
         let (mut it, _) = proposed();
         assert_eq!(it.answered(4, 9, Err(error)), None);
         assert!(!may_propose(&mut it) && !it.is_maximal_isr_too_small(3), "{error}");
-        it.assign(
-            &PartitionRegistration { replicas: vec![1, 2, 3], isr: vec![1, 2], ..Default::default() },
-            &image([11, 12, 13]),
-        );
+        it.overrule(&[1, 2]);
         assert!(may_propose(&mut it), "{error}");
     }
     // Nobody knows what became of it: the same is asked again.

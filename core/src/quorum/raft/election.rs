@@ -204,6 +204,7 @@ impl<S: LogStore> Quorum<S> {
             fetch_timeout_at: now.plus_ms(self.config.fetch_timeout_ms),
             has_fetched: false,
             refusals: 0,
+            has_told: false,
             update_voter_at: now.plus_ms(self.config.fetch_timeout_ms),
         }
     }
@@ -256,7 +257,8 @@ impl<S: LogStore> Quorum<S> {
             let record = control::voters(&updated.to_vec());
             batch.append_control(cx.now.wall, ControlRecordType::KRaftVoters, &record);
         }
-        let leader = Leader::new(&self.config, cx.now.monotonic, epoch_start_offset, &voters);
+        let mut leader = Leader::new(&self.config, cx.now.monotonic, epoch_start_offset, &voters);
+        leader.said = voters.unheard().updated_by_id(self.as_voter()).unwrap_or_default();
         self.voted = None;
         self.set_role(cx, Role::Leader(Box::new(leader)));
         self.append_control(cx, &batch)?;

@@ -78,7 +78,7 @@ impl<S: LogStore> Quorum<S> {
             return false;
         };
         let request = if voters.is_voter(key_of(&own)) {
-            let is_outdated = has_versions && voters.is_outdated(&own);
+            let is_outdated = if has_versions { voters.is_outdated(&own) } else { !role.has_told };
             is_outdated
                 .then(|| Request::UpdateRaftVoter(voters_rpc::update_request(&self.config, self.epoch, &own)))
         } else if has_versions && self.config.auto_join {

@@ -66,6 +66,8 @@ pub(super) struct Leader {
     pub begin_at: Instant,
     /// The change of the voters that waits for something.
     pub change: Option<Change>,
+    /// What the voters have said about themselves, to be written with `kraft.version` 1: before that the log does not say who votes.
+    pub said: VoterSet,
     voters: SmallMap<i32, Progress>,
     observers: SmallMap<ReplicaKey, Progress>,
     /// Voters that have fetched since a majority had last.
@@ -132,6 +134,7 @@ impl Progress {
 impl Leader {
     pub fn new(config: &QuorumConfig, now: Instant, epoch_start_offset: i64, voters: &VoterSet) -> Self {
         let check_quorum_ms = config.fetch_timeout_ms.saturating_mul(CHECK_QUORUM_HALVES).saturating_div(2);
+        let said = voters.clone();
         let voters = voters.iter().map(|voter| (voter.id, Progress::new(key_of(voter))));
         Self {
             epoch_start_offset,
@@ -140,6 +143,7 @@ impl Leader {
             is_to_resign: false,
             begin_at: now,
             change: None,
+            said,
             voters: voters.collect(),
             observers: SmallMap::new(),
             fetched: SmallSet::new(),

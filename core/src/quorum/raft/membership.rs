@@ -201,8 +201,8 @@ impl<S: LogStore> Quorum<S> {
         let voter = rpc::read_update(request);
         let error = match self.check_update(cx, request, &voter) {
             Err(error) => error,
-            // What voters say before `kraft.version` 1 is of no use yet.
-            Ok(()) if self.kraft_version() == 0 => ErrorCode::None,
+            // The log says it once `kraft.version` is 1.
+            Ok(()) if self.kraft_version() == 0 => self.remember_voter(voter),
             Ok(()) => match self.voters().updated(voter.clone()) {
                 None => ErrorCode::VoterNotFound,
                 Some(_) if !self.voters().is_outdated(&voter) => ErrorCode::None,
@@ -213,6 +213,42 @@ impl<S: LogStore> Quorum<S> {
             },
         };
         Ok(rpc::update_response(&self.config, error, &self.leader_view()))
+    }
+
+    fn remember_voter(&mut self, voter: Voter) -> ErrorCode {
+        let Role::Leader(leader) = &mut self.role else { return ErrorCode::NotLeaderOrFollower };
+        match leader.said.updated_by_id(voter) {
+            Some(said) => {
+                leader.said = said;
+                ErrorCode::None
+            }
+            None => ErrorCode::VoterNotFound,
+        }
+    }
+
+    /// Why the quorum cannot go over to a `kraft.version`: a leader knows only of voters that have told it about themselves.
+    pub fn upgrade_refusal(&self, version: i16) -> Option<String> {
+        let Role::Leader(leader) = &self.role else { return None };
+        (!leader.said.support(version)).then(|| {
+            format!(
+                "Invalid upgrade of {KRAFT_VERSION} to KRAFT_VERSION_{version} because not all of the voters support it"
+            )
+        })
+    }
+
+    /// Goes over to a `kraft.version` that all voters support: from then on the log says who votes.
+    pub fn upgrade(&mut self, cx: &mut QuorumCx<'_, S>, version: i16) -> Result<(), QuorumError> {
+        let Role::Leader(leader) = &self.role else { return Ok(()) };
+        if version <= self.kraft_version() || !leader.said.support(version) {
+            return Ok(());
+        }
+        let mut batch = BatchBuilder::control(self.log.end_offset(), self.epoch);
+        let voters = control::voters(&leader.said.to_vec());
+        let record = control::kraft_version(version);
+        batch.append_control(cx.now.wall, ControlRecordType::KRaftVersion, &record);
+        batch.append_control(cx.now.wall, ControlRecordType::KRaftVoters, &voters);
+        self.append_control(cx, &batch)?;
+        Ok(())
     }
 
     fn check_update(

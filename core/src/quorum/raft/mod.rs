@@ -521,6 +521,11 @@ impl<S: LogStore> Quorum<S> {
             Ok(Response::FetchSnapshot(response)) => self.handle_fetch_snapshot_response(cx, &response),
             Ok(Response::UpdateRaftVoter(response)) => {
                 let answer = rpc::voters::read_update_response(&self.config, &response);
+                if let Role::Follower(role) = &mut self.role
+                    && role.leader_id == peer
+                {
+                    role.has_told |= answer.error == ErrorCode::None;
+                }
                 Ok(self.handle_answer(cx, &answer).unwrap_or(true))
             }
             Ok(Response::ApiVersions(response)) => {

@@ -101,6 +101,18 @@ impl Bench {
         }
     }
 
+    fn upgrade(&mut self, kraft_version: i16) {
+        let mut effects = Vec::new();
+        let mut cx = QuorumCx {
+            now: now(self.now_ms),
+            store: &mut self.store,
+            effects: &mut effects,
+            planted: Planted::default(),
+        };
+        self.quorum.upgrade(&mut cx, kraft_version).unwrap();
+        self.take(effects);
+    }
+
     fn wait(&mut self, ms: u64) {
         self.now_ms += ms;
         self.handle(QuorumEvent::Tick);
@@ -301,4 +313,38 @@ fn voters_without_kraft_version_1_stay_as_they_are() {
         panic!()
     };
     assert_eq!(response.error_code, ErrorCode::UnsupportedVersion.code());
+}
+
+#[test]
+fn a_quorum_is_upgraded_once_every_voter_has_said_that_it_can() {
+    let mut bench = Bench::elected();
+    bench.fetch(follower(1, 1, 1));
+    let tell = |bench: &mut Bench, id: i32, kraft_versions| {
+        let voter = Voter {
+            id,
+            directory_id: Uuid::from_u128(id.unsigned_abs().into()),
+            endpoints: vec![("C".into(), format!("n{id}").into(), 9093)],
+            kraft_versions,
+        };
+        let request = super::rpc::voters::update_request(&config(3), bench.quorum.epoch(), &voter);
+        match bench.ask(Request::UpdateRaftVoter(request)) {
+            Some(Response::UpdateRaftVoter(response)) => response.error_code,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(tell(&mut bench, 9, KRAFT_VERSIONS), ErrorCode::VoterNotFound.code());
+    assert_eq!(tell(&mut bench, 2, KRAFT_VERSIONS), 0);
+    let refusal =
+        "Invalid upgrade of kraft.version to KRAFT_VERSION_1 because not all of the voters support it";
+    assert_eq!(bench.quorum.upgrade_refusal(1).as_deref(), Some(refusal), "3 has not been heard");
+    assert_eq!(tell(&mut bench, 3, (0, 0)), 0);
+    assert_eq!(bench.quorum.upgrade_refusal(1).as_deref(), Some(refusal), "3 cannot");
+    bench.upgrade(1);
+    assert_eq!(bench.quorum.kraft_version(), 0);
+    assert_eq!(tell(&mut bench, 3, KRAFT_VERSIONS), 0);
+    assert_eq!(bench.quorum.upgrade_refusal(1), None);
+    bench.upgrade(1);
+    assert_eq!(bench.quorum.kraft_version(), 1);
+    let directories: Vec<_> = bench.quorum.voters().iter().map(|voter| voter.directory_id).collect();
+    assert_eq!(directories, [7, 2, 3].map(Uuid::from_u128), "the log says who votes");
 }

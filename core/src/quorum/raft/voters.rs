@@ -102,6 +102,22 @@ impl VoterSet {
         })
     }
 
+    /// With what a voter says about itself whose directory is not known; `None` if its id does not vote.
+    pub fn updated_by_id(&self, voter: Voter) -> Option<Self> {
+        let mut voters = self.0.clone();
+        voters.insert(voter.id, voter).is_some().then_some(Self(voters))
+    }
+
+    /// As they are while they have not said what they support.
+    pub fn unheard(&self) -> Self {
+        Self::new(self.iter().map(|voter| Voter { kraft_versions: (0, 0), ..voter.clone() }))
+    }
+
+    /// Whether all of them support a `kraft.version`.
+    pub fn support(&self, version: i16) -> bool {
+        self.iter().all(|voter| (voter.kraft_versions.0..=voter.kraft_versions.1).contains(&version))
+    }
+
     /// Whether a voter of it says something else about itself now.
     pub fn is_outdated(&self, voter: &Voter) -> bool {
         self.is_voter(key_of(voter)) && self.get(voter.id) != Some(voter)

@@ -18,8 +18,9 @@ use crate::broker::{Connection, ConnectionEvent, Message, Peer, Shard, ShardEven
 use crate::config::BrokerConfig;
 use crate::coordinator::Token;
 use crate::coordinator::group::{GroupRequest, GroupResponse};
-use crate::ids::{ConnectionId, ShardId, TopicIdPartition};
-use crate::log::log_dirs::LogDirs;
+use crate::ids::{ConnectionId, LogDirId, ShardId, TopicIdPartition};
+use crate::log::log_dirs::{LogDirState, LogDirs};
+use crate::log::meta_properties::MetaProperties;
 use crate::log::{LogStore as _, MemoryStore};
 use crate::machine::{Chunk, Cx, Effect, Effects, Machine as _, SyncOutcome};
 use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration, Published};
@@ -67,6 +68,8 @@ pub struct Cluster {
     group_answers: BTreeMap<u64, GroupResponse>,
     planted: Planted,
     next: u64,
+    /// Where brokers say that their replicas are, since the last look.
+    pub placed: Vec<(i32, Uuid)>,
 }
 
 impl Cluster {
@@ -105,6 +108,7 @@ impl Cluster {
             group_answers: BTreeMap::new(),
             planted,
             next: 0,
+            placed: Vec::new(),
         };
         let mut records: Vec<MetadataRecord> = (1..=3).map(|id| registration(id, 10)).collect();
         records.push(TopicRecord { name: topic.into(), topic_id: TOPIC_ID }.into());
@@ -177,6 +181,13 @@ impl Cluster {
         self.settle();
     }
 
+    /// A broker's directory can take more, or less, than before.
+    pub fn log_dir(&mut self, id: i32, state: LogDirState) {
+        let log_dir = LogDirId(0);
+        self.drive(id, Message::Shard(ShardId(0), ShardEvent::LogDir { log_dir, state }));
+        self.settle();
+    }
+
     /// The controller has another replica lead.
     pub fn elect(&mut self, leader: i32, isr: &[i32]) {
         self.change(PartitionChangeRecord { leader, isr: Some(isr.to_vec()), ..unchanged() });
@@ -194,6 +205,12 @@ impl Cluster {
             effects: &mut effects,
             traces: &mut traces,
         };
+        let named =
+            MetaProperties { cluster_id: "c".to_owned(), node_id: id, directory_id: Some(directory(id)) };
+        if cx.store.list("data").is_err() {
+            cx.store.create_dir("data").unwrap();
+            cx.store.write_replacing("data/meta.properties", named.to_text().as_bytes()).unwrap();
+        }
         let (_, checkpoints) = LogDirs::open(&mut cx, &config).unwrap();
         let rng = Rng::from_seed(u64::from(id.unsigned_abs()));
         let shard = Shard::new(ShardId(0), 1, config, Some(Arc::new(checkpoints)), self.now.monotonic, rng);
@@ -407,6 +424,7 @@ impl Cluster {
                 Message::Lifecycle(LifecycleEvent::Proposed(proposals)) => {
                     proposals.into_iter().for_each(|proposal| broker.alter.add(proposal));
                 }
+                Message::Lifecycle(LifecycleEvent::Placed(_, directory)) => self.placed.push((id, directory)),
                 Message::Controller(_) | Message::LogDirs(_) | Message::Lifecycle(_) => {}
             }
             for effect in effects.drain() {
@@ -510,6 +528,11 @@ impl Cluster {
             assert_eq!(epochs(id), epochs(1), "broker {id}");
         }
     }
+}
+
+/// The log directory of a broker.
+pub fn directory(id: i32) -> Uuid {
+    Uuid([u8::try_from(id).unwrap(); 16])
 }
 
 /// A broker as it registers.

@@ -36,11 +36,13 @@ pub enum Promise {
     NodesStop,
     /// After the faults all replicas are in sync.
     AllInSyncAgain,
+    /// Nobody leads from a directory that has failed.
+    FailedDirectoriesLeave,
 }
 
 impl Promise {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OneLeaderPerEpoch,
         Self::OneActiveController,
         Self::CommittedKept,
@@ -50,6 +52,7 @@ impl Promise {
         Self::NodesRun,
         Self::NodesStop,
         Self::AllInSyncAgain,
+        Self::FailedDirectoriesLeave,
     ];
 }
 

@@ -4,6 +4,7 @@
 //! what they were: that is how a failing seed is made small ([`shrink`]).
 
 mod checkers;
+mod disks;
 mod nemesis;
 mod nodes;
 mod scenario;

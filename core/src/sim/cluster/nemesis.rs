@@ -61,11 +61,13 @@ pub enum Fault {
     Reassign,
     /// Preferred leaders are elected.
     Elect,
+    /// A disk of a broker fails: with another it lives on, without it ends.
+    DirectoryFailed,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Crash,
         Self::CrashController,
         Self::PowerLoss,
@@ -86,6 +88,7 @@ impl Fault {
         Self::ClientKilled,
         Self::Reassign,
         Self::Elect,
+        Self::DirectoryFailed,
     ];
 
     /// Those that a run may meet: some of them, so that those are met together more often.
@@ -176,6 +179,7 @@ impl Scenario {
                 }
                 true
             }
+            Fault::DirectoryFailed => self.break_disk(rng, node),
         };
         if has_struck {
             self.note(format_args!("{fault:?} (of {node}, if it is of one)"));
@@ -212,7 +216,7 @@ impl Scenario {
 
     /// Kills a node that is up, unless that could take what is committed from all who have it.
     fn kill(&mut self, rng: &mut Rng, id: i32, is_power_loss: bool) -> bool {
-        let may = self.is_up(id) && self.may_die(id, is_power_loss);
+        let may = self.is_up(id) && !self.bad_disks.contains_key(&id) && self.may_die(id, is_power_loss);
         if !may {
             return false;
         }

@@ -76,7 +76,7 @@ impl Shape {
         nodes
             .iter()
             .map(|id| {
-                let directories = &DIRECTORIES[..1 + usize::from(rng.chance(1, 3))];
+                let directories = &DIRECTORIES[..1 + usize::from(rng.chance(1, 2))];
                 let config = configured(rng, directories, &self.settings_of(*id, &more));
                 let mut disk = SimDisk::with_directories(directories);
                 self.format(rng, &config, &mut disk, &directory_ids);

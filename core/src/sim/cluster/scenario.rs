@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::checkers::{Promise, Promises, is_registered, newest, unwell};
+use super::disks::BadDisk;
 use super::nemesis::{Fault, pick};
 use super::nodes::Shape;
 use crate::broker::cluster_view::OFFSETS_TOPIC;
@@ -80,9 +81,9 @@ pub struct Scenario {
     trim: Trim,
     pub(super) shape: Shape,
     pub(super) world: World<SimDisk, Client>,
-    rng: Rng,
+    pub(super) rng: Rng,
     pub(super) checkers: Checkers,
-    promises: Promises,
+    pub(super) promises: Promises,
     bootstrap: Vec<Target>,
     producers: Vec<(ProcessId, u32)>,
     consumers: Vec<Member>,
@@ -99,6 +100,8 @@ pub struct Scenario {
     pub(super) rolling: Vec<i32>,
     /// Brokers that have lost what they had not synced, and have not said so yet.
     pub(super) weak: BTreeSet<i32>,
+    /// Disks that have failed, of these nodes.
+    pub(super) bad_disks: BTreeMap<i32, BadDisk>,
     /// The newest metadata that was ever published.
     pub(super) seen_offset: i64,
     step: u32,
@@ -154,6 +157,7 @@ impl Scenario {
             stopping: BTreeMap::new(),
             rolling: Vec::new(),
             weak: BTreeSet::new(),
+            bad_disks: BTreeMap::new(),
             step: 0,
             is_done: false,
             seen_offset: -1,
@@ -287,8 +291,11 @@ impl Scenario {
                 .check(Promise::NodesRun, started.is_ok(), || format!("a start of {id}: {started:?}"));
         }
         for (id, reason) in self.world.take_halts() {
-            self.promises.check(Promise::NodesRun, false, || format!("{id} gives up: {reason}"));
+            let is_excused = self.bad_disks.get(&id).is_some_and(|bad| bad.excuses(&reason));
+            self.note(format_args!("{id} gives up: {reason}"));
+            self.promises.check(Promise::NodesRun, is_excused, || format!("{id} gives up: {reason}"));
         }
+        self.mend_disks(now_us);
         for (id, (since_us, down_us)) in self.stopping.clone() {
             if !self.is_up(id) {
                 self.note(format_args!("{id} has stopped"));
@@ -318,7 +325,8 @@ impl Scenario {
     /// Asks a node that is up to stop, unless those who lead then may have lost what is committed.
     pub(super) fn stop(&mut self, id: i32, down_us: u64) -> bool {
         let is_stopping = self.stopping.contains_key(&id) || self.world.is_paused(id);
-        if !self.is_up(id) || is_stopping || !self.may_die(id, false) {
+        let is_spared = is_stopping || self.bad_disks.contains_key(&id);
+        if !self.is_up(id) || is_spared || !self.may_die(id, false) {
             return false;
         }
         self.checkers.starts_again();
@@ -334,7 +342,8 @@ impl Scenario {
             self.seen_offset = self.seen_offset.max(newest.offset);
             self.weak.retain(|id| {
                 let node = hosts.get(id).and_then(|host| host.node());
-                let is_whole = node.is_some_and(|node| is_registered(node, newest));
+                let is_whole =
+                    node.is_some_and(|node| is_registered(node, newest)) && !self.bad_disks.contains_key(id);
                 if is_whole {
                     self.journal.push(format!("{} {id} has registered again", self.world.now().monotonic.0));
                 }
@@ -430,7 +439,10 @@ impl Scenario {
                 host.wall_off_ms = 0;
             }
         }
-        self.pass(20_000_000);
+        self.mend_most_disks();
+        self.pass(8_000_000);
+        self.hand_over();
+        self.pass(12_000_000);
         let mut last = Vec::new();
         for topic in TOPICS {
             for partition in 0..PARTITIONS {
