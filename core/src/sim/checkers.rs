@@ -11,6 +11,8 @@ use super::workload::{
     Acknowledged, ProducerKind, Read, STATIC_GROUP, TOPICS, Tag, is_compacted, is_shortened,
 };
 use super::{Host, SimDisk};
+use crate::broker::cluster_view::OFFSETS_TOPIC;
+use crate::coordinator::group::partition_for;
 use crate::ids::TopicPartition;
 use crate::log::{FetchIsolation, Log, LogStore};
 use crate::record::{Compressors, batches};
@@ -146,6 +148,8 @@ pub struct Snapshot {
     pub logs: BTreeMap<TopicPartition, StoredLog>,
     /// What groups have committed, with the partition of the offsets topic that says so.
     pub committed: BTreeMap<(Str, TopicPartition), i64>,
+    /// The partitions of the offsets topic that have a coordinator.
+    pub coordinated: BTreeSet<i32>,
     generations: BTreeMap<Str, i32>,
     /// Ids, and how many partitions.
     pub topics: BTreeMap<Str, (Uuid, usize)>,
@@ -506,7 +510,8 @@ impl Checkers {
             }
             snapshot.logs.insert(name, stored);
         }
-        for (_, runtime) in node.shards.iter().flat_map(|shard| shard.coordinators().active()) {
+        for (index, runtime) in node.shards.iter().flat_map(|shard| shard.coordinators().active()) {
+            snapshot.coordinated.insert(index);
             let state = runtime.committed();
             for (group, topics) in state.offsets().iter() {
                 for (topic, partition, offset) in crate::coordinator::group::offsets::partitions(topics) {
@@ -601,8 +606,7 @@ impl Checkers {
             });
         }
         for (subject, known) in std::mem::take(&mut self.ledger) {
-            if let Some(acknowledged) = known.acknowledged {
-                let (checker, is) = snapshot.at(&subject);
+            if let (Some(acknowledged), Some((checker, is))) = (known.acknowledged, snapshot.at(&subject)) {
                 self.check(checker, is == acknowledged || known.asked == Some(is), || {
                     format!("{subject:?} is {is}, known: {known:?}")
                 });
@@ -861,17 +865,21 @@ impl Snapshot {
         Some((log.device, log.recovery_point))
     }
 
-    /// What is so of a subject of the ledger, and who checks it.
-    fn at(&self, subject: &Subject) -> (Checker, i64) {
+    /// What is so of a subject of the ledger, and who checks it; nothing where nobody can say.
+    fn at(&self, subject: &Subject) -> Option<(Checker, i64)> {
         match subject {
             Subject::Topic(name) => {
                 let count = self.topics.get(name).and_then(|(_, count)| i64::try_from(*count).ok());
-                (Checker::AcknowledgedTopics, count.unwrap_or(ABSENT))
+                Some((Checker::AcknowledgedTopics, count.unwrap_or(ABSENT)))
             }
             Subject::Offset(group, partition) => {
+                // A partition whose directory has failed has no coordinator.
+                let (_, partitions) = self.topics.get(OFFSETS_TOPIC)?;
+                let place = partition_for(group, i32::try_from(*partitions).ok()?);
+                self.coordinated.get(&place)?;
                 let partition = TopicPartition { topic: TOPICS[0].into(), partition: *partition };
                 let committed = self.committed.get(&(group.clone(), partition)).copied();
-                (Checker::AcknowledgedOffsets, committed.unwrap_or(ABSENT))
+                Some((Checker::AcknowledgedOffsets, committed.unwrap_or(ABSENT)))
             }
         }
     }

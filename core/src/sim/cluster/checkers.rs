@@ -205,6 +205,7 @@ impl Promises {
                 if &*name.topic == OFFSETS_TOPIC
                     && let Some(look) = looks.get(&leader)
                 {
+                    merged.coordinated.extend(look.coordinated.get(&name.partition));
                     let is_its = |group: &str| partition_for(group, PARTITIONS) == name.partition;
                     let its = look.committed.iter().filter(|((group, _), _)| is_its(group));
                     merged.committed.extend(its.map(|(key, offset)| (key.clone(), *offset)));
