@@ -180,7 +180,7 @@ impl<S: LogStore> Partition<S> {
             return Ok(false);
         }
         self.check_range(part.fetch_offset)?;
-        let is_known = !self.may_hold_unknown(part);
+        let may_hold_unknown = self.may_hold_unknown(part);
         let fetch = FollowerFetch {
             broker: replica.broker,
             broker_epoch: replica.broker_epoch,
@@ -193,14 +193,14 @@ impl<S: LogStore> Partition<S> {
         let Role::Leader(leadership) = &mut self.role else { return Ok(false) };
         let has_moved = leadership.fetched(cx.now.monotonic, &fetch)?;
         let needed = if planted.is(Mutation::JoinedTooEarly) { i64::MIN } else { high_watermark };
-        if is_known {
+        // With the answer it drops them: who asks for the same again has had one.
+        if !(has_moved && may_hold_unknown) {
             leadership.maybe_expand(context, fetch.broker, needed);
         }
         Ok(has_moved && self.commit(cx))
     }
 
     /// Whether a follower that ends where this log begins has records below, of an epoch that is forgotten here: they may never have been committed.
-    /// It drops them with the answer, and joins the ISR after that.
     fn may_hold_unknown(&self, part: &WatchPart) -> bool {
         let start = self.log.log_start_offset();
         let is_forgotten =
