@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ottla_core::config::{BrokerConfig, Origin, Setting};
-use ottla_core::controller::{ControllerRequest, ControllerResponse, Decisions};
+use ottla_core::controller::{ControllerRequest, ControllerResponse, Decisions, QuorumFacts};
 use ottla_core::coordinator::{Append, Appended, Runtime, Token};
 use ottla_core::ids::ConnectionId;
 use ottla_core::metadata::{
@@ -740,7 +740,7 @@ fn lead(state: MetadataState, now: Now, seed: u64) -> Runtime<Decisions> {
     });
     let config = Arc::new(BrokerConfig::resolve(settings, true).expect("they are valid").config);
     let mut decisions = Decisions::new(config, Planted::default());
-    decisions.set_quorum(1, Vec::new());
+    decisions.set_quorum(QuorumFacts { kraft_version: 1, ..QuorumFacts::default() });
     Runtime::loaded(decisions, state, now, Rng::from_seed(seed))
 }
 

@@ -52,6 +52,7 @@ pub use decisions::Decisions;
 pub use error::ApiError;
 pub use registration::registration_request;
 pub use request::{ControllerEvent, ControllerRequest, ControllerResponse};
+pub use update_features::QuorumFacts;
 
 use self::introduction::Introduction;
 use self::leading::{Leading, is_survived};
