@@ -21,7 +21,6 @@ use crate::log::log_dirs::LogDirsEvent;
 use crate::machine::{Cx, Effect, Machine};
 use crate::metadata::{BrokerRegistration, MetadataImage, Published};
 use crate::replication::{AlterPartitions, DirectoryAssignments, IsrAnswer, IsrProposal};
-use crate::sim::mutation::Mutation;
 use crate::small_map::SmallMap;
 use crate::time::Instant;
 
@@ -234,7 +233,7 @@ impl Lifecycle {
             }
             Phase::Registered { epoch } | Phase::Leaving { epoch, .. } => {
                 self.said_offset = self.published.offset;
-                if self.has_directories() && !cx.traces.planted().is(Mutation::FailedDirectoryKept) {
+                if self.has_directories() {
                     self.said_failed = self.failed.keys().copied().collect();
                 }
                 ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest {

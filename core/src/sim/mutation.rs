@@ -130,8 +130,6 @@ pub enum Mutation {
     FollowerForgetsProducers,
     /// A group's commit is acknowledged before the replicas have it.
     CommitAcknowledgedAlone,
-    /// A broker keeps to itself that a directory has failed.
-    FailedDirectoryKept,
 }
 
 impl Mutation {
@@ -198,7 +196,7 @@ impl Mutation {
     ];
 
     /// Those that clusters show.
-    pub const CLUSTER: [Self; 14] = [
+    pub const CLUSTER: [Self; 13] = [
         Self::HighWatermarkTooEarly,
         Self::DivergenceNotAsked,
         Self::ServedBeyondHighWatermark,
@@ -212,7 +210,6 @@ impl Mutation {
         Self::ServedBeforeRegistered,
         Self::FollowerForgetsProducers,
         Self::CommitAcknowledgedAlone,
-        Self::FailedDirectoryKept,
     ];
 
     /// Those of them that the replicas of a partition show without a controller.
