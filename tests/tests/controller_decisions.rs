@@ -503,13 +503,16 @@ impl World {
         let behind =
             if self.chance(25) && !broker.keeps_up { i64::try_from(self.draw(6)).expect("small") } else { 0 };
         let stale = i64::from(self.chance(2));
+        // With the heartbeat that unfences a broker Apache Kafka elects it from directories that the same heartbeat says are offline; Ottla does not.
+        let is_fenced = self.image().broker(id).is_some_and(|broker| broker.fenced);
+        let offline_log_dirs = if is_fenced { Vec::new() } else { broker.offline };
         let request = BrokerHeartbeatRequest {
             broker_id: id,
             broker_epoch: broker.epoch - stale,
             current_metadata_offset: self.log.next_offset() - 1 - behind,
             want_fence: self.chance(3),
             want_shut_down: broker.stops,
-            offline_log_dirs: broker.offline,
+            offline_log_dirs,
             cordoned_log_dirs: None,
         };
         let at_ms = self.now_ms;

@@ -1,5 +1,7 @@
 //! [`ClassicGroup`]: the members of one group and where they are in the rebalance.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ottla_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use ottla_protocol::messages::join_group_response::JoinGroupResponseMember;
 use ottla_protocol::records::group::GroupMetadataValue;
@@ -8,7 +10,6 @@ use ottla_protocol::{ErrorCode, Str};
 use super::member::{ClassicGroupMember, Waiting, own_protocols};
 use super::subscription::subscribed_topics;
 use super::timers::JoinPhase;
-use crate::small_map::{SmallMap, SmallSet};
 use crate::time::Timestamp;
 
 /// The protocol type of Kafka's consumers.
@@ -53,22 +54,22 @@ pub(super) struct ClassicGroup {
     pub protocol_name: Option<Str>,
     pub generation_id: i32,
     pub leader_id: Option<Str>,
-    members: SmallMap<Str, ClassicGroupMember>,
+    members: BTreeMap<Str, ClassicGroupMember>,
     /// `group.instance.id` → member id.
-    static_members: SmallMap<Str, Str>,
+    static_members: BTreeMap<Str, Str>,
     /// Members that were given an id and have not come back with it.
-    pending_join: SmallSet<Str>,
+    pending_join: BTreeSet<Str>,
     /// Members that have not asked for this generation's assignment.
-    pub pending_sync: SmallSet<Str>,
+    pub pending_sync: BTreeSet<Str>,
     /// `None`: not known.
-    subscribed_topics: Option<SmallSet<Str>>,
+    subscribed_topics: Option<BTreeSet<Str>>,
     /// A member came during the initial rebalance since its deadline was last extended.
     pub new_member_added: bool,
     /// What the join phase does at its deadline.
     pub join_phase: JoinPhase,
     awaiting_join_count: usize,
     /// How many members support each protocol.
-    supported_protocols: SmallMap<Str, usize>,
+    supported_protocols: BTreeMap<Str, usize>,
 }
 
 impl ClassicGroup {
@@ -82,15 +83,15 @@ impl ClassicGroup {
             protocol_name: None,
             generation_id: 0,
             leader_id: None,
-            members: SmallMap::new(),
-            static_members: SmallMap::new(),
-            pending_join: SmallSet::new(),
-            pending_sync: SmallSet::new(),
+            members: BTreeMap::new(),
+            static_members: BTreeMap::new(),
+            pending_join: BTreeSet::new(),
+            pending_sync: BTreeSet::new(),
             subscribed_topics: None,
             new_member_added: false,
             join_phase: JoinPhase::Complete,
             awaiting_join_count: 0,
-            supported_protocols: SmallMap::new(),
+            supported_protocols: BTreeMap::new(),
         }
     }
 
@@ -329,7 +330,7 @@ impl ClassicGroup {
         self.awaiting_join_count =
             self.awaiting_join_count.saturating_add(usize::from(member.is_awaiting_join()));
         for name in member.protocol_names() {
-            let count = self.supported_protocols.or_insert_with(name.clone(), || 0);
+            let count = self.supported_protocols.entry(name.clone()).or_insert(0);
             *count = count.saturating_add(1);
         }
     }
@@ -386,18 +387,18 @@ impl ClassicGroup {
 
     /// The protocol that most members prefer among those that all support. A tie goes to the one that the leader prefers.
     pub fn select_protocol(&self) -> Option<Str> {
-        let candidates: SmallSet<&Str> = self
+        let candidates: BTreeSet<&Str> = self
             .supported_protocols
             .iter()
             .filter(|(_, count)| **count == self.members.len())
             .map(|(name, _)| name)
             .collect();
-        let mut votes: SmallMap<&Str, usize> = SmallMap::new();
+        let mut votes: BTreeMap<&Str, usize> = BTreeMap::new();
         for member in self.members.values() {
             let vote =
                 member.protocols.iter().map(|protocol| &protocol.name).find(|name| candidates.contains(name));
             if let Some(name) = vote {
-                let count = votes.or_insert_with(name, || 0);
+                let count = votes.entry(name).or_insert(0);
                 *count = count.saturating_add(1);
             }
         }
@@ -444,7 +445,7 @@ impl ClassicGroup {
     }
 
     /// The topics that the members subscribe to; `None` when not known.
-    pub fn subscribed_topics(&self) -> Option<&SmallSet<Str>> {
+    pub fn subscribed_topics(&self) -> Option<&BTreeSet<Str>> {
         self.subscribed_topics.as_ref()
     }
 
@@ -455,17 +456,17 @@ impl ClassicGroup {
             .map_or_else(|| self.uses_consumer_group_protocol(), |topics| topics.contains(topic))
     }
 
-    fn compute_subscribed_topics(&self) -> Option<SmallSet<Str>> {
+    fn compute_subscribed_topics(&self) -> Option<BTreeSet<Str>> {
         if !self.uses_consumer_group_protocol() {
             return None;
         }
         if self.members.is_empty() {
-            return Some(SmallSet::new());
+            return Some(BTreeSet::new());
         }
         let protocol = Some(self.protocol_name.as_ref()?);
-        let mut topics = SmallSet::new();
+        let mut topics = BTreeSet::new();
         for member in self.members.values() {
-            topics.extend(subscribed_topics(&member.metadata(protocol))?);
+            topics.append(&mut subscribed_topics(&member.metadata(protocol))?);
         }
         Some(topics)
     }
