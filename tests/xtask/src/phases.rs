@@ -137,7 +137,7 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "cluster",
-        budget_s: 360,
+        budget_s: 480,
         about: "three nodes killed in turn under load; metadata quorums with Apache Kafka's among them; its tools against clusters of both",
         advice: "run `cargo test -p ottla-tests --test cluster --test quorum --test cluster_differential -- --nocapture`; OTTLA_TEST_KEEP=1 keeps the data",
         run: |given| {
