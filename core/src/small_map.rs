@@ -1,6 +1,6 @@
 //! [`SmallMap`] and [`SmallSet`]: ordered maps and sets of few entries, as vectors in order.
 //!
-//! They are for what is small by its nature: brokers, voters, links, topics of one request. Finding is a binary search, and an entry
+//! They are for what is small by its nature, as brokers, voters and links are, never for what clients fill. Finding is a binary search, and an entry
 //! in the middle moves those behind it. Each pair of types costs a tenth of the code that a `BTreeMap` of them does.
 
 use std::borrow::Borrow;
