@@ -82,6 +82,10 @@ impl Bench {
     }
 
     fn handle(&mut self, event: QuorumEvent) {
+        self.act(|quorum, cx| quorum.handle(cx, event));
+    }
+
+    fn act(&mut self, act: impl FnOnce(&mut Quorum<MemoryStore>, &mut QuorumCx<'_, MemoryStore>)) {
         let mut effects = Vec::new();
         let mut cx = QuorumCx {
             now: now(self.now_ms),
@@ -89,7 +93,7 @@ impl Bench {
             effects: &mut effects,
             planted: Planted::default(),
         };
-        self.quorum.handle(&mut cx, event);
+        act(&mut self.quorum, &mut cx);
         self.take(effects);
     }
 
@@ -102,15 +106,7 @@ impl Bench {
     }
 
     fn upgrade(&mut self, kraft_version: i16) {
-        let mut effects = Vec::new();
-        let mut cx = QuorumCx {
-            now: now(self.now_ms),
-            store: &mut self.store,
-            effects: &mut effects,
-            planted: Planted::default(),
-        };
-        self.quorum.upgrade(&mut cx, kraft_version).unwrap();
-        self.take(effects);
+        self.act(|quorum, cx| quorum.upgrade(cx, kraft_version).unwrap());
     }
 
     fn wait(&mut self, ms: u64) {
