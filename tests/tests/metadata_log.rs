@@ -63,7 +63,6 @@ fn write_directory() -> PathBuf {
                 listener: text("PLAINTEXT"),
                 client_id: None,
                 host: text("/127.0.0.1"),
-                is_ottla: false,
                 envelope: None,
             };
             controller.handle(&mut cx, ControllerEvent::Request { token, context, request });

@@ -84,7 +84,6 @@ impl<S: LogStore> Connection<S> {
             listener: peer.listener,
             client_id: None,
             host: peer.host,
-            is_ottla: false,
             envelope: None,
         };
         Self {
@@ -154,9 +153,6 @@ impl<S: LogStore> Connection<S> {
             Parsed::Request(request, body) => {
                 let (connection, api, version) = (self.id, request.api, request.version);
                 cx.traces.emit(|| TraceEvent::RequestReceived { connection, api, version, bytes });
-                if api == ApiKey::ApiVersions {
-                    self.context.is_ottla = handlers::api_versions::is_ottla(&request, body.clone());
-                }
                 let outcome = handlers::handle(&mut self.env(cx), &request, body);
                 (request, outcome)
             }
@@ -236,7 +232,16 @@ impl<S: LogStore> Machine<S> for Connection<S> {
         }
         match event {
             ConnectionEvent::Received(frame) => self.backlog.push_back(frame),
-            ConnectionEvent::Metadata(published) => self.published = published,
+            ConnectionEvent::Metadata(published) => {
+                self.published = published;
+                let waits = |in_flight: &&InFlight<S>| match &in_flight.state {
+                    State::Waiting(pending) => matches!(**pending, Pending::Metadata(_)),
+                    State::Answered(_) | State::Silent => false,
+                };
+                if let Some(request) = self.in_flight.front().filter(waits).map(|one| one.request.id) {
+                    self.resume(cx, request, handlers::Resume::Metadata);
+                }
+            }
             ConnectionEvent::Shard { request, shard, response } => {
                 self.resume(cx, request, handlers::Resume::Shard(shard, response));
             }

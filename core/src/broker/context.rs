@@ -13,8 +13,6 @@ pub struct RequestContext {
     pub client_id: Option<Str>,
     /// Address of the client, as Kafka prints it in groups (`/127.0.0.1`).
     pub host: Str,
-    /// The client said in ApiVersions that it is another node of Ottla.
-    pub is_ottla: bool,
     /// The correlation id of the envelope in which another broker passed the request on (KIP-590).
     pub envelope: Option<i32>,
 }

@@ -190,7 +190,6 @@ impl Lifecycle {
                 listener: self.config.inter_broker_listener_name.as_str().into(),
                 client_id: None,
                 host: "".into(),
-                is_ottla: true,
                 envelope: None,
             },
             request,

@@ -66,6 +66,7 @@ use crate::coordinator::Token;
 use crate::ids::ConnectionId;
 use crate::log::LogStore;
 use crate::machine::{Cx, Effect, LinkOwner, Machine, SyncCompletion, Waiter};
+use crate::metadata::cluster::BrokerRegistration;
 use crate::metadata::{MetadataDelta, MetadataImage, MetadataRecord, MetadataState, Published};
 use crate::network::Target;
 use crate::quorum::checkpoint::{Checkpoint, SnapshotId};
@@ -76,12 +77,14 @@ use crate::quorum::raft::{
 use crate::quorum::{self, OpenError, Opened, records};
 use crate::rng::Rng;
 use crate::sim::mutation::Mutation;
-use crate::small_map::{SmallMap, SmallSet};
+use crate::small_map::SmallMap;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
 
 /// How long a leader of the quorum that stops may take to hand over, ms.
 const HAND_OVER_MS: i64 = 2_000;
+/// How long a client may wait to hear who leads instead of a broker that this node has lost sight of, ms.
+const NEWS_MS: i64 = 500;
 /// Committed bytes that are replayed at a time.
 const REPLAY_BYTES: u64 = 8 << 20;
 
@@ -98,8 +101,8 @@ pub struct Controller<S: LogStore> {
     producer_ids: ProducerIds,
     suspects: Suspects,
     rhythms: Rhythms,
-    /// Other nodes of Ottla, which do not pause as a JVM may.
-    kin: SmallSet<i32>,
+    /// Brokers that this node has lost sight of, and until when that is news.
+    lost: SmallMap<i32, Instant>,
     /// The ids of the log directories that can be used.
     directories: Vec<Uuid>,
     /// Requests that the quorum will answer.
@@ -164,7 +167,7 @@ pub fn open<S: LogStore>(
         introduction: Introduction::new(rng.uuid()),
         producer_ids: ProducerIds::default(),
         suspects: Suspects::default(),
-        kin: SmallSet::new(),
+        lost: SmallMap::new(),
         rhythms: Rhythms::new(i64::from(config.broker_session_timeout_ms)),
         rng,
         asked: SmallMap::new(),
@@ -242,8 +245,7 @@ impl<S: LogStore> Controller<S> {
                 {
                     let (broker, epoch) = (heartbeat.broker_id, heartbeat.broker_epoch);
                     self.suspects.heard(token.connection, broker, epoch);
-                    self.note_kin(broker, context.is_ottla);
-                    if context.is_ottla {
+                    if !self.may_pause(broker) {
                         self.rhythms.heard(cx.now.monotonic, broker, epoch);
                     }
                 }
@@ -260,11 +262,10 @@ impl<S: LogStore> Controller<S> {
                 self.peers.forward_to_quorum(cx.now.monotonic, &leader, token, request, timeout_ms);
                 self.take_answers(cx)
             }
-            ControllerEvent::Quorum { token, version, is_ottla, request, .. } => {
-                if let Some(id) = asked_by(&request) {
-                    self.note_kin(id, is_ottla);
-                    let broker = self.published.broker(id).filter(|broker| !broker.fenced);
-                    if let (QuorumRequest::Fetch(_), Some(broker)) = (&request, broker) {
+            ControllerEvent::Quorum { token, version, request, .. } => {
+                if let QuorumRequest::Fetch(fetch) = &request {
+                    let id = fetch.replica_state.replica_id.max(fetch.replica_id);
+                    if let Some(broker) = self.published.broker(id).filter(|broker| !broker.fenced) {
                         self.suspects.heard(token.connection, id, broker.epoch);
                     }
                 }
@@ -283,6 +284,15 @@ impl<S: LogStore> Controller<S> {
             ControllerEvent::ConnectionClosed(connection) => {
                 self.suspects.closed(cx.now.monotonic, connection);
                 self.look_at_suspects(cx)
+            }
+            ControllerEvent::Lost(broker) => {
+                let now = cx.now.monotonic;
+                self.lost.retain(|_, until| *until > now);
+                self.lost.insert(broker, now.plus_ms(NEWS_MS));
+                if self.has_published {
+                    self.publish_again(cx);
+                }
+                Ok(())
             }
             ControllerEvent::Stop => self.tell_quorum(cx, QuorumEvent::Stop { timeout_ms: HAND_OVER_MS }),
             ControllerEvent::Tick => {
@@ -380,13 +390,8 @@ impl<S: LogStore> Controller<S> {
         self.take_answers(cx)
     }
 
-    /// What a node says that it is.
-    fn note_kin(&mut self, id: i32, is_ottla: bool) {
-        if is_ottla && self.published.broker(id).is_some() {
-            self.kin.insert(id);
-        } else {
-            self.kin.remove(&id);
-        }
+    fn may_pause(&self, broker: i32) -> bool {
+        self.published.broker(broker).is_none_or(BrokerRegistration::may_pause)
     }
 
     /// A broker is gone, or hangs.
@@ -419,7 +424,7 @@ impl<S: LogStore> Controller<S> {
                 }
                 Answered::Forwarded(token, response) => reply(cx, token, response),
                 Answered::Look { broker, look } => {
-                    let may_pause = !self.kin.contains(&broker);
+                    let may_pause = self.may_pause(broker);
                     if let Some(epoch) = self.suspects.looked(cx.now.monotonic, broker, look, may_pause) {
                         self.lose(cx, broker, epoch)?;
                     }
@@ -464,9 +469,7 @@ impl<S: LogStore> Controller<S> {
                     self.peers.refuse_forwarded();
                     effects.extend(self.leader_changed(cx, leader_id, epoch)?);
                     if self.has_published && self.quorum.leader_id().unwrap_or(-1) != self.leader_published {
-                        let (image, end_offset) = (self.published.clone(), self.quorum.high_watermark());
-                        let end_offset = end_offset.unwrap_or(0).max(self.opened_up_to);
-                        self.publish_image(cx, image, MetadataDelta::default(), end_offset);
+                        self.publish_again(cx);
                     }
                 }
                 QuorumEffect::HighWatermarkAdvanced { high_watermark } => {
@@ -653,6 +656,13 @@ impl<S: LogStore> Controller<S> {
         self.publish_image(cx, image, delta, high_watermark);
     }
 
+    /// The metadata is as it was, and what else is published is not.
+    fn publish_again(&mut self, cx: &mut Cx<'_, S>) {
+        let (image, end_offset) = (self.published.clone(), self.quorum.high_watermark());
+        let end_offset = end_offset.unwrap_or(0).max(self.opened_up_to);
+        self.publish_image(cx, image, MetadataDelta::default(), end_offset);
+    }
+
     fn publish_image(
         &mut self,
         cx: &mut Cx<'_, S>,
@@ -678,6 +688,7 @@ impl<S: LogStore> Controller<S> {
             epoch: self.quorum.epoch(),
             leader_id: self.quorum.leader_id().unwrap_or(-1),
             kraft_version: self.quorum.kraft_version(),
+            lost: self.lost.clone(),
         }
     }
 
@@ -725,17 +736,6 @@ impl<S: LogStore> Controller<S> {
         let bytes = checkpoint.encode(id.epoch, image.features.metadata_version(), cx.now.wall);
         self.tell_quorum(cx, QuorumEvent::Snapshot { id, bytes: bytes.into() })
     }
-}
-
-/// The node that sends a request of the quorum, if that says so.
-fn asked_by(request: &QuorumRequest) -> Option<i32> {
-    match request {
-        QuorumRequest::Fetch(fetch) => Some(fetch.replica_state.replica_id.max(fetch.replica_id)),
-        QuorumRequest::Vote(vote) => Some(vote.topics.first()?.partitions.first()?.replica_id),
-        QuorumRequest::BeginQuorumEpoch(begin) => Some(begin.topics.first()?.partitions.first()?.leader_id),
-        _ => None,
-    }
-    .filter(|id| *id >= 0)
 }
 
 fn reply<S: LogStore>(cx: &mut Cx<'_, S>, token: Token, response: ControllerResponse) {

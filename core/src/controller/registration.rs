@@ -10,7 +10,7 @@ use ottla_protocol::records::metadata::{
 
 use crate::broker::lifecycle::Myself;
 use crate::config::BrokerConfig;
-use crate::metadata::features::{METADATA_VERSION, SUPPORTED};
+use crate::metadata::features::{METADATA_VERSION, OTTLA_VERSION, SUPPORTED};
 use crate::metadata::topics::NO_LEADER;
 use crate::metadata::{MetadataImage, MetadataVersion, PartitionRegistration};
 use crate::quorum::format::controller_endpoints;
@@ -192,7 +192,8 @@ fn register_broker(
             port: listener.port,
             security_protocol: listener.security_protocol.id(),
         });
-    let features = features().map(|(name, min_supported_version, max_supported_version)| {
+    let features = features().chain([(OTTLA_VERSION, 0, 0)]);
+    let features = features.map(|(name, min_supported_version, max_supported_version)| {
         register_broker_record::BrokerFeature {
             name: name.into(),
             min_supported_version,

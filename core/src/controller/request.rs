@@ -60,8 +60,6 @@ pub enum ControllerEvent {
         token: Token,
         /// Of the API.
         version: i16,
-        /// Whoever asks is another node of Ottla, as it says.
-        is_ottla: bool,
         /// What.
         request: rpc::Request,
         /// It was asked of the broker, which passes it on to the active controller.
@@ -78,6 +76,8 @@ pub enum ControllerEvent {
     },
     /// A connection to this node is gone.
     ConnectionClosed(ConnectionId),
+    /// A broker that this one copies from has closed the link.
+    Lost(i32),
     /// The node is to stop: a leader hands over.
     Stop,
     /// A deadline passed.

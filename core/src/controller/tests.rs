@@ -123,7 +123,6 @@ impl World {
             listener: "PLAINTEXT".into(),
             client_id: None,
             host: "/127.0.0.1".into(),
-            is_ottla: false,
             envelope: None,
         };
         self.handle(ControllerEvent::Request { token, context, request });
@@ -178,7 +177,6 @@ impl World {
         self.handle(ControllerEvent::Quorum {
             token,
             version: 2,
-            is_ottla: false,
             request,
             is_of_broker: false,
         });

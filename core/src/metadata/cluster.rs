@@ -3,6 +3,7 @@
 use ottla_protocol::{Str, Uuid};
 use rpds::RedBlackTreeMapSync;
 
+use super::features::OTTLA_VERSION;
 use super::topics::{DIRECTORY_LOST, DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED};
 
 /// Where a node listens.
@@ -67,6 +68,11 @@ impl BrokerRegistration {
             DIRECTORY_LOST => false,
             directory => self.directories.is_empty() || self.directories.contains(&directory),
         }
+    }
+
+    /// Whether its process may be silent for seconds and go on, as a JVM may.
+    pub fn may_pause(&self) -> bool {
+        !self.features.contains_key(OTTLA_VERSION)
     }
 
     /// Whether it may lead partitions and serve clients.

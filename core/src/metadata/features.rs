@@ -12,6 +12,9 @@ pub const KRAFT_VERSION: &str = "kraft.version";
 /// Eligible leader replicas (KIP-966).
 pub const ELIGIBLE_LEADER_REPLICAS_VERSION: &str = "eligible.leader.replicas.version";
 
+/// What brokers of Ottla, and only these, name in their registrations: nothing in them pauses as a JVM may.
+pub const OTTLA_VERSION: &str = "ottla.version";
+
 /// The features this build supports besides `metadata.version`: (name, lowest, highest), as registrations and ApiVersions state
 /// them. What Kafka 4.3 supports and this build has not built is not in here: a finalized level of it stops the node.
 pub const SUPPORTED: [(&str, i16, i16); 2] =

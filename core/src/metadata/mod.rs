@@ -32,6 +32,9 @@ pub use state::MetadataState;
 pub use topics::{PartitionRegistration, TopicImage};
 pub use version::MetadataVersion;
 
+use crate::small_map::SmallMap;
+use crate::time::Instant;
+
 /// A committed image with what changed since the one published before it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Published {
@@ -47,13 +50,15 @@ pub struct Published {
     pub leader_id: i32,
     /// The finalized `kraft.version`, which the log's own control records hold.
     pub kraft_version: i16,
+    /// Brokers to which a link of this node has just broken, and until when it is worth waiting to hear who leads what they led.
+    pub lost: SmallMap<i32, Instant>,
 }
 
 impl Published {
     /// An image as the first thing that a node learns: everything in it is new.
     pub fn first(image: MetadataImage, offset: i64, epoch: i32, kraft_version: i16) -> Arc<Self> {
         let delta = MetadataDelta::everything(&image);
-        Arc::new(Self { image, delta, offset, epoch, leader_id: -1, kraft_version })
+        Arc::new(Self { image, delta, offset, epoch, leader_id: -1, kraft_version, lost: SmallMap::new() })
     }
 }
 

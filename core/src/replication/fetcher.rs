@@ -230,6 +230,11 @@ impl Fetcher {
         self.fetch = Some(id);
     }
 
+    /// The broker has answered since it was last found to be gone.
+    pub fn is_in_session(&self) -> bool {
+        !self.session.is_full()
+    }
+
     /// Whether an answer is that to the Fetch on its way.
     pub fn is_fetch(&self, id: RequestId) -> bool {
         self.fetch == Some(id)

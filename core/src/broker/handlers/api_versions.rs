@@ -13,7 +13,6 @@ use crate::broker::request::Request;
 use crate::log::LogStore;
 use crate::metadata::features::{KRAFT_VERSION, METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES};
 use crate::metadata::{MetadataVersion, Published};
-use crate::network::SOFTWARE_NAME;
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: ApiVersionsRequest = request.decode(body)?;
@@ -31,11 +30,6 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         return Ok(Outcome::Reply(request.respond(&response, [])));
     }
     Ok(Outcome::Reply(request.respond(&describe(env.apis, env.published, request.version), [])))
-}
-
-/// Whether the client is another node of Ottla, as it says.
-pub fn is_ottla(request: &Request, body: Bytes) -> bool {
-    request.decode(body).is_ok_and(|asked: ApiVersionsRequest| asked.client_software_name == SOFTWARE_NAME)
 }
 
 /// The answer to a version that is not spoken: version 0, an error, and the versions that are.

@@ -12,7 +12,7 @@ use ottla_protocol::messages::metadata_response::{
 };
 use ottla_protocol::{ErrorCode, Str, Uuid};
 
-use super::{Env, Handled, Outcome};
+use super::{Env, Handled, Outcome, Pending};
 use crate::broker::Message;
 use crate::broker::authorizer::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use crate::broker::cluster_view::{self, OFFSETS_TOPIC, is_internal};
@@ -22,13 +22,24 @@ use crate::controller::names;
 use crate::controller::{ControllerEvent, ControllerRequest};
 use crate::coordinator::Token;
 use crate::log::LogStore;
-use crate::metadata::{MetadataImage, TopicImage};
+use crate::metadata::{MetadataImage, Published, TopicImage};
+use crate::time::Instant;
 
 /// The number of a request whose answer nobody waits for.
 const NOBODY: u64 = u64::MAX;
 
+/// A request that waits to hear who leads instead of a broker that this node has lost sight of. A client that were told that the broker leads
+/// would try it, and ask again up to a second later; the news takes a tenth of that.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// What was asked, undecoded: it is asked again.
+    pub asked: Bytes,
+    /// It waits no longer.
+    pub until: Instant,
+}
+
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
-    let asked: MetadataRequest = request.decode(body)?;
+    let asked: MetadataRequest = request.decode(body.clone())?;
     let version = request.version;
     let all = match &asked.topics {
         None => true,
@@ -76,6 +87,9 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
             answers
         }
     };
+    if let Some(until) = awaited(env.published, &topics).filter(|until| *until > env.cx.now.monotonic) {
+        return Ok(Outcome::Wait(Box::new(Pending::Metadata(Join { asked: body, until }))));
+    }
     let allowed = version < 4 || asked.allow_auto_topic_creation;
     if allowed && env.config.auto_create_topics_enable && !missing.is_empty() {
         auto_create(env, request, &missing);
@@ -104,6 +118,13 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         }
     }
     Ok(Outcome::Reply(request.respond(&response, [])))
+}
+
+/// Until when there may be news of what is described.
+fn awaited(published: &Published, topics: &[MetadataResponseTopic]) -> Option<Instant> {
+    let partitions = topics.iter().flat_map(|topic| &topic.partitions);
+    let led = partitions.filter(|partition| partition.error_code == 0);
+    led.filter_map(|partition| published.lost.get(&partition.leader_id)).max().copied()
 }
 
 /// Ids came with version 10 and count from version 12; somebody must be named.
@@ -192,3 +213,6 @@ pub fn auto_create<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, nam
         request: ControllerRequest::CreateTopics(create),
     }));
 }
+
+#[cfg(test)]
+mod tests;

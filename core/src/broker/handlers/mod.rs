@@ -93,6 +93,8 @@ pub enum Pending<S: LogStore> {
     Controller,
     /// For group coordinators.
     Group(group::Join),
+    /// For news of brokers that were lost sight of.
+    Metadata(metadata::Join),
 }
 
 /// What a waiting request may hear.
@@ -104,6 +106,8 @@ pub enum Resume<S: LogStore> {
     Group(GroupResponse),
     /// The controller's answer.
     Controller(ControllerResponse),
+    /// There is new metadata.
+    Metadata,
     /// The deadline that [`Pending::deadline`] gave has passed.
     Deadline,
 }
@@ -116,6 +120,7 @@ impl<S: LogStore> Pending<S> {
     pub fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Fetch(join) => join.deadline(),
+            Self::Metadata(join) => Some(join.until),
             _ => None,
         }
     }
@@ -209,6 +214,9 @@ pub fn resume<S: LogStore>(
             quorum::resume(request, response)
         }
         (Pending::Controller, Resume::Controller(response)) => forward::resume(request, response),
+        (Pending::Metadata(join), Resume::Metadata | Resume::Deadline) => {
+            metadata::handle(env, request, join.asked)
+        }
         (Pending::Group(join), Resume::Group(response)) => group::resume(env, request, join, response),
         // An answer that comes after its request went another way.
         (pending, _) => Ok(Outcome::Wait(Box::new(pending))),

@@ -19,7 +19,6 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     env.cx.effects.tell(Message::Controller(ControllerEvent::Quorum {
         token: env.token(request),
         version,
-        is_ottla: request.context.is_ottla,
         request: asked,
         is_of_broker: !env.config.is_controller_listener(&request.context.listener),
     }));

@@ -12,6 +12,7 @@ use crate::log::MemoryStore;
 use crate::machine::Effects;
 use crate::metadata::{MetadataDelta, MetadataImage};
 use crate::record::Compressors;
+use crate::small_map::SmallMap;
 use crate::time::Now;
 use crate::trace::Traces;
 
@@ -87,7 +88,7 @@ impl House {
 
     fn publish_led_by(&mut self, leader_id: i32, delta: MetadataDelta) {
         let (image, offset) = (self.image.clone(), self.offset);
-        let published = Published { image, delta, offset, epoch: 1, leader_id, kraft_version: 0 };
+        let published = Published { image, delta, offset, epoch: 1, leader_id, kraft_version: 0, lost: SmallMap::new() };
         self.tell(LifecycleEvent::Metadata(Arc::new(published)));
     }
 

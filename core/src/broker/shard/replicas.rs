@@ -12,11 +12,12 @@ use crate::broker::acknowledgements::Until;
 use crate::broker::cluster_view::OFFSETS_TOPIC;
 use crate::broker::data::{Reader, Replica, WatchPart};
 use crate::broker::{LifecycleEvent, Message};
+use crate::controller::ControllerEvent;
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
 use crate::machine::{Cx, Effect, LinkOwner};
 use crate::metadata::{MetadataImage, PartitionRegistration};
-use crate::network::{LinkEffect, LinkEvent, Network, Reply, Target};
+use crate::network::{Failure, LinkEffect, LinkEvent, Network, Reply, Target};
 use crate::partition::{Followed, LeaderData};
 use crate::replication::fetcher::{FETCH_VERSIONS, LIST_OFFSETS_VERSIONS, LeaderEnd, Myself};
 use crate::replication::{FetchPosition, Fetcher, IsrAnswer, IsrProposal};
@@ -330,12 +331,16 @@ impl<S: LogStore> Shard<S> {
     fn replied(&mut self, cx: &mut Cx<'_, S>, reply: &Reply) {
         let now = cx.now.monotonic;
         let config: Arc<_> = self.config.clone();
-        let whose = |fetcher: &&mut Fetcher| fetcher.is_fetch(reply.id) || fetcher.is_lookup(reply.id);
-        let Some(fetcher) = self.replicas.fetchers.values_mut().find(whose) else { return };
+        let whose = |fetcher: &Fetcher| fetcher.is_fetch(reply.id) || fetcher.is_lookup(reply.id);
+        let fetchers = &mut self.replicas.fetchers;
+        let Some((source, fetcher)) = fetchers.iter_mut().find(|(_, it)| whose(it)) else { return };
         if fetcher.is_fetch(reply.id) {
             let found = match reply.decode::<FetchResponse>() {
                 Ok(response) => fetcher.fetched(now, &config, &response),
-                Err(_) => {
+                Err(failure) => {
+                    if fetcher.is_in_session() && matches!(failure, Failure::Disconnected(_)) {
+                        cx.effects.tell(Message::Controller(ControllerEvent::Lost(*source)));
+                    }
                     fetcher.fetch_failed(now, &config);
                     return;
                 }

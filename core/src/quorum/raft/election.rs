@@ -204,6 +204,7 @@ impl<S: LogStore> Quorum<S> {
             fetch_timeout_at: now.plus_ms(self.config.fetch_timeout_ms),
             has_fetched: false,
             refusals: 0,
+            stands_at: None,
             has_told: false,
             update_voter_at: now.plus_ms(self.config.fetch_timeout_ms),
         }
@@ -396,7 +397,8 @@ impl<S: LogStore> Quorum<S> {
             },
             Role::Follower(role) => {
                 let ignores = cx.planted.is(Mutation::PreVoteIgnoresLeader);
-                asked.pre_vote && (!role.has_fetched || ignores) && is_up_to_date
+                let may_be_gone = !role.has_fetched || role.stands_at.is_some();
+                asked.pre_vote && (may_be_gone || ignores) && is_up_to_date
             }
             Role::Candidate(_) | Role::Resigned(_) => asked.pre_vote && is_up_to_date,
             Role::Leader(_) => {

@@ -20,6 +20,9 @@ use crate::time::Instant;
 
 /// Failed connections to the leader, one after the other, that a follower takes for an accident.
 const REFUSALS_BORNE: u8 = 1;
+/// Between the turns of voters that have seen the leader go, ms: those who stand at once split the votes, and wait for
+/// `controller.quorum.election.timeout.ms`.
+const TURN_MS: i64 = 50;
 /// How long a leader without news may take to answer a fetch, ms.
 const FETCH_WAIT_MAX_MS: i32 = 500;
 
@@ -37,7 +40,8 @@ impl<S: LogStore> Quorum<S> {
     pub(super) fn poll_follower(&mut self, cx: &mut QuorumCx<'_, S>) -> bool {
         let now = cx.now.monotonic;
         let Role::Follower(role) = &self.role else { return false };
-        if self.is_voter() && role.fetch_timeout_at <= now {
+        let is_its_turn = role.stands_at.is_some_and(|at| at <= now);
+        if self.is_voter() && (role.fetch_timeout_at <= now || is_its_turn) {
             self.become_prospective(cx);
             return true;
         }
@@ -49,23 +53,26 @@ impl<S: LogStore> Quorum<S> {
     }
 
     /// The connection to the leader failed, or was refused. When that happens again at once its process is gone: the others are asked
-    /// whether they think so too.
-    pub(super) fn leader_refused(&mut self, cx: &mut QuorumCx<'_, S>, peer: i32) {
+    /// whether they think so too, by one voter after the other.
+    pub(super) fn leader_refused(&mut self, now: Instant, peer: i32) {
         let (is_enabled, is_voter) = (self.config.fast_election, self.is_voter());
+        let (own, voters) = (self.config.node_id, self.voters().ids());
         let Role::Follower(role) = &mut self.role else { return };
         if role.leader_id != peer || !is_enabled || !is_voter {
             return;
         }
         role.refusals = role.refusals.saturating_add(1);
-        if role.refusals > REFUSALS_BORNE {
-            self.become_prospective(cx);
+        if role.refusals > REFUSALS_BORNE && role.stands_at.is_none() {
+            let before = voters.into_iter().filter(|id| *id < own && *id != peer).count();
+            let turns = i64::try_from(before).unwrap_or(i64::MAX);
+            role.stands_at = Some(now.plus_ms(turns.saturating_mul(TURN_MS)));
         }
     }
 
     pub(super) fn follower_deadline(&self, role: &Follower, now: Instant) -> Option<Instant> {
         let fetch = self.is_voter().then_some(role.fetch_timeout_at);
         let update = (role.update_voter_at > now).then_some(role.update_voter_at);
-        fetch.into_iter().chain(update).min()
+        fetch.into_iter().chain(update).chain(role.stands_at).min()
     }
 
     /// Says what is new about this voter, or joins; true if a request was sent.
@@ -215,6 +222,7 @@ impl<S: LogStore> Quorum<S> {
             role.fetch_timeout_at = timeout;
             role.has_fetched = true;
             role.refusals = 0;
+            role.stands_at = None;
         }
     }
 

@@ -542,7 +542,7 @@ impl<S: LogStore> Quorum<S> {
                     return Ok(true);
                 }
                 if failure == Failure::Disconnected {
-                    self.leader_refused(cx, peer);
+                    self.leader_refused(cx.now.monotonic, peer);
                 }
                 self.handle_api_versions(cx, peer, None)?;
                 Ok(false)

@@ -65,6 +65,8 @@ pub(super) struct Follower {
     pub has_fetched: bool,
     /// How often the connection to it has failed since.
     pub refusals: u8,
+    /// Its process is gone: when it is this voter's turn to stand for election.
+    pub stands_at: Option<Instant>,
     /// It has told the leader about itself, which is asked for where the log does not say it (before `kraft.version` 1).
     pub has_told: bool,
     /// When to see whether what the voters know of it is still right.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ottla_protocol::{Bytes, ErrorCode, Uuid};
 
-use super::rpc::{Request, Response, fetch, vote};
+use super::rpc::{Request, Response, begin_quorum_epoch, fetch, vote};
 use super::voters::ReplicaKey;
-use super::{Quorum, QuorumConfig, QuorumCx, QuorumEffect, QuorumEvent, RequestId, RoleName};
+use super::{Failure, Quorum, QuorumConfig, QuorumCx, QuorumEffect, QuorumEvent, RequestId, RoleName};
 use crate::log::{LogConfig, MemoryStore};
 use crate::machine::SyncOutcome;
 use crate::quorum::control::{KRAFT_VERSIONS, Voter};
@@ -63,10 +63,14 @@ fn now(ms: u64) -> Now {
 
 impl Bench {
     fn new(voters: i32) -> Self {
+        Self::of(config(voters))
+    }
+
+    fn of(config: QuorumConfig) -> Self {
         let (mut store, mut effects) = (MemoryStore::default(), Vec::new());
         let mut cx =
             QuorumCx { now: now(0), store: &mut store, effects: &mut effects, planted: Planted::default() };
-        let quorum = Quorum::open(&mut cx, Arc::new(config(voters)), Rng::from_seed(1)).unwrap();
+        let quorum = Quorum::open(&mut cx, Arc::new(config), Rng::from_seed(1)).unwrap();
         let mut bench = Self { store, quorum, now_ms: 0, effects: Vec::new(), waiting: Vec::new() };
         bench.take(effects);
         bench
@@ -160,6 +164,18 @@ impl Bench {
         bench.sync();
         assert_eq!(bench.quorum.role(), RoleName::Leader);
         bench
+    }
+
+    /// The connections fail to all that it asks for records.
+    fn refuse_fetches(&mut self) {
+        loop {
+            let sent = std::mem::take(&mut self.effects).into_iter().find_map(|effect| match effect {
+                QuorumEffect::Send { correlation, request: Request::Fetch(_), .. } => Some(correlation),
+                _ => None,
+            });
+            let Some(correlation) = sent else { return };
+            self.handle(QuorumEvent::Response { correlation, outcome: Err(Failure::Disconnected) });
+        }
     }
 
     fn grant(&mut self, pre_vote: bool) {
@@ -294,6 +310,28 @@ fn a_leader_without_a_majority_gives_up() {
     assert_eq!(bench.quorum.role(), RoleName::Leader);
     bench.wait(200);
     assert_eq!(bench.quorum.role(), RoleName::Resigned);
+}
+
+#[test]
+fn voters_that_see_their_leader_go_stand_one_after_the_other() {
+    for (node_id, turn_ms) in [(1, 0), (3, 50)] {
+        let mut bench = Bench::of(QuorumConfig { node_id, ..config(3) });
+        bench.sync();
+        let leader = QuorumConfig { node_id: 2, ..config(3) };
+        let begin = begin_quorum_epoch::request(&leader, 5, bench.quorum.key());
+        bench.ask(Request::BeginQuorumEpoch(begin));
+        bench.sync();
+        bench.refuse_fetches();
+        bench.wait(20);
+        assert_eq!(bench.quorum.role(), RoleName::Follower, "once may be an accident");
+        bench.refuse_fetches();
+        if turn_ms > 0 {
+            bench.wait(turn_ms - 1);
+            assert_eq!(bench.quorum.role(), RoleName::Follower, "it is not the turn of {node_id}");
+            bench.wait(1);
+        }
+        assert_eq!(bench.quorum.role(), RoleName::Prospective, "{node_id}");
+    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::record::{BatchBuilder, BatchOptions, Compressors};
 use crate::replication::{AlterPartitions, IsrAnswer};
 use crate::rng::Rng;
 use crate::sim::mutation::Planted;
+use crate::small_map::SmallMap;
 use crate::time::{Instant, Now};
 use crate::trace::Traces;
 
@@ -137,7 +138,7 @@ impl Cluster {
         let delta = MetadataDelta::between(before, &image, &records);
         let offset = self.published.offset + 1;
         self.published =
-            Arc::new(Published { image, delta, offset, epoch: 1, leader_id: 1, kraft_version: 0 });
+            Arc::new(Published { image, delta, offset, epoch: 1, leader_id: 1, kraft_version: 0, lost: SmallMap::new() });
         let hears = |id: &i32| !self.deaf.contains(id);
         for id in self.brokers.keys().copied().filter(hears).collect::<Vec<_>>() {
             let published = self.published.clone();

@@ -50,7 +50,6 @@ fn write_metadata(store: &mut MemoryStore) {
         listener: "PLAINTEXT".into(),
         client_id: None,
         host: "/127.0.0.1".into(),
-        is_ottla: false,
         envelope: None,
     };
     let token = Token { connection: ConnectionId(1), request: 1 };
