@@ -80,6 +80,8 @@ pub(super) struct OpenWith<'a> {
     pub config: &'a Arc<TopicConfig>,
     /// What the log directories said.
     pub checkpoints: &'a Checkpoints,
+    /// Other brokers have replicas.
+    pub has_others: bool,
 }
 
 impl<S: LogStore> Openings<S> {
@@ -281,7 +283,7 @@ fn start<S: LogStore>(
 ) -> Result<Box<Opening<S>>, String> {
     let place = with.checkpoints.of(with.name, id.topic_id, None).ok_or("its directory is offline")?;
     let (config, is_clean) = (with.config.clone(), with.checkpoints.is_clean(place.log_dir));
-    Opening::start(cx, id, with.broker, config, place, is_clean).map(Box::new)
+    Opening::start(cx, id, with.broker, config, place, is_clean, with.has_others).map(Box::new)
 }
 
 /// A partition's name, while its topic is there.

@@ -39,6 +39,9 @@ pub struct OpenLog {
     /// `.kafka_cleanshutdown` was in the log directory. It is believed of a log that ends at its recovery point: a power
     /// loss can bring the file back.
     pub clean_shutdown: bool,
+    /// Other brokers have replicas of it. What is broken is cut off then with all that follows, as Apache Kafka does: the leader has it. Below
+    /// the recovery point of the only replica it is not for us to drop.
+    pub has_others: bool,
 }
 
 /// What was found and done.
@@ -362,7 +365,8 @@ impl<S: LogStore> Recovery<S> {
                 Ok(0)
             }
             Err(ScanError::Torn(reason)) if whole && !self.options.clean_shutdown => {
-                let below = self.next_offset < self.options.recovery_point;
+                let is_kept = !self.options.has_others;
+                let below = is_kept && self.next_offset < self.options.recovery_point;
                 if below && self.continues_after(store, position)? {
                     return Err(self.corrupt(ScanError::Torn(reason), position));
                 }

@@ -41,6 +41,7 @@ pub(super) fn options(config: LogConfig) -> OpenLog {
         recovery_point: 0,
         high_watermark: 0,
         clean_shutdown: false,
+        has_others: false,
     }
 }
 

@@ -33,6 +33,7 @@ impl<S: LogStore> Opening<S> {
         config: Arc<TopicConfig>,
         place: PartitionOffsets,
         clean_shutdown: bool,
+        has_others: bool,
     ) -> Result<Self, String> {
         let PartitionOffsets { partition: name, log_dir, cleaned_up_to, .. } = place;
         let options = OpenLog {
@@ -42,6 +43,7 @@ impl<S: LogStore> Opening<S> {
             recovery_point: place.recovery_point,
             high_watermark: place.high_watermark,
             clean_shutdown,
+            has_others,
         };
         let recovery = Recovery::start(cx.store, cx.now, options);
         let recovery = recovery.map_err(|error| refused(cx, log_dir, &name, &error))?;

@@ -125,6 +125,7 @@ fn load_kafkas_log() -> MetadataImage {
         recovery_point: 0,
         high_watermark: 0,
         clean_shutdown: false,
+        has_others: false,
     };
     let (mut log, report) = Log::open(&mut store, Now::default(), options).expect("it opens");
     assert_eq!(report.truncation, None);

@@ -479,6 +479,7 @@ impl Run {
             recovery_point: self.checkpoint.recovery_point,
             high_watermark: 0,
             clean_shutdown: self.checkpoint.is_clean,
+            has_others: false,
         }
     }
 

@@ -46,7 +46,10 @@ impl<S: LogStore> Shard<S> {
             return;
         };
         let config = &topic_config(&mut self.topic_config, &self.in_force, image, &name.topic);
-        let with = OpenWith { name: &name, broker: &self.in_force, config, checkpoints: &self.checkpoints };
+        let registered = image.partition(id.topic_id, id.partition);
+        let has_others = registered.is_some_and(|registered| registered.replicas.len() > 1);
+        let (broker, checkpoints) = (&self.in_force, &self.checkpoints);
+        let with = OpenWith { name: &name, broker, config, checkpoints, has_others };
         match self.openings.step(cx, id, budget, with) {
             Opened::Ready(partition) => {
                 self.partitions.insert(id, partition);

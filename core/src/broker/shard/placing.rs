@@ -104,7 +104,7 @@ impl<S: LogStore> Shard<S> {
             let config = topic_config(&mut self.topic_config, &self.in_force, image, &name.topic);
             let created = place.ok_or_else(|| format!("{name}: its directory is offline"));
             let created = created.and_then(|place| {
-                Opening::start(cx, id, &self.in_force, config, place, false)?.finish_now(cx)
+                Opening::start(cx, id, &self.in_force, config, place, false, false)?.finish_now(cx)
             });
             match created {
                 Ok(mut partition) => {

@@ -77,6 +77,11 @@ fn a_flipped_bit_ends_the_log_or_refuses_it() {
                 Err(LogError::Corrupt { path: found, position: 0, .. }) => assert_eq!(found, path),
                 other => panic!("{other:?}"),
             }
+            // Others have it, too.
+            let options = OpenLog { recovery_point: second + 1, has_others: true, ..options(small()) };
+            let (log, report) = Log::open(&mut store.clone(), now(0), options).unwrap();
+            assert_eq!((log.log_end_offset(), log.recovery_point()), (second, second));
+            assert_eq!(report.truncation.map(|cut| cut.position), Some(0));
         }
         // The recovery point is that of another log: nothing valid follows.
         overwrite(&mut store, &path, |bytes| bytes.truncate(bytes.len() / 2));

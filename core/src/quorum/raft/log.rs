@@ -72,6 +72,7 @@ impl<S: LogStore> QuorumLog<S> {
             recovery_point: 0,
             high_watermark: 0,
             clean_shutdown: false,
+            has_others: false,
         };
         let (log, _) = Log::open(store, now, options)?;
         let loaded = snapshots.last().copied().unwrap_or_default();

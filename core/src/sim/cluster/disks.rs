@@ -1,6 +1,7 @@
 //! Disks of a cluster that fail, and what becomes of the partitions on them.
 
 use super::checkers::{Promise, newest};
+use super::nemesis::Fault;
 use super::scenario::Scenario;
 use crate::rng::Rng;
 use crate::sim::Trouble;
@@ -8,6 +9,12 @@ use crate::sim::Trouble;
 /// How long a disk is bad, µs at most: producers give up what cannot be delivered for half a minute. One that is bad when the other faults are over
 /// may stay so a little longer, until it was seen what became of it.
 const BAD_MAX_US: u64 = 8_000_000;
+/// How long a disk is full, µs at most.
+const FULL_MAX_US: u64 = 25_000_000;
+/// How long a cluster may take until nobody leads from a directory that has failed, µs.
+const HAND_OVER_US: u64 = 8_000_000;
+/// What a disk that fills up has room for, bytes at most.
+const ROOM_MAX: u64 = 6_000;
 /// How long a node is down whose disk is replaced, µs at most.
 const DOWN_MAX_US: u64 = 3_000_000;
 
@@ -15,6 +22,8 @@ const DOWN_MAX_US: u64 = 3_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BadDisk {
     device: usize,
+    /// It has no room, and holds what it held.
+    is_full: bool,
     /// When it is mended, µs.
     until_us: u64,
 }
@@ -27,30 +36,53 @@ impl BadDisk {
 }
 
 impl Scenario {
-    /// A disk of a broker fails, and keeps what was synced; a node with another lives on.
-    pub(super) fn break_disk(&mut self, rng: &mut Rng, id: i32) -> bool {
+    /// A disk of a broker fills up, or fails and keeps what was synced; a node with another lives on.
+    pub(super) fn break_disk(&mut self, rng: &mut Rng, id: i32, is_full: bool) -> bool {
+        let until_us = self.world.now().monotonic.0 + rng.below(if is_full { FULL_MAX_US } else { BAD_MAX_US });
+        // Mostly one that the node can do without, if it has one.
+        let device = self.devices(id).saturating_sub(1).min(usize::from(rng.chance(3, 4)));
+        let trouble = match rng.chance(1, 2) {
+            _ if is_full => Trouble::Full(rng.below(ROOM_MAX)),
+            true => Trouble::Dead,
+            false => Trouble::SyncFails,
+        };
+        self.trouble(id, trouble, BadDisk { device, is_full, until_us })
+    }
+
+    fn devices(&mut self, id: i32) -> usize {
+        self.world.host_mut(id).map_or(0, |host| host.store.devices())
+    }
+
+    fn trouble(&mut self, id: i32, trouble: Trouble, bad: BadDisk) -> bool {
         let may = self.shape.brokers.contains(&id)
             && self.is_up(id)
             && !self.stopping.contains_key(&id)
-            && !self.bad_disks.contains_key(&id)
-            && self.may_lose_a_disk(id);
-        let until_us = self.world.now().monotonic.0 + rng.below(BAD_MAX_US);
+            // One at a time: without a majority of the quorum nobody could be told.
+            && self.bad_disks.is_empty()
+            && self.may_die(id, !bad.is_full);
         let Some(host) = self.world.host_mut(id).filter(|_| may) else { return false };
-        // Mostly one that the node can do without, if it has one.
-        let device = host.store.devices().saturating_sub(1).min(usize::from(rng.chance(3, 4)));
-        let trouble = if rng.chance(1, 2) { Trouble::Dead } else { Trouble::SyncFails };
-        host.store.trouble(device, Some(trouble));
-        self.bad_disks.insert(id, BadDisk { device, until_us });
-        self.weak.insert(id);
+        host.store.trouble(bad.device, Some(trouble));
+        self.bad_disks.insert(id, bad);
+        if !bad.is_full {
+            self.weak.insert(id);
+        }
         true
     }
 
-    /// One at a time: without a majority of the quorum nobody could be told.
-    fn may_lose_a_disk(&self, id: i32) -> bool {
-        self.may_die(id, true) && self.bad_disks.is_empty()
+    /// A run that may meet disks that fail ends with one, of a node that can do without it: what becomes of that is looked at.
+    pub(super) fn lose_a_directory(&mut self) {
+        if !self.faults_met.contains(&Fault::DirectoryFailed) {
+            return;
+        }
+        let bad = BadDisk { device: 1, is_full: false, until_us: u64::MAX };
+        let brokers = self.shape.brokers.clone();
+        let fails = |id: &i32| self.devices(*id) > 1 && self.trouble(*id, Trouble::Dead, bad);
+        if brokers.iter().any(fails) {
+            self.pass(HAND_OVER_US);
+        }
     }
 
-    /// Disks that failed are mounted again: their nodes start anew.
+    /// There is room again on disks that were full; those that failed are mounted again, and their nodes start anew.
     pub(super) fn mend_disks(&mut self, now_us: u64) {
         let due: Vec<_> = self
             .bad_disks
@@ -58,9 +90,18 @@ impl Scenario {
             .filter(|(_, bad)| bad.until_us <= now_us)
             .map(|(id, bad)| (*id, *bad))
             .collect();
-        for (id, BadDisk { device, .. }) in due {
+        for (id, BadDisk { device, is_full, .. }) in due {
             self.bad_disks.remove(&id);
             self.note(format_args!("the disk of {id} is mended"));
+            if is_full {
+                if let Some(host) = self.world.host_mut(id) {
+                    host.store.trouble(device, None);
+                }
+                if !self.is_up(id) {
+                    self.down.insert(id, now_us);
+                }
+                continue;
+            }
             self.checkers.starts_again();
             self.world.crash_host(id);
             let mut rng = self.rng.fork();
@@ -83,7 +124,7 @@ impl Scenario {
     pub(super) fn hand_over(&mut self) {
         let hosts = self.hosts();
         let mut seen = Vec::new();
-        for (id, bad) in &self.bad_disks {
+        for (id, bad) in self.bad_disks.iter().filter(|(_, bad)| !bad.is_full) {
             let node = hosts.get(id).and_then(|host| host.node());
             let (Some(node), Some(newest)) = (node, newest(&hosts)) else { continue };
             let partitions = node.shards.iter().flat_map(|shard| shard.partitions());

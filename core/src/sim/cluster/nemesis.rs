@@ -63,11 +63,13 @@ pub enum Fault {
     Elect,
     /// A disk of a broker fails: with another it lives on, without it ends.
     DirectoryFailed,
+    /// A disk of a broker is full for a while.
+    DiskFull,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Crash,
         Self::CrashController,
         Self::PowerLoss,
@@ -89,6 +91,7 @@ impl Fault {
         Self::Reassign,
         Self::Elect,
         Self::DirectoryFailed,
+        Self::DiskFull,
     ];
 
     /// Those that a run may meet: some of them, so that those are met together more often.
@@ -179,7 +182,8 @@ impl Scenario {
                 }
                 true
             }
-            Fault::DirectoryFailed => self.break_disk(rng, node),
+            Fault::DirectoryFailed => self.break_disk(rng, node, false),
+            Fault::DiskFull => self.break_disk(rng, node, true),
         };
         if has_struck {
             self.note(format_args!("{fault:?} (of {node}, if it is of one)"));

@@ -441,6 +441,7 @@ impl Scenario {
         }
         self.mend_most_disks();
         self.pass(8_000_000);
+        self.lose_a_directory();
         self.hand_over();
         self.pass(12_000_000);
         let mut last = Vec::new();
