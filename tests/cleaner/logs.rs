@@ -42,6 +42,7 @@ pub fn open(store: &mut MemoryStore, config: &LogConfig) -> Log<MemoryStore> {
         recovery_point,
         high_watermark: i64::MAX,
         clean_shutdown: true,
+        has_others: false,
     };
     // A clean shutdown is believed of a log that ends at its recovery point.
     let (log, _) = Log::open(&mut store.clone(), now(MODIFIED_MS), options(0)).expect("it opens");

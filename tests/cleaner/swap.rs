@@ -97,6 +97,7 @@ fn open<S: LogStore>(store: &mut S, config: &LogConfig) -> Log<S> {
         recovery_point: 0,
         high_watermark: i64::MAX,
         clean_shutdown: false,
+        has_others: false,
     };
     let (log, report) = Log::open(store, now(0), options).expect("it opens");
     assert_eq!(report.truncation, None);

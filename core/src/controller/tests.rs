@@ -205,6 +205,7 @@ fn append_to_log(store: &mut MemoryStore, records: &[MetadataRecord]) {
         recovery_point: 0,
         high_watermark: 0,
         clean_shutdown: false,
+        has_others: false,
     };
     let (mut log, _) = Log::open(store, Now::default(), options).expect("it opens");
     let version = crate::metadata::MetadataVersion::LATEST;

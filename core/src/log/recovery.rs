@@ -55,6 +55,8 @@ pub struct RecoveryReport {
     pub truncation: Option<Truncation>,
     /// Segments whose indexes were rebuilt though the log is believed there.
     pub rebuilt_indexes: Vec<i64>,
+    /// Where records may be missing, if compaction has not taken them: nobody can tell, but a leader has them.
+    pub doubtful_from: Option<i64>,
 }
 
 /// A torn tail.
@@ -268,7 +270,7 @@ impl<S: LogStore> Recovery<S> {
     }
 
     /// Where the segment before the one that comes ended, if records are missing between the two: above the recovery point that is
-    /// what a power loss leaves of a segment of which only the beginning was written, unless compaction took them.
+    /// what a power loss leaves of a segment of which only the beginning was written, or compaction took them.
     fn gap(&self) -> Option<i64> {
         let before = self.current.checked_sub(1)?;
         let next = self.log.segments.get(self.current)?;
@@ -276,7 +278,6 @@ impl<S: LogStore> Recovery<S> {
         let is_gap = was_read
             && !self.options.config.planted.is(Mutation::GapOverlooked)
             && !self.options.clean_shutdown
-            && !self.options.config.compact
             && self.next_offset < next.base_offset
             && self.next_offset >= self.options.recovery_point;
         is_gap.then_some(self.next_offset)
@@ -284,7 +285,10 @@ impl<S: LogStore> Recovery<S> {
 
     /// False when no segment is left.
     fn begin_segment(&mut self, store: &mut S) -> Result<bool, LogError> {
-        if let Some(offset) = self.gap() {
+        let gap = self.gap();
+        if self.options.config.compact {
+            self.report.doubtful_from = self.report.doubtful_from.or(gap);
+        } else if let Some(offset) = gap {
             self.current = self.current.saturating_sub(1);
             let end = self.log.segments.get(self.current).map_or(0, |segment| segment.size);
             self.cut(store, end, format!("the next segment does not begin with offset {offset}"))?;

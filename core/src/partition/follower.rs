@@ -52,6 +52,11 @@ impl<S: LogStore> Partition<S> {
             }
             self.trace(cx);
         }
+        if registration.leader >= 0
+            && let Some(offset) = self.doubtful_from.take()
+        {
+            self.truncate(cx, offset);
+        }
         is_new_epoch
     }
 

@@ -52,6 +52,8 @@ pub struct Partition<S: LogStore> {
     /// Counts the changes that the controller made.
     partition_epoch: i32,
     role: Role,
+    /// Records may be missing from here on: it has them from its leader, if it finds one.
+    doubtful_from: Option<i64>,
     /// Where the last sequential reader stands.
     hint: Option<ReadHint>,
     /// Nothing is committed before it is durable (`ottla.log.sync=batch`).

@@ -96,6 +96,7 @@ impl<S: LogStore> Opening<S> {
             leader_epoch: -1,
             partition_epoch: -1,
             role: Role::Idle,
+            doubtful_from: report.doubtful_from,
             hint: None,
             has_room: true,
             syncs_first,

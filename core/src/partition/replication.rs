@@ -29,6 +29,7 @@ impl<S: LogStore> Partition<S> {
         let is_known = registration.partition_epoch == self.partition_epoch
             && !self.is_planted(Mutation::ProposalForgotten);
         self.partition_epoch = registration.partition_epoch;
+        self.doubtful_from = None;
         let (now, end) = (cx.now.monotonic, self.log.log_end_offset());
         let is_new_epoch = registration.leader_epoch > self.leader_epoch;
         if is_new_epoch {

@@ -134,9 +134,7 @@ fn what_was_synced_survives_and_nothing_is_half_there() {
 }
 
 /// A power loss can leave the beginning of a segment, cut between two batches, and the one after it.
-#[test]
-fn a_gap_between_segments_ends_the_log() {
-    let config = LogConfig { segment_bytes: 2_000, ..LogConfig::default() };
+fn with_a_gap(config: &LogConfig) -> MemoryStore {
     let (mut store, mut log) = fresh(config.clone());
     let sizes: Vec<u64> = (0..6)
         .map(|clock| {
@@ -147,6 +145,22 @@ fn a_gap_between_segments_ends_the_log() {
     assert!(log.segments().len() > 1);
     let file = store.open("data/t-0/00000000000000000000.log").unwrap();
     store.truncate(&file, sizes[0]).unwrap();
+    store
+}
+
+#[test]
+fn a_gap_that_compaction_may_have_left_is_doubtful() {
+    let config = LogConfig { segment_bytes: 2_000, compact: true, ..LogConfig::default() };
+    let mut store = with_a_gap(&config);
+    let (mut log, report) = Log::open(&mut store, now(10), options(config)).unwrap();
+    assert_eq!((log.log_end_offset(), report.doubtful_from), (6, Some(1)));
+    assert!(contents(&mut log, &mut store).len() > 1);
+}
+
+#[test]
+fn a_gap_between_segments_ends_the_log() {
+    let config = LogConfig { segment_bytes: 2_000, ..LogConfig::default() };
+    let mut store = with_a_gap(&config);
     let (mut log, report) = Log::open(&mut store, now(10), options(config)).unwrap();
     assert_eq!((log.log_end_offset(), log.segments().len()), (1, 1), "{report:?}");
     assert_eq!(contents(&mut log, &mut store), [(0, 0)]);

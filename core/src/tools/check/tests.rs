@@ -81,6 +81,7 @@ fn write_partition(store: &mut MemoryStore) {
         recovery_point: 0,
         high_watermark: 0,
         clean_shutdown: false,
+        has_others: false,
     };
     let (mut log, _) = Log::open(store, now(), options).unwrap();
     let mut append = |batch: Batch, origin: AppendOrigin| {
