@@ -38,7 +38,8 @@ impl BadDisk {
 impl Scenario {
     /// A disk of a broker fills up, or fails and keeps what was synced; a node with another lives on.
     pub(super) fn break_disk(&mut self, rng: &mut Rng, id: i32, is_full: bool) -> bool {
-        let until_us = self.world.now().monotonic.0 + rng.below(if is_full { FULL_MAX_US } else { BAD_MAX_US });
+        let until_us =
+            self.world.now().monotonic.0 + rng.below(if is_full { FULL_MAX_US } else { BAD_MAX_US });
         // Mostly one that the node can do without, if it has one.
         let device = self.devices(id).saturating_sub(1).min(usize::from(rng.chance(3, 4)));
         let trouble = match rng.chance(1, 2) {
