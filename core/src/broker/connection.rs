@@ -81,6 +81,7 @@ impl<S: LogStore> Connection<S> {
         let apis = api::of_listener(&config, &peer.listener);
         let context = RequestContext {
             principal: "User:ANONYMOUS".into(),
+            has_token: false,
             listener: peer.listener,
             client_id: None,
             host: peer.host,
