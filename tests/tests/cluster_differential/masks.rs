@@ -65,15 +65,15 @@ pub fn token(text: &str) -> Option<(String, String)> {
 
 /// What is said of tokens without what differs: what was drawn, and dates.
 pub fn mask_token(token: Option<&(String, String)>, text: &str) -> String {
-    let (id, hmac) = token.cloned().unwrap_or_default();
-    let is_date = |word: &str| word.len() == 16 && word.starts_with("20") && word.contains('T');
-    let mask = |word: &str| match word {
-        word if word == id && !id.is_empty() => "<token>".to_owned(),
-        word if word == hmac && !hmac.is_empty() => "<hmac>".to_owned(),
-        word if is_date(word) => "<date>".to_owned(),
-        word => word.to_owned(),
+    let text = match token {
+        Some((id, hmac)) => text.replace(hmac, "<hmac>").replace(id, "<token>"),
+        None => text.to_owned(),
     };
-    let line = |line: &str| line.split_whitespace().map(mask).collect::<Vec<_>>().join(" ");
+    let is_date = |word: &str| word.len() == 16 && word.starts_with("20") && word.contains('T');
+    let line = |line: &str| {
+        let words = line.split_whitespace().map(|word| if is_date(word) { "<date>" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 

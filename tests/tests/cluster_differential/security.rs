@@ -85,7 +85,8 @@ fn tokens(pair: &mut Pair) {
         pair.once(TOOL, &words.iter().map(String::as_str).collect::<Vec<_>>());
     };
     let described = |pair: &mut Pair, is_so: fn(&str) -> bool| {
-        let words = with("alice", &["--describe"]);
+        let owners = ["--describe", "--owner-principal", "User:alice", "--owner-principal", "User:carol"];
+        let words = with("alice", &owners);
         pair.soon_when(TOOL, &words.iter().map(String::as_str).collect::<Vec<_>>(), is_so);
     };
     const UNKNOWN: &str = "bm9ib2R5cw==";
