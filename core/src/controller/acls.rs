@@ -122,15 +122,6 @@ fn check_creation(creation: &AclCreation) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Whether one of the numbers of an entry or a filter says nothing.
-pub fn is_unknown(resource_type: i8, pattern_type: i8, operation: i8, permission_type: i8) -> bool {
-    let says_nothing = |names: &[&'static str], number| named(names, number) == named(names, UNKNOWN);
-    says_nothing(&RESOURCE_TYPES, resource_type)
-        || says_nothing(&PATTERN_TYPES, pattern_type)
-        || says_nothing(&OPERATIONS, operation)
-        || says_nothing(&PERMISSION_TYPES, permission_type)
-}
-
 fn named(names: &[&'static str], number: i8) -> &'static str {
     let at = usize::try_from(number).ok().and_then(|at| names.get(at));
     at.or(names.first()).copied().unwrap_or_default()

@@ -49,7 +49,6 @@ use std::sync::Arc;
 use ottla_protocol::records::metadata::RemoveTopicRecord;
 use ottla_protocol::{ErrorCode, Uuid};
 
-pub use acls::is_unknown;
 pub use decisions::Decisions;
 pub use delegation_tokens::{owner, split_principal};
 pub use error::ApiError;

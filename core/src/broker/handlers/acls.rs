@@ -11,7 +11,6 @@ use ottla_protocol::{ApiKey, ErrorCode};
 
 use super::{Handled, Outcome};
 use crate::broker::request::Request;
-use crate::controller::is_unknown;
 use crate::log::LogStore;
 
 const SENTENCE: &str = "No Authorizer is configured.";
@@ -62,10 +61,15 @@ pub fn handle<S: LogStore>(request: &Request, body: Bytes) -> Handled<S> {
     }))
 }
 
+/// Whether one of these says that it is unknown. Numbers that nobody knows do not.
+fn is_unknown(resource_type: i8, pattern_type: i8, operation: i8, permission_type: i8) -> bool {
+    [resource_type, pattern_type, operation, permission_type].contains(&0)
+}
+
 /// What Kafka does not take for a request at all.
 fn malformed<S: LogStore>(request: &Request) -> Handled<S> {
     match request.context.envelope {
         Some(_) => Ok(Outcome::Reply(request.refuse_envelope(ErrorCode::UnsupportedVersion))),
-        None => Err(format!("{} with what has no name", request.api.name())),
+        None => Err(format!("{} with what is unknown", request.api.name())),
     }
 }
