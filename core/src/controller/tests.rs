@@ -176,12 +176,7 @@ impl World {
         self.sync();
         let token = Token { connection: ConnectionId(1), request: 1 };
         let request = rpc::Request::DescribeQuorum(request);
-        self.handle(ControllerEvent::Quorum {
-            token,
-            version: 2,
-            request,
-            is_of_broker: false,
-        });
+        self.handle(ControllerEvent::Quorum { token, version: 2, request, is_of_broker: false });
         match self.answers.pop() {
             Some(ControllerResponse::Quorum(rpc::Response::DescribeQuorum(response))) => response,
             other => panic!("{other:?}"),

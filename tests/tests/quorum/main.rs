@@ -1,5 +1,7 @@
 //! Metadata quorums of several controllers: Ottla's alone, and Ottla's with Apache Kafka's.
 
+mod security;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -8,13 +10,8 @@ use std::time::{Duration, Instant};
 
 use ottla_protocol::messages::broker_registration_request::{Feature, Listener};
 use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-use ottla_protocol::messages::{
-    AlterClientQuotasRequest, AlterUserScramCredentialsRequest, BrokerRegistrationRequest, CreateAclsRequest,
-    CreateDelegationTokenRequest, DeleteAclsRequest, DescribeAclsRequest, ExpireDelegationTokenRequest,
-    IncrementalAlterConfigsRequest, RenewDelegationTokenRequest, alter_client_quotas_request,
-    alter_user_scram_credentials_request, create_acls_request, delete_acls_request,
-};
-use ottla_protocol::{ErrorCode, Request, Uuid};
+use ottla_protocol::messages::{BrokerRegistrationRequest, IncrementalAlterConfigsRequest};
+use ottla_protocol::{ErrorCode, Uuid};
 use ottla_tests::peer::Kind;
 use ottla_tests::peer::cluster::{CLUSTER_ID, Cluster, Roles, Status};
 use ottla_tests::program;
@@ -189,130 +186,6 @@ fn registration(quorum: &Cluster, leader_id: usize, max: Option<i16>) -> String 
     let address = (Ipv4Addr::LOCALHOST, quorum.ports(leader_id).0).into();
     let answer = Wire::connect(address).and_then(|mut wire| wire.call(&request, 4)).expect("an answer");
     format!("registration with metadata.version {max:?}: {:?}", ErrorCode::from_code(answer.error_code))
-}
-
-/// What a controller says to whoever speaks to it without a broker in between, and has not authenticated.
-#[test]
-fn what_concerns_security_is_answered_alike() {
-    let [theirs, ours] = [Kafka, Ottla].map(|kind| {
-        let settings = [("delegation.token.secret.key", "house")];
-        let mut quorum = Cluster::start(&[kind], Roles::Controllers, &settings);
-        quorum.until("a leader", |status| status.high_watermark > 0);
-        let said = security(&quorum);
-        assert!(quorum.stop(1), "a clean stop");
-        said
-    });
-    for (theirs, ours) in theirs.iter().zip(&ours) {
-        println!("{theirs}");
-        assert_eq!(theirs, ours);
-    }
-    assert_eq!(theirs.len(), ours.len());
-}
-
-fn security(quorum: &Cluster) -> Vec<String> {
-    let text = |text: &str| ottla_protocol::Str::from(text);
-    let part = |kind: &str, name: Option<&str>| alter_client_quotas_request::EntityData {
-        entity_type: text(kind),
-        entity_name: name.map(text),
-    };
-    let op = |key: &str, value| alter_client_quotas_request::OpData { key: text(key), value, remove: false };
-    let entry = |entity, ops| alter_client_quotas_request::EntryData { entity, ops };
-    // One at a time: Apache Kafka answers in no order.
-    let quotas = [
-        entry(vec![part("user", Some("a"))], vec![op("producer_byte_rate", 10.0)]),
-        entry(vec![part("user", None)], vec![op("nothing", 10.0)]),
-        entry(vec![part("ip", Some("nobody nowhere"))], vec![op("connection_creation_rate", 1.0)]),
-    ];
-    let credential =
-        |name: &str, iterations| alter_user_scram_credentials_request::ScramCredentialUpsertion {
-            name: text(name),
-            mechanism: 1,
-            iterations,
-            salt: b"salt"[..].into(),
-            salted_password: b"salted"[..].into(),
-        };
-    let deletion = |name: &str| alter_user_scram_credentials_request::ScramCredentialDeletion {
-        name: text(name),
-        mechanism: 1,
-    };
-    let acl = |operation| create_acls_request::AclCreation {
-        resource_type: 2,
-        resource_name: text("t"),
-        resource_pattern_type: 3,
-        principal: text("User:a"),
-        host: text("*"),
-        operation,
-        permission_type: 3,
-    };
-    let filter = |operation| delete_acls_request::DeleteAclsFilter {
-        resource_type_filter: 1,
-        resource_name_filter: None,
-        pattern_type_filter: 1,
-        principal_filter: None,
-        host_filter: None,
-        operation,
-        permission_type: 1,
-    };
-    let describe = |operation| DescribeAclsRequest {
-        resource_type_filter: 1,
-        resource_name_filter: None,
-        pattern_type_filter: 1,
-        principal_filter: None,
-        host_filter: None,
-        operation,
-        permission_type: 1,
-    };
-    let token = |kind: Option<&str>, name: Option<&str>| CreateDelegationTokenRequest {
-        owner_principal_type: kind.map(text),
-        owner_principal_name: name.map(text),
-        renewers: Vec::new(),
-        max_lifetime_ms: -1,
-    };
-    let mut said = Vec::new();
-    for (version, validate_only) in [(0, true), (1, true), (0, false), (1, false)] {
-        for quota in &quotas {
-            let request = AlterClientQuotasRequest { entries: vec![quota.clone()], validate_only };
-            said.push(ask(quorum, &request, version));
-        }
-    }
-    for (deletions, upsertions) in [
-        (vec![deletion("b")], vec![]),
-        (vec![], vec![credential("a", 4_096)]),
-        (vec![], vec![credential("c", 1)]),
-        (vec![deletion("a")], vec![credential("a", 4_096)]),
-    ] {
-        said.push(ask(quorum, &AlterUserScramCredentialsRequest { deletions, upsertions }, 0));
-    }
-    for version in 1..=3 {
-        for operation in [3, 0, 99] {
-            let creations = vec![acl(3), acl(operation)];
-            said.push(ask(quorum, &CreateAclsRequest { creations }, version));
-            let filters = vec![filter(1), filter(operation)];
-            said.push(ask(quorum, &DeleteAclsRequest { filters }, version));
-            said.push(ask(quorum, &describe(operation), version));
-        }
-    }
-    for version in 1..=2 {
-        said.push(ask(quorum, &token(Some(""), Some("")), version));
-        let hmac = ottla_protocol::Bytes::from_static(b"hmac");
-        let renewal = RenewDelegationTokenRequest { hmac: hmac.clone(), renew_period_ms: -1 };
-        said.push(ask(quorum, &renewal, version));
-        said.push(ask(quorum, &ExpireDelegationTokenRequest { hmac, expiry_time_period_ms: -1 }, version));
-    }
-    let owners = [(None, None), (Some("User"), Some("a")), (Some("User"), Some("")), (None, Some("a"))];
-    said.extend(owners.map(|(kind, name)| ask(quorum, &token(kind, name), 3)));
-    said
-}
-
-/// The answer of the first controller, or that there is none.
-fn ask<R: Request + std::fmt::Debug>(quorum: &Cluster, request: &R, version: i16) -> String
-where
-    R::Response: std::fmt::Debug,
-{
-    let address = (Ipv4Addr::LOCALHOST, quorum.ports(1).0).into();
-    let answer = Wire::connect(address).and_then(|mut wire| wire.call(request, version));
-    let answer = answer.map_or_else(|_| "no answer".to_owned(), |answer| format!("{answer:?}"));
-    format!("{request:?} v{version}: {answer}")
 }
 
 /// Has something written that is worth a snapshot.
