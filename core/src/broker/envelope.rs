@@ -8,6 +8,9 @@ use ottla_protocol::{ApiKey, Decoder, Encoder, ErrorCode, Message as _, Str, enc
 
 use super::RequestContext;
 
+/// What is said to a request in an envelope that cannot be read, as Kafka does: the envelope itself is whole.
+pub const UNREADABLE: ErrorCode = ErrorCode::UnsupportedVersion;
+
 /// What a broker may pass on.
 const FORWARDABLE: [ApiKey; 20] = [
     ApiKey::CreateTopics,

@@ -23,7 +23,8 @@ fn what_concerns_security_is_answered_alike() {
         let settings = [("delegation.token.secret.key", "house")];
         let mut quorum = Cluster::start(&[kind], Roles::Controllers, &settings);
         quorum.until("a leader", |status| status.high_watermark > 0);
-        let said = [By::Itself, By::User, By::Token].map(|by| security(&quorum, by)).concat();
+        let mut said = [By::Itself, By::User, By::Token].map(|by| security(&quorum, by)).concat();
+        said.extend(broken(&quorum));
         assert!(quorum.stop(1), "a clean stop");
         said
     });
@@ -144,6 +145,39 @@ fn security(quorum: &Cluster, by: By) -> Vec<String> {
     let owners = [(None, None), (Some("User"), Some("a")), (Some("User"), Some("")), (None, Some("a"))];
     said.extend(owners.map(|(kind, name)| ask(quorum, by, &token(kind, name), 3)));
     said
+}
+
+/// Envelopes of which a part is wrong.
+fn broken(quorum: &Cluster) -> Vec<String> {
+    type Change = fn(&mut EnvelopeRequest);
+    fn frame(envelope: &mut EnvelopeRequest, change: fn(&mut Vec<u8>)) {
+        let mut bytes = envelope.request_data.to_vec();
+        change(&mut bytes);
+        envelope.request_data = bytes.into();
+    }
+    let changes: [(&str, Change); 9] = [
+        ("the whole", |_| ()),
+        ("nothing in it", |one| one.request_data = b""[..].into()),
+        ("a part of a header", |one| frame(one, |bytes| bytes.truncate(6))),
+        ("a part of a body", |one| frame(one, |bytes| bytes.truncate(bytes.len() - 3))),
+        ("another version", |one| frame(one, |bytes| bytes[3] = 99)),
+        ("another API", |one| frame(one, |bytes| bytes[1] = 99)),
+        ("no principal", |one| one.request_principal = None),
+        ("a part of a principal", |one| one.request_principal = Some(b"\0\0\x05Us"[..].into())),
+        ("a part of an address", |one| one.client_host_address = b"\x7f\0\0"[..].into()),
+    ];
+    let hmac = ottla_protocol::Bytes::from_static(b"hmac");
+    let request = RenewDelegationTokenRequest { hmac, renew_period_ms: -1 };
+    let whole = envelope(&request, 2, false);
+    let said = changes.map(|(what, change)| {
+        let mut envelope = whole.clone();
+        change(&mut envelope);
+        let address = (Ipv4Addr::LOCALHOST, quorum.ports(1).0).into();
+        let mut wire = Wire::connect(address).expect("it listens");
+        let answer = wire.call(&envelope, 0).map(|answer| opened::<RenewDelegationTokenRequest>(answer, 2));
+        format!("{what}: {}", answer.unwrap_or_else(|_| "no answer".to_owned()))
+    });
+    said.into()
 }
 
 /// The answer of the first controller, or that there is none.

@@ -68,8 +68,5 @@ fn is_unknown(resource_type: i8, pattern_type: i8, operation: i8, permission_typ
 
 /// What Kafka does not take for a request at all.
 fn malformed<S: LogStore>(request: &Request) -> Handled<S> {
-    match request.context.envelope {
-        Some(_) => Ok(Outcome::Reply(request.refuse_envelope(ErrorCode::UnsupportedVersion))),
-        None => Err(format!("{} with what is unknown", request.api.name())),
-    }
+    Err(format!("{} with what is unknown", request.api.name()))
 }
