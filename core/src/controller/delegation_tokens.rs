@@ -43,7 +43,7 @@ impl Tokens<'_> {
         requester: &Str,
         request: &CreateDelegationTokenRequest,
     ) -> (Vec<MetadataRecord>, CreateDelegationTokenResponse) {
-        let owner = owner(requester, request).unwrap_or_default();
+        let owner = token_owner(requester, request).unwrap_or_default();
         let (principal_type, principal_name) = split_principal(&owner);
         let (requester_type, requester_name) = split_principal(requester);
         let mut response = CreateDelegationTokenResponse {
@@ -159,7 +159,7 @@ impl Tokens<'_> {
 }
 
 /// Who a token is for: who asks, unless another is named. `None` where that one has a name and no type.
-pub fn owner(requester: &Str, request: &CreateDelegationTokenRequest) -> Option<Str> {
+pub fn token_owner(requester: &Str, request: &CreateDelegationTokenRequest) -> Option<Str> {
     match request.owner_principal_name.as_deref() {
         None | Some("") => Some(requester.detached()),
         Some(name) => Some(format!("{}:{name}", request.owner_principal_type.as_deref()?).into()),

@@ -50,7 +50,7 @@ use ottla_protocol::records::metadata::RemoveTopicRecord;
 use ottla_protocol::{ErrorCode, Uuid};
 
 pub use decisions::Decisions;
-pub use delegation_tokens::{owner, split_principal};
+pub use delegation_tokens::{split_principal, token_owner};
 pub use error::ApiError;
 pub use registration::registration_request;
 pub use request::{ControllerEvent, ControllerRequest, ControllerResponse};

@@ -9,7 +9,7 @@ use ottla_protocol::{ApiKey, ErrorCode, Str};
 
 use super::{Env, Handled, Outcome, forward};
 use crate::broker::request::Request;
-use crate::controller::{ControllerRequest, owner, split_principal};
+use crate::controller::{ControllerRequest, split_principal, token_owner};
 use crate::log::LogStore;
 use crate::machine::Frame;
 
@@ -23,7 +23,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let asked = match request.api {
         ApiKey::CreateDelegationToken => {
             let asked: CreateDelegationTokenRequest = request.decode(body)?;
-            match owner(&principal, &asked) {
+            match token_owner(&principal, &asked) {
                 // An owner of no type: Kafka stumbles over it.
                 None => {
                     return Ok(refuse_creation(request, ErrorCode::UnknownServerError, ANONYMOUS, ANONYMOUS));

@@ -88,8 +88,7 @@ impl House {
 
     fn publish_led_by(&mut self, leader_id: i32, delta: MetadataDelta) {
         let (image, offset) = (self.image.clone(), self.offset);
-        let published =
-            Published { image, delta, offset, epoch: 1, leader_id, kraft_version: 0, lost: SmallMap::new() };
+        let published = Published { image, delta, offset, epoch: 1, leader_id, kraft_version: 0, lost: SmallMap::new() };
         self.tell(LifecycleEvent::Metadata(Arc::new(published)));
     }
 

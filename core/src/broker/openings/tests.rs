@@ -322,15 +322,7 @@ fn a_topic_can_be_deleted_before_it_is_open() {
     let deleted =
         MetadataDelta { topics_deleted: [(TOPIC_ID, "t".into())].into(), ..MetadataDelta::default() };
     let image = MetadataImage::default();
-    let published = Published {
-        image,
-        delta: deleted,
-        offset: 2,
-        epoch: 1,
-        leader_id: 1,
-        kraft_version: 0,
-        lost: SmallMap::new(),
-    };
+    let published = Published { image, delta: deleted, offset: 2, epoch: 1, leader_id: 1, kraft_version: 0, lost: SmallMap::new() };
     world.handle(ShardEvent::Metadata(Arc::new(published)));
     let entries = world.store.list("data").unwrap();
     let going = entries.iter().filter(|entry| entry.is_dir && entry.name.ends_with("-delete"));

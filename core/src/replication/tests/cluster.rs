@@ -137,15 +137,8 @@ impl Cluster {
         records.iter().for_each(|record| image.replay(record).unwrap());
         let delta = MetadataDelta::between(before, &image, &records);
         let offset = self.published.offset + 1;
-        self.published = Arc::new(Published {
-            image,
-            delta,
-            offset,
-            epoch: 1,
-            leader_id: 1,
-            kraft_version: 0,
-            lost: SmallMap::new(),
-        });
+        self.published =
+            Arc::new(Published { image, delta, offset, epoch: 1, leader_id: 1, kraft_version: 0, lost: SmallMap::new() });
         let hears = |id: &i32| !self.deaf.contains(id);
         for id in self.brokers.keys().copied().filter(hears).collect::<Vec<_>>() {
             let published = self.published.clone();
