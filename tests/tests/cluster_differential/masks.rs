@@ -132,13 +132,12 @@ fn is_id(word: &str) -> bool {
 /// What a tool says of a quorum, without its numbers, which differ from one moment to the next.
 fn mask_quorum(line: &str) -> String {
     let mut words: Vec<&str> = line.split_whitespace().collect();
+    // Who leads the quorum.
+    let leader = words.windows(2).position(|pair| *pair == ["Local", "controller"]);
+    if let Some(number) = leader.and_then(|at| words.get_mut(at + 2)) {
+        *number = "<number>";
+    }
     match words.as_mut_slice() {
-        // Who leads the quorum.
-        [.., "Local", "controller", number, _, _]
-        | [.., "Local", "controller", number, _, _, _]
-        | [.., "Local", "controller", number, _, _, _, _] => {
-            *number = "<number>";
-        }
         // The offset of the metadata that was looked at.
         ["Feature:", .., "Epoch:", number] => *number = "<number>",
         [
