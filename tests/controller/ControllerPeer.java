@@ -5,33 +5,44 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.*;
 import java.util.function.Supplier;
+import javax.crypto.spec.SecretKeySpec;
 import org.apache.kafka.common.errors.ApiException;
 import org.apache.kafka.common.message.*;
 import org.apache.kafka.common.metadata.*;
 import org.apache.kafka.common.protocol.*;
 import org.apache.kafka.common.requests.*;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
+import org.apache.kafka.common.security.scram.internals.ScramMechanism;
+import org.apache.kafka.common.security.token.delegation.DelegationToken;
+import org.apache.kafka.common.security.token.delegation.internals.DelegationTokenCache;
 import org.apache.kafka.common.utils.*;
 import org.apache.kafka.controller.metrics.QuorumControllerMetrics;
 import org.apache.kafka.metadata.*;
+import org.apache.kafka.security.DelegationTokenManager;
 import org.apache.kafka.server.common.*;
 import org.apache.kafka.timeline.SnapshotRegistry;
 
 /**
- * Apache Kafka's managers of brokers, replicas, quotas and credentials, put together as its controller does and driven line by line from standard input:
+ * Apache Kafka's managers of brokers, replicas, quotas, credentials and delegation tokens, put together as its controller does and driven line by
+ * line from standard input:
  *
+ *   new [SECRET]                   begins, with the secret of delegation tokens
  *   write OFFSET RECORD,...        replays records that were written from that offset on
- *   ask MS OFFSET API VERSION BODY decides about a request at that time; its first record will have that offset
+ *   ask MS OFFSET API VERSION BODY [PRINCIPAL [TOKEN]]
+ *                                  decides about a request at that time; its first record will have that offset. Ids of tokens are
+ *                                  drawn: a new one gets this one.
  *   tick MS OFFSET                 ends one session that is over
  *   activate MS                    another controller takes over at that time
- *   balance MS OFFSET, unclean MS OFFSET
+ *   balance MS OFFSET, unclean MS OFFSET, sweep MS OFFSET
  *
  * Everything but "new", "write" and "activate" is answered with a line: the records in hexadecimal, comma-separated, a space, and the response or "error N".
- * What was decided is replayed. Once its controller would have failed, all that follows is answered with " failed"; "new" begins again.
+ * What was decided is replayed. Once its controller would have failed, all that follows is answered with " failed"; until "new".
  */
 public class ControllerPeer {
     private static final HexFormat HEX = HexFormat.of();
     private static final int SESSION_TIMEOUT_MS = 9000;
+    private static final long TOKEN_LIFETIME_MS = 60_000;
+    private static final long TOKEN_EXPIRY_MS = 20_000;
     private long nowMs = 0;
     private boolean hasFailed = false;
     private final SnapshotRegistry snapshots = new SnapshotRegistry(new LogContext());
@@ -42,6 +53,9 @@ public class ControllerPeer {
     private final ProducerIdControlManager producerIds;
     private final ClientQuotaControlManager quotas;
     private final ScramControlManager scram;
+    private final DelegationTokenCache tokenCache = new DelegationTokenCache(ScramMechanism.mechanismNames());
+    private final DelegationTokenControlManager tokens;
+    private final String secret;
 
     public static void main(String[] args) throws IOException {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -49,7 +63,7 @@ public class ControllerPeer {
         ControllerPeer peer = null;
         for (String line; (line = in.readLine()) != null; ) {
             String[] words = line.split(" ");
-            if (words[0].equals("new")) peer = new ControllerPeer();
+            if (words[0].equals("new")) peer = new ControllerPeer(words.length > 1 ? words[1] : null);
             else if (words[0].equals("activate")) peer.activate(Long.parseLong(words[1]));
             else if (peer.hasFailed) out.append(words[0].equals("write") ? "" : " failed\n");
             else if (words[0].equals("write")) peer.write(Long.parseLong(words[1]), words[2]);
@@ -58,7 +72,8 @@ public class ControllerPeer {
         System.out.print(out);
     }
 
-    private ControllerPeer() {
+    private ControllerPeer(String secret) {
+        this.secret = secret;
         Time time = new Time() {
             public long milliseconds() { return nowMs; }
             public long nanoseconds() { return nowMs * 1_000_000; }
@@ -99,6 +114,13 @@ public class ControllerPeer {
             .build();
         quotas = new ClientQuotaControlManager.Builder().setSnapshotRegistry(snapshots).build();
         scram = new ScramControlManager.Builder().setSnapshotRegistry(snapshots).build();
+        tokens = new DelegationTokenControlManager.Builder()
+            .setTokenCache(tokenCache)
+            .setDelegationTokenSecretKey(secret)
+            .setDelegationTokenMaxLifeMs(TOKEN_LIFETIME_MS)
+            .setDelegationTokenExpiryTimeMs(TOKEN_EXPIRY_MS)
+            .build();
+        set(tokens, "time", time);
         cluster.activate();
     }
 
@@ -128,7 +150,8 @@ public class ControllerPeer {
                 case "tick" -> replication.maybeFenceOneStaleBroker();
                 case "balance" -> replication.maybeBalancePartitionLeaders();
                 case "unclean" -> replication.maybeElectUncleanLeaders();
-                default -> ask(offset, Short.parseShort(words[3]), Short.parseShort(words[4]), words[5]);
+                case "sweep" -> tokens.sweepExpiredDelegationTokens();
+                default -> ask(offset, words);
             };
         } catch (ApiException e) {
             return " error " + Errors.forException(e).code();
@@ -155,8 +178,11 @@ public class ControllerPeer {
         return records + " " + response;
     }
 
-    private ControllerResult<?> ask(long offset, short api, short version, String hex) {
-        ByteBufferAccessor body = new ByteBufferAccessor(ByteBuffer.wrap(HEX.parseHex(hex)));
+    private ControllerResult<?> ask(long offset, String[] words) {
+        short api = Short.parseShort(words[3]);
+        short version = Short.parseShort(words[4]);
+        ByteBufferAccessor body = new ByteBufferAccessor(ByteBuffer.wrap(HEX.parseHex(words.length > 5 ? words[5] : "")));
+        KafkaPrincipal principal = words.length > 6 ? SecurityUtils.parseKafkaPrincipal(words[6]) : KafkaPrincipal.ANONYMOUS;
         switch (ApiKeys.forId(api)) {
             case BROKER_REGISTRATION: {
                 Map<String, Short> finalized = new HashMap<>(features.finalizedFeatures(Long.MAX_VALUE).featureMap());
@@ -169,7 +195,7 @@ public class ControllerPeer {
             }
             case BROKER_HEARTBEAT: return heartbeat(offset, new BrokerHeartbeatRequestData(body, version));
             case ALTER_PARTITION: return replication.alterPartition(
-                context(api, version), new AlterPartitionRequestData(body, version));
+                context(api, version, principal), new AlterPartitionRequestData(body, version));
             case ELECT_LEADERS: return replication.electLeaders(new ElectLeadersRequestData(body, version));
             case ALTER_PARTITION_REASSIGNMENTS: return replication.alterPartitionReassignments(
                 new AlterPartitionReassignmentsRequestData(body, version));
@@ -193,6 +219,19 @@ public class ControllerPeer {
             }
             case ALTER_USER_SCRAM_CREDENTIALS: return scram.alterCredentials(
                 new AlterUserScramCredentialsRequestData(body, version), features.metadataVersionOrThrow());
+            case CREATE_DELEGATION_TOKEN: {
+                var result = tokens.createDelegationToken(context(api, version, principal),
+                    new CreateDelegationTokenRequestData(body, version), features.metadataVersionOrThrow());
+                for (ApiMessageAndVersion record : result.records()) {
+                    ((DelegationTokenRecord) record.message()).setTokenId(words[7]);
+                    result.response().setTokenId(words[7]).setHmac(hmac(words[7]));
+                }
+                return result;
+            }
+            case RENEW_DELEGATION_TOKEN: return tokens.renewDelegationToken(context(api, version, principal),
+                new RenewDelegationTokenRequestData(body, version), features.metadataVersionOrThrow());
+            case EXPIRE_DELEGATION_TOKEN: return tokens.expireDelegationToken(context(api, version, principal),
+                new ExpireDelegationTokenRequestData(body, version), features.metadataVersionOrThrow());
             case ASSIGN_REPLICAS_TO_DIRS: return replication.handleAssignReplicasToDirs(
                 new AssignReplicasToDirsRequestData(body, version));
             default: throw new IllegalArgumentException("API " + api);
@@ -226,9 +265,24 @@ public class ControllerPeer {
         }
     }
 
-    private static ControllerRequestContext context(short api, short version) {
+    /** As brokers make it. */
+    private byte[] hmac(String token) {
+        return DelegationTokenManager.createHmac(token, new SecretKeySpec(secret.getBytes(StandardCharsets.UTF_8), "HmacSHA512"));
+    }
+
+    private static void set(Object object, String name, Object value) {
+        try {
+            var field = object.getClass().getDeclaredField(name);
+            field.setAccessible(true);
+            field.set(object, value);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static ControllerRequestContext context(short api, short version, KafkaPrincipal principal) {
         RequestHeaderData header = new RequestHeaderData().setRequestApiKey(api).setRequestApiVersion(version);
-        return new ControllerRequestContext(header, KafkaPrincipal.ANONYMOUS, OptionalLong.empty());
+        return new ControllerRequestContext(header, principal, OptionalLong.empty());
     }
 
     private static String hex(ApiMessage message, short version) {
@@ -251,6 +305,17 @@ public class ControllerPeer {
             case CLIENT_QUOTA_RECORD -> quotas.replay((ClientQuotaRecord) message);
             case USER_SCRAM_CREDENTIAL_RECORD -> scram.replay((UserScramCredentialRecord) message);
             case REMOVE_USER_SCRAM_CREDENTIAL_RECORD -> scram.replay((RemoveUserScramCredentialRecord) message);
+            case DELEGATION_TOKEN_RECORD -> {
+                DelegationTokenRecord record = (DelegationTokenRecord) message;
+                tokens.replay(record);
+                var information = DelegationTokenData.fromRecord(record).tokenInformation();
+                tokenCache.updateCache(new DelegationToken(information, hmac(record.tokenId())), Map.of());
+            }
+            case REMOVE_DELEGATION_TOKEN_RECORD -> {
+                RemoveDelegationTokenRecord record = (RemoveDelegationTokenRecord) message;
+                tokens.replay(record);
+                tokenCache.removeCache(record.tokenId());
+            }
             case PRODUCER_IDS_RECORD -> producerIds.replay((ProducerIdsRecord) message);
             default -> throw new IllegalArgumentException(message.toString());
         }

@@ -1,5 +1,5 @@
-//! The same random requests to Apache Kafka's managers of brokers, replicas, quotas and credentials and to our controller's decisions:
-//! they write the same records and give the same answers (`tests/controller/ControllerPeer.java`).
+//! The same random requests to Apache Kafka's managers of brokers, replicas, quotas, credentials and delegation tokens and to our controller's
+//! decisions: they write the same records and give the same answers (`tests/controller/ControllerPeer.java`).
 //!
 //! Known to differ, and left out: where new replicas go (it is drawn), the order of eligible replicas and of records of different
 //! partitions, that Apache Kafka lets a session outlive the permission to stop, and that its controller fails where the last known leader
@@ -35,6 +35,8 @@ const SEEDS: u64 = 30;
 const SESSION_TIMEOUT_MS: i64 = 9_000;
 const REBALANCE_MS: i64 = 20_000;
 const UNCLEAN_MS: i64 = 15_000;
+const TOKEN_SWEEP_MS: i64 = 7_000;
+const TOKEN_SECRET: &str = "secret";
 
 #[test]
 fn decisions_are_those_of_apache_kafka() {
@@ -171,6 +173,11 @@ struct World {
     now_ms: i64,
     rebalance_due_ms: i64,
     unclean_due_ms: i64,
+    sweep_due_ms: i64,
+    /// Without a secret there are no delegation tokens.
+    has_tokens: bool,
+    /// What clients know of those that were given.
+    hmacs: Vec<Bytes>,
     brokers: BTreeMap<i32, Broker>,
     script: String,
     expected: Vec<Expected>,
@@ -180,7 +187,8 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let state = MetadataState::new(MetadataImage::empty("house"));
-        let runtime = lead(state, Now::default(), seed);
+        let has_tokens = seed % 5 != 4;
+        let runtime = lead(state, Now::default(), seed, has_tokens);
         let mut world = Self {
             runtime,
             log: Log::default(),
@@ -188,8 +196,11 @@ impl World {
             now_ms: 0,
             rebalance_due_ms: REBALANCE_MS,
             unclean_due_ms: UNCLEAN_MS,
+            sweep_due_ms: TOKEN_SWEEP_MS,
+            has_tokens,
+            hmacs: Vec::new(),
             brokers: (1..=BROKERS).map(|id| (id, Broker::default())).collect(),
-            script: "new\n".to_owned(),
+            script: if has_tokens { format!("new {TOKEN_SECRET}\n") } else { "new\n".to_owned() },
             expected: Vec::new(),
             seed,
         };
@@ -267,19 +278,26 @@ impl World {
         request: R,
         to_ours: impl FnOnce(R) -> ControllerRequest,
     ) -> ControllerResponse {
+        self.ask_with(kind, version, request, to_ours, |_| String::new())
+    }
+
+    /// The same, with more words for Apache Kafka.
+    fn ask_with<R: Request + std::fmt::Debug>(
+        &mut self,
+        kind: &'static str,
+        version: i16,
+        request: R,
+        to_ours: impl FnOnce(R) -> ControllerRequest,
+        words: impl FnOnce(&ControllerResponse) -> String,
+    ) -> ControllerResponse {
         let offset = self.log.next_offset();
-        let _ = writeln!(
-            self.script,
-            "ask {} {offset} {} {version} {}",
-            self.now_ms,
-            R::API_KEY as i16,
-            encoded(&request, version)
-        );
+        let (at, api, body) = (self.now_ms, R::API_KEY as i16, encoded(&request, version));
         let what = format!("{request:?}\n{}", self.shown());
         let token = Token { connection: ConnectionId(1), request: 1 };
         let now = self.now();
         self.runtime.submit(now, &mut self.log, token, to_ours(request));
         let (_, response) = self.runtime.take_ready().pop().expect("an answer");
+        let _ = writeln!(self.script, "ask {at} {offset} {api} {version} {body}{}", words(&response));
         let text = text_of(&response, version);
         self.expect(kind, what, 1, offset, text);
         // Sessions end one after the other, for both.
@@ -345,6 +363,11 @@ impl World {
             line(&mut self.script, "unclean");
             kind = "unclean elections";
         }
+        if self.sweep_due_ms <= at {
+            self.sweep_due_ms = at + TOKEN_SWEEP_MS;
+            line(&mut self.script, "sweep");
+            kind = "expirations of tokens";
+        }
         let (now, what) = (self.now(), format!("{kind}\n{}", self.shown()));
         self.runtime.tick(now, &mut self.log);
         self.expect(kind, what, lines, offset, String::new());
@@ -355,7 +378,7 @@ impl World {
         self.pass(ms);
         let ids: Vec<i32> = self.brokers.keys().copied().collect();
         let id = self.pick(&ids);
-        match self.draw(100) {
+        match self.draw(104) {
             0..40 => ids.iter().for_each(|id| self.beat(*id)),
             40..46 => self.begin_life(id, false),
             46..48 => self.begin_life(id, true),
@@ -372,6 +395,7 @@ impl World {
             96 => self.fail_over(),
             97 => self.limit(),
             98 => self.credential(),
+            100.. => self.token(),
             _ => self.configure(),
         }
     }
@@ -384,10 +408,11 @@ impl World {
             return;
         }
         let (state, now) = (self.runtime.tip().clone(), self.now());
-        self.runtime = lead(state, now, self.rng.next_u64());
+        self.runtime = lead(state, now, self.rng.next_u64(), self.has_tokens);
         let _ = writeln!(self.script, "activate {}", self.now_ms);
         self.rebalance_due_ms = self.now_ms + REBALANCE_MS;
         self.unclean_due_ms = self.now_ms + UNCLEAN_MS;
+        self.sweep_due_ms = self.now_ms + TOKEN_SWEEP_MS;
         for (id, broker) in &mut self.brokers {
             broker.keeps_up = true;
             if unfenced.contains(id) {
@@ -708,6 +733,63 @@ impl World {
         self.ask("AlterUserScramCredentials", 0, request, ours);
     }
 
+    fn token(&mut self) {
+        const PRINCIPALS: [&str; 3] = ["User:a", "User:b", "User:c"];
+        let principal = self.pick(&PRINCIPALS);
+        let as_principal = |_: &ControllerResponse| format!(" {principal}");
+        let hmac = match self.draw(10) {
+            0 => b"nobody's"[..].into(),
+            _ if self.hmacs.is_empty() => Bytes::new(),
+            _ => {
+                // Older ones have expired.
+                let recent = self.hmacs.len().min(3);
+                let back = 1 + self.draw(recent);
+                self.hmacs[self.hmacs.len() - back].clone()
+            }
+        };
+        match self.draw(3) {
+            0 => self.create_token(principal),
+            1 => {
+                let renew_period_ms = self.pick(&[-1, 0, 1_000, 30_000, i64::MAX]);
+                let request = RenewDelegationTokenRequest { hmac, renew_period_ms };
+                let ours = |request| ControllerRequest::RenewDelegationToken(principal.into(), request);
+                self.ask_with("RenewDelegationToken", 2, request, ours, as_principal);
+            }
+            _ => {
+                let expiry_time_period_ms = self.pick(&[-1, 0, 3_000, 30_000, i64::MAX]);
+                let request = ExpireDelegationTokenRequest { hmac, expiry_time_period_ms };
+                let ours = |request| ControllerRequest::ExpireDelegationToken(principal.into(), request);
+                self.ask_with("ExpireDelegationToken", 2, request, ours, as_principal);
+            }
+        }
+    }
+
+    fn create_token(&mut self, principal: &'static str) {
+        let owner = self.pick(&[None, Some(""), Some("a"), Some("c")]);
+        let renewers = (0..self.draw(3)).map(|_| create_delegation_token_request::CreatableRenewers {
+            principal_type: if self.chance(95) { "User" } else { "Group" }.into(),
+            principal_name: self.pick(&["a", "b"]).into(),
+        });
+        let request = CreateDelegationTokenRequest {
+            renewers: renewers.collect(),
+            owner_principal_type: owner.map(|_| "User".into()),
+            owner_principal_name: owner.map(Into::into),
+            max_lifetime_ms: self.pick(&[-1, 0, 2_000, 30_000, i64::MAX]),
+        };
+        let ours = |request| ControllerRequest::CreateDelegationToken(principal.into(), request);
+        let words = |response: &ControllerResponse| match response {
+            ControllerResponse::CreateDelegationToken(created) => {
+                format!(" {principal} {}", created.token_id)
+            }
+            other => panic!("{other:?}"),
+        };
+        let response = self.ask_with("CreateDelegationToken", 3, request, ours, words);
+        let ControllerResponse::CreateDelegationToken(created) = response else { panic!("another answer") };
+        if created.error_code == 0 {
+            self.hmacs.push(created.hmac);
+        }
+    }
+
     fn assign(&mut self) {
         let (topic_id, partition_index, _) = self.any_partition();
         let broker_id = WITH_TWO_DIRECTORIES;
@@ -733,14 +815,17 @@ impl World {
 }
 
 /// A controller that begins to lead.
-fn lead(state: MetadataState, now: Now, seed: u64) -> Runtime<Decisions> {
+fn lead(state: MetadataState, now: Now, seed: u64, has_tokens: bool) -> Runtime<Decisions> {
     let settings = [
-        ("leader.imbalance.check.interval.seconds", REBALANCE_MS / 1_000),
-        ("unclean.leader.election.interval.ms", UNCLEAN_MS),
+        ("leader.imbalance.check.interval.seconds", (REBALANCE_MS / 1_000).to_string()),
+        ("unclean.leader.election.interval.ms", UNCLEAN_MS.to_string()),
+        ("delegation.token.secret.key", if has_tokens { TOKEN_SECRET } else { "" }.to_owned()),
+        ("delegation.token.max.lifetime.ms", "60000".to_owned()),
+        ("delegation.token.expiry.time.ms", "20000".to_owned()),
+        ("delegation.token.expiry.check.interval.ms", TOKEN_SWEEP_MS.to_string()),
     ];
-    let settings = settings.map(|(name, value)| {
-        (name.to_owned(), Setting { value: value.to_string(), origin: Origin::Override })
-    });
+    let settings =
+        settings.map(|(name, value)| (name.to_owned(), Setting { value, origin: Origin::Override }));
     let config = Arc::new(BrokerConfig::resolve(settings, true).expect("they are valid").config);
     let mut decisions = Decisions::new(config, Planted::default());
     decisions.set_quorum(QuorumFacts { kraft_version: 1, ..QuorumFacts::default() });
@@ -767,6 +852,9 @@ fn text_of(response: &ControllerResponse, version: i16) -> String {
         ControllerResponse::AllocateProducerIds(one) => text(one.error_code, one, version),
         ControllerResponse::AlterClientQuotas(one) => text(0, one, version),
         ControllerResponse::AlterUserScramCredentials(one) => text(0, one, version),
+        ControllerResponse::CreateDelegationToken(one) => text(0, one, version),
+        ControllerResponse::RenewDelegationToken(one) => text(0, one, version),
+        ControllerResponse::ExpireDelegationToken(one) => text(0, one, version),
         ControllerResponse::AssignReplicasToDirs(one) => text(one.error_code, one, version),
         other => panic!("{other:?}"),
     }

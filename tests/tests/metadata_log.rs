@@ -60,6 +60,7 @@ fn write_directory() -> PathBuf {
             let text = |text: &str| text.into();
             let context = RequestContext {
                 principal: text("User:ANONYMOUS"),
+                has_token: false,
                 listener: text("PLAINTEXT"),
                 client_id: None,
                 host: text("/127.0.0.1"),

@@ -13,7 +13,7 @@ use super::api::{self, Supported};
 use super::fetch_sessions::FetchSessions;
 use super::handlers::{self, Env, Outcome, Pending};
 use super::request::{self, Parsed, Request};
-use super::{ConnectionEvent, RequestContext};
+use super::{ConnectionEvent, RequestContext, envelope};
 use crate::config::BrokerConfig;
 use crate::ids::ConnectionId;
 use crate::log::LogStore;
@@ -81,6 +81,7 @@ impl<S: LogStore> Connection<S> {
         let apis = api::of_listener(&config, &peer.listener);
         let context = RequestContext {
             principal: "User:ANONYMOUS".into(),
+            has_token: false,
             listener: peer.listener,
             client_id: None,
             host: peer.host,
@@ -153,7 +154,12 @@ impl<S: LogStore> Connection<S> {
             Parsed::Request(request, body) => {
                 let (connection, api, version) = (self.id, request.api, request.version);
                 cx.traces.emit(|| TraceEvent::RequestReceived { connection, api, version, bytes });
-                let outcome = handlers::handle(&mut self.env(cx), &request, body);
+                let outcome = match handlers::handle(&mut self.env(cx), &request, body) {
+                    Err(_) if request.context.envelope.is_some() => {
+                        Ok(Outcome::Reply(request.refuse_envelope(envelope::UNREADABLE)))
+                    }
+                    outcome => outcome,
+                };
                 (request, outcome)
             }
         };

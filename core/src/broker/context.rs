@@ -7,6 +7,8 @@ use ottla_protocol::Str;
 pub struct RequestContext {
     /// `User:ANONYMOUS` until authentication says more.
     pub principal: Str,
+    /// It has authenticated by a delegation token (KIP-48).
+    pub has_token: bool,
     /// Name of the listener the connection came in by.
     pub listener: Str,
     /// `client.id` of the request header.

@@ -8,16 +8,26 @@ use ottla_protocol::{ApiKey, Decoder, Encoder, ErrorCode, Message as _, Str, enc
 
 use super::RequestContext;
 
+/// What is said to a request in an envelope that cannot be read, as Kafka does: the envelope itself is whole.
+pub const UNREADABLE: ErrorCode = ErrorCode::UnsupportedVersion;
+
 /// What a broker may pass on.
-const FORWARDABLE: [ApiKey; 13] = [
+const FORWARDABLE: [ApiKey; 20] = [
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
+    ApiKey::CreateAcls,
+    ApiKey::DeleteAcls,
     ApiKey::AlterConfigs,
     ApiKey::CreatePartitions,
+    ApiKey::CreateDelegationToken,
+    ApiKey::RenewDelegationToken,
+    ApiKey::ExpireDelegationToken,
     ApiKey::ElectLeaders,
     ApiKey::IncrementalAlterConfigs,
     ApiKey::AlterPartitionReassignments,
     ApiKey::ListPartitionReassignments,
+    ApiKey::AlterClientQuotas,
+    ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeQuorum,
     ApiKey::UpdateFeatures,
     ApiKey::UnregisterBroker,
@@ -40,8 +50,10 @@ pub fn open(
     let asked = EnvelopeRequest::decode(&mut Decoder::new(body), version);
     let asked = asked.map_err(|_| ErrorCode::InvalidRequest)?;
     let principal = asked.request_principal.and_then(principal);
+    let (principal, has_token) = principal.ok_or(ErrorCode::PrincipalDeserializationFailure)?;
     let context = RequestContext {
-        principal: principal.ok_or(ErrorCode::PrincipalDeserializationFailure)?,
+        principal,
+        has_token,
         host: address(&asked.client_host_address).ok_or(ErrorCode::InvalidRequest)?,
         envelope: Some(correlation_id),
         ..context.clone()
@@ -64,7 +76,7 @@ pub fn close(correlation_id: i32, inner: Result<Bytes, ErrorCode>) -> Option<Enc
 }
 
 /// `DefaultPrincipalData`, version 0: a type, a name, and whether it came by a delegation token.
-fn principal(data: Bytes) -> Option<Str> {
+fn principal(data: Bytes) -> Option<(Str, bool)> {
     let mut input = Decoder::new(data);
     if *input.bytes(2).ok()? != [0, 0] {
         return None;
@@ -74,7 +86,8 @@ fn principal(data: Bytes) -> Option<Str> {
         Some(input.str(len).ok()?.to_string())
     };
     let (kind, name) = (text()?, text()?);
-    Some(format!("{kind}:{name}").into())
+    let has_token = *input.bytes(1).ok()? != [0];
+    Some((format!("{kind}:{name}").into(), has_token))
 }
 
 /// An address of four or sixteen bytes as Kafka prints it.

@@ -187,6 +187,7 @@ impl Lifecycle {
             token: Token { connection: ConnectionId::BROKER, request: number },
             context: RequestContext {
                 principal: "User:ANONYMOUS".into(),
+                has_token: false,
                 listener: self.config.inter_broker_listener_name.as_str().into(),
                 client_id: None,
                 host: "".into(),

@@ -74,11 +74,13 @@ fn unpack(mut outer: Request, body: Bytes, apis: &'static [Supported]) -> Parsed
     };
     let key = frame.get(..2).and_then(|key| key.try_into().ok()).map(i16::from_be_bytes);
     match key.and_then(ApiKey::from_key) {
-        Some(api) if envelope::is_forwardable(api) => match parse(frame, outer.id, &context, apis) {
-            Parsed::Refused(_) => Parsed::RefusedEnvelope(outer, ErrorCode::InvalidRequest),
+        Some(api) if !envelope::is_forwardable(api) => {
+            Parsed::RefusedEnvelope(outer, ErrorCode::InvalidRequest)
+        }
+        _ => match parse(frame, outer.id, &context, apis) {
+            Parsed::Refused(_) => Parsed::RefusedEnvelope(outer, envelope::UNREADABLE),
             parsed => parsed,
         },
-        _ => Parsed::RefusedEnvelope(outer, ErrorCode::InvalidRequest),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::ConfigError;
-use super::fields::config_struct;
+use super::fields::{Password, config_struct};
 use super::listener::{Listener, SecurityProtocol, parse_listeners, parse_protocol_map};
 use super::rules;
 use super::settings::{Origin, Resolved, Setting, Settings, StartError};
@@ -32,6 +32,10 @@ config_struct! {
         controller_quota_window_size_seconds: i32 = "controller.quota.window.size.seconds",
         controller_socket_timeout_ms: i32 = "controller.socket.timeout.ms",
         default_replication_factor: i32 = "default.replication.factor",
+        delegation_token_expiry_check_interval_ms: i64 = "delegation.token.expiry.check.interval.ms",
+        delegation_token_expiry_time_ms: i64 = "delegation.token.expiry.time.ms",
+        delegation_token_max_lifetime_ms: i64 = "delegation.token.max.lifetime.ms",
+        delegation_token_secret_key: Option<Password> = "delegation.token.secret.key",
         delete_topic_enable: bool = "delete.topic.enable",
         fetch_max_bytes: i32 = "fetch.max.bytes",
         follower_replication_throttled_rate: i64 = "follower.replication.throttled.rate",

@@ -1,5 +1,7 @@
 //! Structs of typed fields, each bound to one key of the table.
 
+use std::fmt;
+
 use super::value::Value;
 
 /// A Rust type that a key's value turns into.
@@ -37,6 +39,29 @@ impl FromValue for bool {
 impl FromValue for String {
     fn from_value(value: Value) -> Option<Self> {
         if let Value::Text(text) = value { Some(text) } else { None }
+    }
+}
+
+/// A secret, which is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Its bytes; `None` where it is empty, which is none at all.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        (!self.0.is_empty()).then_some(self.0.as_bytes())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+impl FromValue for Password {
+    fn from_value(value: Value) -> Option<Self> {
+        String::from_value(value).map(Self)
     }
 }
 

@@ -35,10 +35,17 @@ impl fmt::Display for Origin {
 }
 
 /// One key with the text of its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Setting {
     pub value: String,
     pub origin: Origin,
+}
+
+/// The value may be a secret.
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setting").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 /// All settings of a broker; what is not here has its default.

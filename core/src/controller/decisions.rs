@@ -19,6 +19,7 @@ use super::cluster::Cluster;
 use super::controller_registration::controller_registration;
 use super::create_partitions::create_partitions;
 use super::create_topics::create_topics;
+use super::delegation_tokens::{EXPIRATIONS_MAX, Tokens};
 use super::delete_topics::delete_topics;
 use super::elections::{ELECTIONS_MAX, elect_leaders, elect_uncleanly, rebalance};
 use super::heartbeats::Heartbeats;
@@ -49,6 +50,8 @@ pub struct Decisions {
     rebalance_due: Option<Instant>,
     /// When partitions without a leader are next looked at for an unclean election.
     unclean_elections_due: Option<Instant>,
+    /// When delegation tokens that have expired are next removed.
+    token_expirations_due: Option<Instant>,
     planted: Planted,
 }
 
@@ -64,6 +67,7 @@ impl Decisions {
             expired: None,
             rebalance_due: None,
             unclean_elections_due: None,
+            token_expirations_due: None,
             planted,
         }
     }
@@ -93,6 +97,11 @@ impl Decisions {
     fn unclean_elections_after(&self, now: Instant, elected: usize) -> Option<Instant> {
         let interval_ms = self.config.unclean_leader_election_interval_ms;
         Some(now.plus_ms(if elected < ELECTIONS_MAX { interval_ms } else { 0 }))
+    }
+
+    fn token_expirations_after(&self, now: Instant, removed: usize) -> Option<Instant> {
+        let interval_ms = self.config.delegation_token_expiry_check_interval_ms;
+        Some(now.plus_ms(if removed < EXPIRATIONS_MAX { interval_ms } else { 0 }))
     }
 
     fn next_producer_id(&mut self, state: &MetadataState, token: Token) -> Decision<Self> {
@@ -131,6 +140,7 @@ impl Coordinator for Decisions {
         let config = self.config.clone();
         let (config, now) = (&*config, cx.now.monotonic);
         let cluster = Cluster { image, config, planted: self.planted };
+        let tokens = Tokens { image, config, now: cx.now.wall };
         let mut is_atomic = true;
         self.expired = None;
         let (records, response) = match request {
@@ -223,6 +233,18 @@ impl Coordinator for Decisions {
                 let (records, response) = alter_user_scram_credentials(image, &request);
                 (records, ControllerResponse::AlterUserScramCredentials(response))
             }
+            ControllerRequest::CreateDelegationToken(principal, request) => {
+                let (records, response) = tokens.create(cx.rng, &principal, &request);
+                (records, ControllerResponse::CreateDelegationToken(response))
+            }
+            ControllerRequest::RenewDelegationToken(principal, request) => {
+                let (records, response) = tokens.renew(&principal, &request);
+                (records, ControllerResponse::RenewDelegationToken(response))
+            }
+            ControllerRequest::ExpireDelegationToken(principal, request) => {
+                let (records, response) = tokens.expire(&principal, &request);
+                (records, ControllerResponse::ExpireDelegationToken(response))
+            }
             ControllerRequest::AssignReplicasToDirs(request) => {
                 let (records, response) = assign_replicas_to_dirs(cluster, &request);
                 is_atomic = false;
@@ -250,6 +272,11 @@ impl Coordinator for Decisions {
             let records = elect_uncleanly(cluster);
             self.unclean_elections_due = self.unclean_elections_after(now, records.len());
             records
+        } else if is_due(self.token_expirations_due) {
+            let tokens = Tokens { image: cluster.image, config: &self.config, now: cx.now.wall };
+            let records = tokens.sweep();
+            self.token_expirations_due = self.token_expirations_after(now, records.len());
+            records
         } else {
             Vec::new()
         };
@@ -257,10 +284,9 @@ impl Coordinator for Decisions {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.heartbeats.deadline(), self.rebalance_due, self.unclean_elections_due]
-            .into_iter()
-            .flatten()
-            .min()
+        let elections = [self.rebalance_due, self.unclean_elections_due];
+        let others = [self.heartbeats.deadline(), self.token_expirations_due];
+        elections.into_iter().chain(others).flatten().min()
     }
 
     /// # Panics
@@ -276,6 +302,7 @@ impl Coordinator for Decisions {
         self.heartbeats.load(now.monotonic, state.tip());
         self.rebalance_due = self.rebalance_after(now.monotonic, 0);
         self.unclean_elections_due = self.unclean_elections_after(now.monotonic, 0);
+        self.token_expirations_due = self.token_expirations_after(now.monotonic, 0);
     }
 
     fn append_failed(
@@ -288,13 +315,16 @@ impl Coordinator for Decisions {
         if let Some(broker) = self.expired.take() {
             self.heartbeats.renew(now.monotonic, broker);
         }
-        // Elections of which there were too many for one decision do not go on at once.
+        // Elections and expirations of which there were too many for one decision do not go on at once.
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now.monotonic);
         if is_due(self.rebalance_due) {
             self.rebalance_due = self.rebalance_after(now.monotonic, 0);
         }
         if is_due(self.unclean_elections_due) {
             self.unclean_elections_due = self.unclean_elections_after(now.monotonic, 0);
+        }
+        if is_due(self.token_expirations_due) {
+            self.token_expirations_due = self.token_expirations_after(now.monotonic, 0);
         }
         replies.into_iter().map(|(token, _)| (token, ControllerResponse::Failed(error))).collect()
     }

@@ -18,6 +18,7 @@ mod controller_registration;
 mod create_partitions;
 mod create_topics;
 mod decisions;
+mod delegation_tokens;
 mod delete_topics;
 mod elections;
 mod error;
@@ -49,6 +50,7 @@ use ottla_protocol::records::metadata::RemoveTopicRecord;
 use ottla_protocol::{ErrorCode, Uuid};
 
 pub use decisions::Decisions;
+pub use delegation_tokens::{split_principal, token_owner};
 pub use error::ApiError;
 pub use registration::registration_request;
 pub use request::{ControllerEvent, ControllerRequest, ControllerResponse};
@@ -353,7 +355,8 @@ impl<S: LogStore> Controller<S> {
         self.take_answers(cx)
     }
 
-    /// When something is due for a broker; never on a node that is alone with its broker, which lives and dies with it.
+    /// When something is due for a broker, or for tokens, which are given to clients of other brokers; never on a node that is alone with its
+    /// broker, which lives and dies with it.
     fn brokers_deadline(&self) -> Option<Instant> {
         match &self.role {
             Role::Leading(leading) if !self.is_alone() || self.published.brokers().count() > 1 => {

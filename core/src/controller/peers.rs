@@ -83,8 +83,11 @@ macro_rules! forwarded {
                     $(ControllerRequest::$name(request) => {
                         self.network.send_on(now, link, ($min, $max), request, timeout_ms, true)
                     })*
-                    // A broker has ids of its own to give.
-                    ControllerRequest::NextProducerId => return self.refuse(token, refusal),
+                    // A broker has ids of its own to give, and no listener of Ottla's brokers gives tokens.
+                    ControllerRequest::NextProducerId
+                    | ControllerRequest::CreateDelegationToken(..)
+                    | ControllerRequest::RenewDelegationToken(..)
+                    | ControllerRequest::ExpireDelegationToken(..) => return self.refuse(token, refusal),
                 };
                 self.asked.insert(id, Asked::Forwarded(token, Box::new(refusal)));
             }

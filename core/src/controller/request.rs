@@ -23,10 +23,12 @@ use ottla_protocol::messages::{
     AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, AssignReplicasToDirsRequest,
     AssignReplicasToDirsResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest,
     BrokerRegistrationResponse, ControllerRegistrationRequest, ControllerRegistrationResponse,
-    CreateAclsRequest, CreateAclsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
-    CreateTopicsRequest, CreateTopicsResponse, DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+    CreateAclsRequest, CreateAclsResponse, CreateDelegationTokenRequest, CreateDelegationTokenResponse,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, ElectLeadersRequest,
+    ElectLeadersResponse, ExpireDelegationTokenRequest, ExpireDelegationTokenResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest,
+    ListPartitionReassignmentsResponse, RenewDelegationTokenRequest, RenewDelegationTokenResponse,
     UnregisterBrokerRequest, UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use ottla_protocol::messages::{
@@ -129,6 +131,12 @@ pub enum ControllerRequest {
     DeleteAcls(DeleteAclsRequest),
     /// What servers need to know of passwords (KIP-554).
     AlterUserScramCredentials(AlterUserScramCredentialsRequest),
+    /// A token, by the principal that asks (KIP-48).
+    CreateDelegationToken(Str, CreateDelegationTokenRequest),
+    /// Another end for it.
+    RenewDelegationToken(Str, RenewDelegationTokenRequest),
+    /// The same, or its end at once.
+    ExpireDelegationToken(Str, ExpireDelegationTokenRequest),
 }
 
 impl ControllerRequest {
@@ -275,7 +283,11 @@ impl ControllerRequest {
                     ..ListPartitionReassignmentsResponse::default()
                 })
             }
-            Self::NextProducerId => ControllerResponse::Failed(error),
+            // Tokens are asked for in envelopes, which say themselves that this is not the active controller.
+            Self::NextProducerId
+            | Self::CreateDelegationToken(..)
+            | Self::RenewDelegationToken(..)
+            | Self::ExpireDelegationToken(..) => ControllerResponse::Failed(error),
             Self::BrokerRegistration(_) => {
                 ControllerResponse::BrokerRegistration(BrokerRegistrationResponse {
                     error_code,
@@ -408,6 +420,12 @@ pub enum ControllerResponse {
     DeleteAcls(DeleteAclsResponse),
     /// To [`ControllerRequest::AlterUserScramCredentials`].
     AlterUserScramCredentials(AlterUserScramCredentialsResponse),
+    /// To [`ControllerRequest::CreateDelegationToken`].
+    CreateDelegationToken(CreateDelegationTokenResponse),
+    /// To [`ControllerRequest::RenewDelegationToken`].
+    RenewDelegationToken(RenewDelegationTokenResponse),
+    /// To [`ControllerRequest::ExpireDelegationToken`].
+    ExpireDelegationToken(ExpireDelegationTokenResponse),
     /// To any: nothing was done, because the metadata log failed.
     Failed(ErrorCode),
 }

@@ -4,6 +4,7 @@ mod acls;
 mod alter_partition;
 mod client_quotas;
 mod configs;
+mod delegation_tokens;
 mod elections;
 mod features;
 mod heartbeats;
@@ -120,6 +121,7 @@ impl World {
         let token = Token { connection: ConnectionId(1), request: 1 };
         let context = RequestContext {
             principal: "User:ANONYMOUS".into(),
+            has_token: false,
             listener: "PLAINTEXT".into(),
             client_id: None,
             host: "/127.0.0.1".into(),

@@ -1,9 +1,9 @@
 //! The records that an image is made of, for snapshots (KIP-630).
 
 use ottla_protocol::records::metadata::{
-    ClientQuotaRecord, ConfigRecord, DelegationTokenRecord, FeatureLevelRecord, PartitionRecord,
-    ProducerIdsRecord, RegisterBrokerRecord, RegisterControllerRecord, TopicRecord,
-    UserScramCredentialRecord, client_quota_record, register_broker_record, register_controller_record,
+    ClientQuotaRecord, ConfigRecord, FeatureLevelRecord, PartitionRecord, ProducerIdsRecord,
+    RegisterBrokerRecord, RegisterControllerRecord, TopicRecord, UserScramCredentialRecord,
+    client_quota_record, register_broker_record, register_controller_record,
 };
 use ottla_protocol::{Str, Uuid};
 
@@ -102,18 +102,7 @@ impl MetadataImage {
     }
 
     fn write_delegation_tokens(&self, records: &mut Vec<MetadataRecord>) {
-        records.extend(self.delegation_tokens.iter().map(|(token_id, token)| {
-            DelegationTokenRecord {
-                owner: token.owner.clone(),
-                requester: token.requester.clone(),
-                renewers: token.renewers.clone(),
-                issue_timestamp: token.issue_timestamp,
-                max_timestamp: token.max_timestamp,
-                expiration_timestamp: token.expiration_timestamp,
-                token_id: token_id.clone(),
-            }
-            .into()
-        }));
+        records.extend(self.delegation_tokens.iter().map(|(id, token)| token.to_record(id).into()));
     }
 }
 

@@ -48,6 +48,8 @@ struct Member {
 pub enum Roles {
     /// A metadata quorum and nothing else.
     Controllers,
+    /// A broker and nothing else, with a second listener, SASL, at the port of a controller.
+    Broker,
     /// Each is a controller and a broker.
     Both,
 }
@@ -133,9 +135,19 @@ impl Cluster {
         id
     }
 
+    /// Formats and starts a broker: its id.
+    pub fn add_broker(&mut self, kind: Kind, overrides: &[(&str, &str)]) -> usize {
+        let voters = self.voters(self.members.len());
+        let id = self.join(kind, Roles::Broker);
+        self.write_properties(id, Roles::Broker, &voters, overrides);
+        self.format(id, &[]);
+        self.restart(id);
+        id
+    }
+
     fn join(&mut self, kind: Kind, roles: Roles) -> usize {
         let (port, broker_port) = self.spare.pop().expect("a spare port");
-        let is_broker = roles == Roles::Both;
+        let is_broker = roles != Roles::Controllers;
         self.members.push(Member { kind, port, broker_port, is_broker, process: None });
         self.members.len()
     }
@@ -152,6 +164,9 @@ impl Cluster {
         let controller = format!("CONTROLLER://{host}:{}", member.port);
         let (roles, listeners) = match roles {
             Roles::Controllers => ("controller", controller),
+            Roles::Broker => {
+                ("broker", format!("PLAINTEXT://{host}:{},SASL://{host}:{}", member.broker_port, member.port))
+            }
             Roles::Both => {
                 ("broker,controller", format!("PLAINTEXT://{host}:{},{controller}", member.broker_port))
             }
@@ -166,7 +181,7 @@ impl Cluster {
         let mut properties = format!(
             "process.roles={roles}\nnode.id={id}\nlisteners={listeners}\n\
              controller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT\n\
              {quorum}\nlog.dirs={data}\n",
             data = self.data(id).display(),
         );

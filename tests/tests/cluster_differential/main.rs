@@ -14,6 +14,7 @@ mod elections;
 mod features;
 mod quorum;
 mod reassignments;
+mod security;
 mod topics;
 mod upgrade;
 
@@ -73,6 +74,24 @@ fn a_static_quorum_is_upgraded() {
         let mut pair = Pair::start(kind, Quorum::Static);
         pair.settle();
         upgrade::play(&mut pair);
+        let (differences, compared) = pair.differences();
+        println!("{compared} steps compared with {kind:?}");
+        assert!(
+            differences.is_empty(),
+            "{} of {compared} steps differ from Apache Kafka's:\n{}",
+            differences.len(),
+            differences.join("\n")
+        );
+    }
+}
+
+/// Controllers of each kind, and a broker of Apache Kafka that passes on to them what its clients ask.
+#[test]
+fn security_is_decided_alike() {
+    for kind in chosen() {
+        let mut pair = Pair::start_secured(kind);
+        pair.settle();
+        security::play(&mut pair);
         let (differences, compared) = pair.differences();
         println!("{compared} steps compared with {kind:?}");
         assert!(

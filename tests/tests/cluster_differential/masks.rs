@@ -8,7 +8,7 @@ const ID_LEN: usize = 22;
 /// A voter of the quorum that leads or follows.
 const VOTER: &str = "<leader or follower>";
 
-/// The words `{brokers}`, `{broker:N}`, `{controllers}`, `{properties:N}` and `{file:NAME}`, as the cluster has them.
+/// The words `{brokers}`, `{broker:N}`, `{sasl:N}`, `{controllers}`, `{properties:N}` and `{file:NAME}`, as the cluster has them.
 pub fn fill(cluster: &Cluster, argument: &str) -> String {
     let address = |port: u16| format!("127.0.0.1:{port}");
     let mut filled = argument.to_owned();
@@ -20,6 +20,7 @@ pub fn fill(cluster: &Cluster, argument: &str) -> String {
             "brokers" => cluster.brokers(),
             "controllers" => cluster.bootstrap(),
             "broker" => address(cluster.ports(which.parse().expect("an id")).1),
+            "sasl" => address(cluster.ports(which.parse().expect("an id")).0),
             "properties" => cluster.properties(which.parse().expect("an id")).display().to_string(),
             "directory" => super::directory(cluster, which.parse().expect("an id")),
             "file" => cluster.directory().join(which).display().to_string(),
@@ -53,6 +54,27 @@ pub fn mask(cluster: &Cluster, ended: &Ended) -> String {
         lines.append(&mut masked);
     }
     lines.join("\n")
+}
+
+/// Id and HMAC of the delegation token that is told of: the HMAC is 64 bytes in base 64, after the id.
+pub fn token(text: &str) -> Option<(String, String)> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let at = words.iter().position(|word| word.len() == 88 && word.ends_with("=="))?;
+    Some((words[at.checked_sub(1)?].to_owned(), words[at].to_owned()))
+}
+
+/// What is said of tokens without what differs: what was drawn, and dates.
+pub fn mask_token(token: Option<&(String, String)>, text: &str) -> String {
+    let text = match token {
+        Some((id, hmac)) => text.replace(hmac, "<hmac>").replace(id, "<token>"),
+        None => text.to_owned(),
+    };
+    let is_date = |word: &str| word.len() == 16 && word.starts_with("20") && word.contains('T');
+    let line = |line: &str| {
+        let words = line.split_whitespace().map(|word| if is_date(word) { "<date>" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn mask_line(cluster: &Cluster, line: &str) -> String {
@@ -110,13 +132,12 @@ fn is_id(word: &str) -> bool {
 /// What a tool says of a quorum, without its numbers, which differ from one moment to the next.
 fn mask_quorum(line: &str) -> String {
     let mut words: Vec<&str> = line.split_whitespace().collect();
+    // Who leads the quorum.
+    let leader = words.windows(2).position(|pair| *pair == ["Local", "controller"]);
+    if let Some(number) = leader.and_then(|at| words.get_mut(at + 2)) {
+        *number = "<number>";
+    }
     match words.as_mut_slice() {
-        // Who leads the quorum.
-        [.., "Local", "controller", number, _, _]
-        | [.., "Local", "controller", number, _, _, _]
-        | [.., "Local", "controller", number, _, _, _, _] => {
-            *number = "<number>";
-        }
         // The offset of the metadata that was looked at.
         ["Feature:", .., "Epoch:", number] => *number = "<number>",
         [

@@ -28,11 +28,33 @@ const CONFIGURATION: &[(&str, &str)] = &[
     ("broker.heartbeat.interval.ms", "500"),
 ];
 
+/// What controllers and brokers are told where clients authenticate.
+const SECURED: &[(&str, &str)] = &[
+    ("offsets.topic.replication.factor", "1"),
+    ("delegation.token.secret.key", "house"),
+    ("delegation.token.expiry.check.interval.ms", "1000"),
+];
+
+/// What the broker is told besides.
+const AUTHENTICATES: &[(&str, &str)] = &[
+    ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256"),
+    (
+        "listener.name.sasl.plain.sasl.jaas.config",
+        "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"a\" user_bob=\"b\";",
+    ),
+    (
+        "listener.name.sasl.scram-sha-256.sasl.jaas.config",
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+    ),
+];
+
 /// Apache Kafka's tools by the names of their scripts.
 const TOOLS: &[(&str, &str)] = &[
+    ("acls", "org.apache.kafka.tools.AclCommand"),
     ("cluster", "org.apache.kafka.tools.ClusterTool"),
     ("configs", "kafka.admin.ConfigCommand"),
     ("consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+    ("delegation-tokens", "org.apache.kafka.tools.DelegationTokenCommand"),
     ("features", "org.apache.kafka.tools.FeatureCommand"),
     ("get-offsets", "org.apache.kafka.tools.GetOffsetShell"),
     ("leader-election", "org.apache.kafka.tools.LeaderElectionCommand"),
@@ -55,6 +77,8 @@ pub struct Pair {
 struct Side {
     cluster: Cluster,
     tools: Tools,
+    /// Id and HMAC of the delegation token that a tool showed last.
+    token: Option<(String, String)>,
 }
 
 /// A JVM that runs tools.
@@ -70,9 +94,24 @@ impl Pair {
         let side = |kind, quorum| Side {
             cluster: Cluster::start_with(&[kind; 3], Roles::Both, quorum, |_| CONFIGURATION.to_vec()),
             tools: Tools::start(),
+            token: None,
         };
-        let theirs = thread::spawn(move || side(Kind::Kafka, quorum));
-        let ours = side(kind, quorum);
+        Self::both_start(move |of| side(if of == 0 { Kind::Kafka } else { kind }, quorum))
+    }
+
+    /// One controller of Apache Kafka, and one of this kind; each with a broker of Apache Kafka, the node 2, whose clients authenticate.
+    pub fn start_secured(kind: Kind) -> Self {
+        let side = |kind| {
+            let mut cluster = Cluster::start(&[kind], Roles::Controllers, SECURED);
+            cluster.add_broker(Kind::Kafka, &[SECURED, AUTHENTICATES].concat());
+            Side { cluster, tools: Tools::start(), token: None }
+        };
+        Self::both_start(move |of| side(if of == 0 { Kind::Kafka } else { kind }))
+    }
+
+    fn both_start(start: impl Fn(usize) -> Side + Copy + Send + 'static) -> Self {
+        let theirs = thread::spawn(move || start(0));
+        let ours = start(1);
         let theirs = theirs.join().expect("Apache Kafka starts");
         Self { sides: [theirs, ours], differences: Vec::new(), known: Vec::new(), compared: 0 }
     }
@@ -118,6 +157,13 @@ impl Pair {
     pub fn write(&mut self, name: &str, text: &str) {
         for side in &self.sides {
             fs::write(side.cluster.directory().join(name), text).expect("it is written");
+        }
+    }
+
+    /// The same, of a text with the words that arguments may have, and `{token}` and `{hmac}`.
+    pub fn write_filled(&mut self, name: &str, text: &str) {
+        for side in &self.sides {
+            fs::write(side.cluster.directory().join(name), side.fill(text)).expect("it is written");
         }
     }
 
@@ -199,13 +245,22 @@ impl Side {
     fn run(&mut self, tool: &str, arguments: &[&str]) -> String {
         let class = TOOLS.iter().find(|(name, _)| *name == tool).expect("a tool").1;
         let mut words = vec![class.to_owned()];
-        words.extend(arguments.iter().map(|argument| masks::fill(&self.cluster, argument)));
+        words.extend(arguments.iter().map(|argument| self.fill(argument)));
         let started = Instant::now();
-        let ended = self.tools.run(&words);
+        let mut ended = self.tools.run(&words);
+        if tool == "delegation-tokens" {
+            self.token = masks::token(&ended.out).or(self.token.take());
+            ended.out = masks::mask_token(self.token.as_ref(), &ended.out);
+        }
         if std::env::var_os("OTTLA_TEST_SHOW").is_some() {
             println!("{:?} {tool} {:?}", self.cluster.kind(1), started.elapsed());
         }
         masks::mask(&self.cluster, &ended)
+    }
+
+    fn fill(&self, text: &str) -> String {
+        let (id, hmac) = self.token.clone().unwrap_or_default();
+        masks::fill(&self.cluster, &text.replace("{token}", &id).replace("{hmac}", &hmac))
     }
 }
 

@@ -6,7 +6,7 @@ use ottla_protocol::messages::{
 };
 use ottla_protocol::{ApiKey, ErrorCode};
 
-use super::{Env, Handled, Outcome, Pending};
+use super::{Env, Handled, Outcome, Pending, delegation_tokens};
 use crate::broker::Message;
 use crate::broker::request::Request;
 use crate::controller::{ControllerEvent, ControllerRequest, ControllerResponse};
@@ -34,6 +34,10 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ApiKey::AllocateProducerIds => ControllerRequest::AllocateProducerIds(request.decode(body)?),
         ApiKey::UnregisterBroker => ControllerRequest::UnregisterBroker(request.decode(body)?),
         ApiKey::AssignReplicasToDirs => ControllerRequest::AssignReplicasToDirs(request.decode(body)?),
+        ApiKey::AlterClientQuotas => ControllerRequest::AlterClientQuotas(request.decode(body)?),
+        ApiKey::AlterUserScramCredentials => {
+            ControllerRequest::AlterUserScramCredentials(request.decode(body)?)
+        }
         ApiKey::InitProducerId => {
             let asked: InitProducerIdRequest = request.decode(body)?;
             match init_producer_id(&asked) {
@@ -46,12 +50,17 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     if asked.is_late() {
         return resume(request, asked.refusal(ErrorCode::RequestTimedOut));
     }
+    Ok(ask(env, request, asked))
+}
+
+/// Asks the controller.
+pub fn ask<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, asked: ControllerRequest) -> Outcome<S> {
     env.cx.effects.tell(Message::Controller(ControllerEvent::Request {
         token: env.token(request),
         context: request.context.clone(),
         request: asked,
     }));
-    Ok(Outcome::Wait(Box::new(Pending::Controller)))
+    Outcome::Wait(Box::new(Pending::Controller))
 }
 
 /// What an idempotent producer may ask; transactions are not built.
@@ -107,6 +116,9 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
         ControllerResponse::CreateAcls(answer) => request.respond(&answer, []),
         ControllerResponse::DeleteAcls(answer) => request.respond(&answer, []),
         ControllerResponse::AlterUserScramCredentials(answer) => request.respond(&answer, []),
+        ControllerResponse::CreateDelegationToken(answer) => delegation_tokens::created(request, answer),
+        ControllerResponse::RenewDelegationToken(answer) => request.respond(&answer, []),
+        ControllerResponse::ExpireDelegationToken(answer) => request.respond(&answer, []),
         // Whoever passed it on looks for the active controller.
         ControllerResponse::Failed(error) if request.context.envelope.is_some() => {
             request.refuse_envelope(error)

@@ -1,6 +1,8 @@
 //! One file per API: how a request becomes an answer, or the messages to wait for.
 
+mod acls;
 pub mod api_versions;
+mod delegation_tokens;
 mod delete_records;
 mod describe_cluster;
 mod describe_configs;
@@ -176,6 +178,10 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         | ApiKey::ListGroups
         | ApiKey::DeleteGroups
         | ApiKey::OffsetDelete => group::handle(env, request, body),
+        ApiKey::DescribeAcls | ApiKey::CreateAcls | ApiKey::DeleteAcls => acls::handle(request, body),
+        ApiKey::CreateDelegationToken | ApiKey::RenewDelegationToken | ApiKey::ExpireDelegationToken => {
+            delegation_tokens::handle(env, request, body)
+        }
         _ => forward::handle(env, request, body),
     }
 }

@@ -10,13 +10,13 @@ keys! { KEYS: Broker, internal = false;
     /// Time after which a SASL connection must authenticate again; 0 for never.
     "connections.max.reauth.ms" Long = "0", Any, Medium, ReadOnly, NotBuilt;
     /// How often expired delegation tokens are removed.
-    "delegation.token.expiry.check.interval.ms" Long = "3600000", AtLeast(1), Low, ReadOnly, NotBuilt;
+    "delegation.token.expiry.check.interval.ms" Long = "3600000", AtLeast(1), Low, ReadOnly, Honoured;
     /// How long a delegation token is valid unless it is renewed.
-    "delegation.token.expiry.time.ms" Long = "86400000", AtLeast(1), Medium, ReadOnly, NotBuilt;
+    "delegation.token.expiry.time.ms" Long = "86400000", AtLeast(1), Medium, ReadOnly, Honoured;
     /// Age beyond which a delegation token cannot be renewed.
-    "delegation.token.max.lifetime.ms" Long = "604800000", AtLeast(1), Medium, ReadOnly, NotBuilt;
-    /// Secret that signs delegation tokens, the same on every node.
-    "delegation.token.secret.key" Password = null, Any, Medium, ReadOnly, NotBuilt;
+    "delegation.token.max.lifetime.ms" Long = "604800000", AtLeast(1), Medium, ReadOnly, Honoured;
+    /// Secret that signs delegation tokens, the same on every node; without one, or with an empty one, there are none.
+    "delegation.token.secret.key" Password = null, Any, Medium, ReadOnly, Honoured;
     /// Plugin that makes a principal of an authenticated connection.
     "principal.builder.class" Class = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any, Medium, PerBroker, NotBuilt;
     /// Plugin that answers the questions of SASL as a client.

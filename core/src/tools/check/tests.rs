@@ -47,6 +47,7 @@ fn write_metadata(store: &mut MemoryStore) {
     let request = CreateTopicsRequest { topics: vec![topic], ..CreateTopicsRequest::default() };
     let context = RequestContext {
         principal: "User:ANONYMOUS".into(),
+        has_token: false,
         listener: "PLAINTEXT".into(),
         client_id: None,
         host: "/127.0.0.1".into(),

@@ -1,5 +1,7 @@
 //! Metadata quorums of several controllers: Ottla's alone, and Ottla's with Apache Kafka's.
 
+mod security;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
