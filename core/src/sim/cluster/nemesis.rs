@@ -186,6 +186,8 @@ impl Scenario {
             Fault::DiskFull => self.break_disk(rng, node, true),
         };
         if has_struck {
+            // A coordinator may move that could not write down which member has taken another's place.
+            self.checkers.starts_again();
             self.note(format_args!("{fault:?} (of {node}, if it is of one)"));
             *self.faults.entry(fault).or_default() += 1;
         }
@@ -224,7 +226,6 @@ impl Scenario {
         if !may {
             return false;
         }
-        self.checkers.starts_again();
         if is_power_loss {
             self.world.power_loss(id);
             self.weak.insert(id);
