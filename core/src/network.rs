@@ -189,11 +189,11 @@ impl Network {
         self.send_on(now, (target, Lane::Data), versions, request, timeout_ms, true)
     }
 
-    /// As [`Network::send`], of a request whose body `encode` makes at the version that is chosen.
+    /// As [`Network::send`], on one of the links, of a request whose body `encode` makes at the version that is chosen.
     pub fn send_encoded(
         &mut self,
         now: Instant,
-        target: &Target,
+        (target, lane): (&Target, Lane),
         (api, min, max): (ApiKey, i16, i16),
         encode: impl Fn(i16) -> Result<Bytes, EncodeError> + Send + Sync + 'static,
         timeout_ms: i64,
@@ -219,7 +219,7 @@ impl Network {
             framed().map_err(|error| error.to_string())
         }));
         let (versions, deadline) = ((min, max), now.plus_ms(timeout_ms));
-        self.submit(now, (target, Lane::Data), |id| Outgoing {
+        self.submit(now, (target, lane), |id| Outgoing {
             id,
             api,
             versions,

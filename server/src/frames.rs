@@ -6,6 +6,8 @@ use std::io;
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+/// Longest response of another node that is read: what it may answer to a fetch, and room beside it.
+pub const RESPONSE_BYTES_MAX: usize = 256 << 20;
 /// Room made for a read when nothing is known of what comes.
 const READ_MIN: usize = 8 * 1024;
 /// Room made at once on the word of a length prefix; a longer frame gets room as its bytes arrive.

@@ -1,4 +1,4 @@
-//! HTTP: the page, `/health`, `/ready`, and the WebSockets `/kafka/{node}` and `/events`.
+//! HTTP: the page, `/health`, `/ready`, and the WebSockets `/kafka/{node}` (this one or another) and `/events`.
 //!
 //! A browser lets any page on the internet talk to a port of this machine. So a request is answered when its `Host` is an
 //! address, a loopback name or the listener's own name, which no page elsewhere can make it (DNS rebinding), and a WebSocket is
@@ -21,7 +21,7 @@ use crate::dispatcher::Dispatcher;
 use crate::events::{self, Watched};
 use crate::page::{self, plain};
 use crate::service::{Peer, Service};
-use crate::websocket;
+use crate::{tunnel, websocket};
 
 /// Watchers have nothing to say.
 const WATCHER_BYTES_MAX: usize = 1024;
@@ -76,18 +76,29 @@ async fn kafka(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response<Body> {
-    if node != web.node_id {
-        return plain(StatusCode::NOT_FOUND, "no such node\n");
-    }
     if !web.allows_origin(&headers) {
         return plain(StatusCode::FORBIDDEN, "a page of another origin\n");
     }
-    let peer = Peer { listener: Arc::clone(&web.listener), host: address.ip().to_canonical() };
-    upgrade
-        .max_message_size(web.request_bytes_max)
-        .max_frame_size(web.request_bytes_max)
-        .on_upgrade(move |socket| websocket::serve(socket, web.service, peer, web.dispatcher))
-        .into_response()
+    let upgrade = upgrade.max_message_size(web.request_bytes_max).max_frame_size(web.request_bytes_max);
+    if node == web.node_id {
+        let peer = Peer { listener: Arc::clone(&web.listener), host: address.ip().to_canonical() };
+        return upgrade
+            .on_upgrade(move |socket| websocket::serve(socket, web.service, peer, web.dispatcher))
+            .into_response();
+    }
+    let Some(target) = web.service.address(node, &web.listener) else {
+        return plain(
+            StatusCode::NOT_FOUND,
+            "no such broker, or none that clients without TLS and SASL can use now\n",
+        );
+    };
+    match tunnel::open(&target).await {
+        Ok(stream) => upgrade.on_upgrade(move |socket| tunnel::carry(socket, stream, node)).into_response(),
+        Err(error) => {
+            tracing::info!(node, %error, "a tunnel cannot be opened");
+            plain(StatusCode::BAD_GATEWAY, "that broker cannot be reached from here\n")
+        }
+    }
 }
 
 async fn events(State(web): State<Web>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response<Body> {

@@ -22,6 +22,7 @@ pub mod server;
 pub mod service;
 pub mod store;
 pub mod tools;
+pub mod tunnel;
 pub mod websocket;
 
 /// The version of this binary.

@@ -12,10 +12,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use ottla_core::network::{LinkEffect, LinkEvent, LinkId, Target};
 
+use crate::frames::RESPONSE_BYTES_MAX;
+
 /// How long one of a name's addresses may take to answer (`socket.connection.setup.timeout.ms`).
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest response that is read: a broker's `fetch.max.bytes` and room beside it.
-const FRAME_BYTES_MAX: usize = 256 << 20;
 
 /// The open links of one client.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ fn read_frames<E: From<LinkEvent>>(
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         }
-        let len = usize::try_from(i32::from_be_bytes(prefix)).ok().filter(|len| *len <= FRAME_BYTES_MAX);
+        let len = usize::try_from(i32::from_be_bytes(prefix)).ok().filter(|len| *len <= RESPONSE_BYTES_MAX);
         let len = len.ok_or_else(|| {
             io::Error::other("not a Kafka broker: the length of its response makes no sense")
         })?;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ottla_core::network::Target;
 use tokio::sync::Notify;
 
 use crate::outbox::Outbox;
@@ -13,6 +14,8 @@ use crate::outbox::Outbox;
 pub trait Service: Send + Sync + 'static {
     /// A client connected; what is sent to it goes into `outbox`.
     fn connected(self: Arc<Self>, peer: Peer, outbox: Arc<dyn Outbox>) -> Box<dyn Session>;
+    /// Where a client of this listener finds another broker; `None` when a tunnel cannot lead there.
+    fn address(&self, node: i32, listener: &str) -> Option<Target>;
 }
 
 /// One client, until it is dropped.

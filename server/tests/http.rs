@@ -7,16 +7,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use echo::Echo;
+use futures_util::{SinkExt as _, StreamExt as _};
+use ottla_core::network::Target;
 use ottla_server::dispatcher::Dispatcher;
 use ottla_server::events::{Events, Watched};
 use ottla_server::http::{self, Web};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// Nothing happens here.
 #[derive(Debug, Default)]
@@ -76,7 +78,7 @@ impl Fixture {
         path: &str,
         host: &str,
         origin: Option<&str>,
-    ) -> Result<tokio_tungstenite::WebSocketStream<TcpStream>, u16> {
+    ) -> Result<WebSocketStream<TcpStream>, u16> {
         let stream = TcpStream::connect(self.address).await.expect("connected");
         let mut request = format!("ws://{host}{path}").into_client_request().expect("a request");
         if let Some(origin) = origin {
@@ -134,12 +136,10 @@ async fn origins() {
         assert_eq!(fixture.open("/kafka/7", host, Some(origin)).await.err(), Some(403), "{host} {origin}");
     }
     assert_eq!(fixture.open("/kafka/7", "evil.example", None).await.err(), Some(421));
-    assert_eq!(fixture.open("/kafka/8", "localhost", None).await.err(), Some(404));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_frame_per_message_without_a_length() {
-    use futures_util::{SinkExt as _, StreamExt as _};
     let fixture = fixture().await;
     let mut socket = fixture.open("/kafka/7", "localhost", None).await.expect("open");
     let requests = ["hello", "slice 0-100", "slice 3-6000000 7-9", "bye"];
@@ -161,4 +161,108 @@ async fn one_frame_per_message_without_a_length() {
     let mut socket = fixture.open("/kafka/7", "localhost", None).await.expect("open");
     socket.send(Message::text("hello")).await.expect("sent");
     assert!(matches!(socket.next().await, Some(Ok(Message::Close(Some(_))))));
+}
+
+/// Node 8, which says what it is told to.
+async fn other(fixture: &Fixture) -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let port = listener.local_addr().expect("address").port();
+    fixture.echo.others.lock().expect("lock").insert(8, Target { host: "127.0.0.1".into(), port });
+    listener
+}
+
+async fn opened(fixture: &Fixture, other: &TcpListener) -> (WebSocketStream<TcpStream>, TcpStream) {
+    let (socket, there) = tokio::join!(fixture.open("/kafka/8", "localhost", None), other.accept());
+    (socket.expect("open"), there.expect("accepted").0)
+}
+
+#[tokio::test]
+async fn a_tunnel_leads_to_brokers_that_the_cluster_knows_and_nowhere_else() {
+    let fixture = fixture().await;
+    let other = other(&fixture).await;
+    let evil = fixture.open("/kafka/8", "localhost", Some("http://evil.example")).await;
+    assert_eq!(evil.err(), Some(403));
+    assert_eq!(fixture.open("/kafka/9", "localhost", None).await.err(), Some(404));
+    opened(&fixture, &other).await;
+    drop(other);
+    assert_eq!(fixture.open("/kafka/8", "localhost", None).await.err(), Some(502));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tunnel_carries_frames_both_ways_at_once() {
+    // Each way far more than the sockets on it take.
+    const REQUESTS: usize = 4_000;
+    const REQUEST_BYTES: usize = 10_000;
+    const RESPONSES: usize = 4;
+    const RESPONSE_BYTES: usize = 10 << 20;
+    let fixture = fixture().await;
+    let other = other(&fixture).await;
+    let (socket, mut there) = opened(&fixture, &other).await;
+    let (mut send, mut receive) = socket.split();
+    let node = tokio::spawn(async move {
+        // It reads once all that it says was taken.
+        for number in 0..RESPONSES {
+            there.write_u32(RESPONSE_BYTES as u32).await.expect("written");
+            there.write_all(&vec![number as u8; RESPONSE_BYTES]).await.expect("written");
+        }
+        let mut frame = vec![0; REQUEST_BYTES];
+        for number in 0..REQUESTS {
+            assert_eq!(there.read_u32().await.expect("a length"), REQUEST_BYTES as u32);
+            there.read_exact(&mut frame).await.expect("a frame");
+            assert!(frame.iter().all(|byte| *byte == number as u8));
+        }
+        there
+    });
+    let client = tokio::spawn(async move {
+        for number in 0..REQUESTS {
+            send.send(Message::binary(vec![number as u8; REQUEST_BYTES])).await.expect("sent");
+        }
+        send
+    });
+    for number in 0..RESPONSES {
+        let response = receive.next().await.expect("a response").expect("a response").into_data();
+        assert!(response == vec![number as u8; RESPONSE_BYTES], "response {number}");
+    }
+    let (_there, _send) = (node.await.expect("all came"), client.await.expect("all were sent"));
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_with_either_side() {
+    let fixture = fixture().await;
+    let other = other(&fixture).await;
+    let is_closed = async |mut there: TcpStream| {
+        assert_eq!(there.read_to_end(&mut Vec::new()).await.expect("an end"), 0);
+    };
+    let reason = async |mut socket: WebSocketStream<TcpStream>| match socket.next().await {
+        Some(Ok(Message::Close(Some(frame)))) => frame.reason.to_string(),
+        other => panic!("{other:?}"),
+    };
+
+    let (socket, mut there) = opened(&fixture, &other).await;
+    there.write_all(&[0, 0, 0, 1, 7, 0, 0]).await.expect("written");
+    drop(there);
+    let mut socket = socket;
+    assert_eq!(socket.next().await.expect("what was said").expect("before it left").into_data()[..], [7]);
+    assert_eq!(reason(socket).await, "closed by the other node");
+
+    let (mut socket, there) = opened(&fixture, &other).await;
+    socket.close(None).await.expect("closed");
+    is_closed(there).await;
+
+    let (socket, there) = opened(&fixture, &other).await;
+    drop(socket);
+    is_closed(there).await;
+
+    // Longer than a request may be; not a frame; not a length.
+    let (mut socket, there) = opened(&fixture, &other).await;
+    socket.send(Message::binary(vec![0; 10_001])).await.expect("sent");
+    is_closed(there).await;
+    let (mut socket, there) = opened(&fixture, &other).await;
+    socket.send(Message::text("hello")).await.expect("sent");
+    is_closed(there).await;
+    assert_eq!(reason(socket).await, "one Kafka frame per binary message");
+    let (socket, mut there) = opened(&fixture, &other).await;
+    there.write_all(&[0xff; 4]).await.expect("written");
+    assert_eq!(reason(socket).await, "the length of a response makes no sense");
+    is_closed(there).await;
 }

@@ -11,7 +11,7 @@ use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableT
 use ottla_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::{CreateTopicsRequest, FetchRequest, InitProducerIdRequest, ProduceRequest};
-use ottla_protocol::{Decoder, Encoder, ErrorCode, Message, Request, ResponseHeader, encode_request};
+use ottla_protocol::{ErrorCode, Request};
 
 use crate::wire::{ANSWER_MAX, Wire};
 
@@ -136,21 +136,15 @@ impl Client {
     }
 
     pub fn ask<R: Request>(&mut self, request: &R, version: i16) -> io::Result<R::Response> {
-        let mut encoder = Encoder::new();
-        encode_request(&mut encoder, version, 1, Some("load".into()), request).map_err(io::Error::other)?;
-        let frame = encoder.into_bytes().map_err(io::Error::other)?;
         let wire = match self.wire.take() {
             Some(wire) => self.wire.insert(wire),
             None => self.wire.insert(Wire::connect_within(self.address, self.answer_max)?),
         };
-        let answer = wire.ask(&frame[4..]);
+        let answer = wire.call(request, version);
         if answer.is_err() {
             self.wire = None;
         }
-        let mut decoder = Decoder::new(answer?);
-        let header = R::API_KEY.response_header_version(version);
-        ResponseHeader::decode(&mut decoder, header).map_err(io::Error::other)?;
-        R::Response::decode(&mut decoder, version).map_err(io::Error::other)
+        answer
     }
 
     /// Tries until there is an answer.

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ottla_protocol::{Decoder, Encoder, Message as _, Request, ResponseHeader, encode_request};
 
 /// How long a peer may take to answer a request.
@@ -59,14 +60,24 @@ impl Wire {
 
     /// Sends a request and waits for its response.
     pub fn call<R: Request>(&mut self, request: &R, version: i16) -> io::Result<R::Response> {
-        let mut encoder = Encoder::new();
-        encode_request(&mut encoder, version, 1, Some("tests".into()), request).map_err(io::Error::other)?;
-        let frame = encoder.into_bytes().map_err(io::Error::other)?;
-        let mut decoder = Decoder::new(self.ask(&frame[4..])?);
-        let header = R::API_KEY.response_header_version(version);
-        ResponseHeader::decode(&mut decoder, header).map_err(io::Error::other)?;
-        R::Response::decode(&mut decoder, version).map_err(io::Error::other)
+        let answer = self.ask(&frame(request, version)?)?;
+        response::<R>(answer.into(), version)
     }
+}
+
+/// A request as a frame, without its length.
+pub fn frame<R: Request>(request: &R, version: i16) -> io::Result<Bytes> {
+    let mut encoder = Encoder::new();
+    encode_request(&mut encoder, version, 1, Some("tests".into()), request).map_err(io::Error::other)?;
+    Ok(encoder.into_bytes().map_err(io::Error::other)?.slice(4..))
+}
+
+/// What the frame of a response says.
+pub fn response<R: Request>(frame: Bytes, version: i16) -> io::Result<R::Response> {
+    let mut decoder = Decoder::new(frame);
+    let header = R::API_KEY.response_header_version(version);
+    ResponseHeader::decode(&mut decoder, header).map_err(io::Error::other)?;
+    R::Response::decode(&mut decoder, version).map_err(io::Error::other)
 }
 
 /// True when the broker answers a Metadata request and names itself in it.

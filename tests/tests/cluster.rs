@@ -2,16 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ottla_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
+use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use ottla_protocol::messages::{FetchRequest, MetadataRequest, ProduceRequest};
+use ottla_protocol::{ErrorCode, Request};
+use ottla_tests::batch::Batch;
 use ottla_tests::peer::Kind::{self, Kafka, Ottla};
-use ottla_tests::peer::cluster::{Cluster, Roles};
-use ottla_tests::wire::create_topic;
+use ottla_tests::peer::cluster::{Cluster, Quorum, Roles};
+use ottla_tests::wire::{ANSWER_MAX, create_topic, frame, response};
+use tungstenite::{Error, HandshakeError, Message, WebSocket};
 
 const TOPIC: &str = "cluster";
 const PARTITIONS: usize = 3;
@@ -135,4 +142,98 @@ fn what_apache_kafka_brokers_pass_on_is_decided() {
         cluster.until_in_sync_replicas(&topic, 1);
         decided.push(kind);
     }
+}
+
+/// A page's connection to a node of the cluster, by way of the one that serves the page.
+struct Page(WebSocket<TcpStream>);
+
+impl Page {
+    /// The error is the status of an upgrade that was refused.
+    fn open(page: SocketAddr, node: i32) -> Result<Self, u16> {
+        let stream = TcpStream::connect(page).expect("the page is served");
+        stream.set_read_timeout(Some(ANSWER_MAX)).expect("a timeout");
+        match tungstenite::client(format!("ws://{page}/kafka/{node}"), stream) {
+            Ok((socket, _)) => Ok(Self(socket)),
+            Err(HandshakeError::Failure(Error::Http(response))) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn call<R: Request>(&mut self, request: &R, version: i16) -> R::Response {
+        self.0.send(Message::Binary(frame(request, version).expect("a frame"))).expect("sent");
+        let answer = self.0.read().expect("an answer").into_data();
+        response::<R>(answer, version).expect("a response")
+    }
+
+    /// Who leads the first partition of the topic.
+    fn leader(&mut self) -> i32 {
+        let topic = MetadataRequestTopic { name: Some(TOPIC.into()), ..Default::default() };
+        let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
+        self.call(&request, 12).topics[0].partitions[0].leader_id
+    }
+
+    fn until_led_by(&mut self, node: i32) {
+        let began = Instant::now();
+        while self.leader() != node {
+            assert!(began.elapsed() < Duration::from_secs(60), "node {node} does not lead");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Writes two records: the offset of the first.
+    fn produce(&mut self) -> Result<i64, ErrorCode> {
+        let partition = PartitionProduceData { index: 0, records: Batch::of(2).encode().into() };
+        let topic =
+            TopicProduceData { name: TOPIC.into(), partition_data: vec![partition], ..Default::default() };
+        let request =
+            ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
+        let answer = self.call(&request, 9);
+        let part = &answer.responses[0].partition_responses[0];
+        match ErrorCode::from_code(part.error_code).expect("an error code of Kafka's") {
+            ErrorCode::None => Ok(part.base_offset),
+            error => Err(error),
+        }
+    }
+
+    /// Bytes of records and the high watermark.
+    fn fetch(&mut self) -> (usize, i64) {
+        let asked = FetchPartition { partition_max_bytes: 1 << 20, ..Default::default() };
+        let topic = FetchTopic { topic: TOPIC.into(), partitions: vec![asked], ..Default::default() };
+        let request = FetchRequest { max_wait_ms: 100, topics: vec![topic], ..Default::default() };
+        let mut answer = self.call(&request, 12);
+        let part = answer.responses.remove(0).partitions.remove(0);
+        assert_eq!(part.error_code, 0);
+        (part.records.bytes().map_or(0, |records| records.len()), part.high_watermark)
+    }
+}
+
+#[test]
+fn a_page_reaches_every_broker_through_one() {
+    let page =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|port| port.local_addr()).expect("a port");
+    let listener = page.to_string();
+    let mut cluster = Cluster::start_with(&[Ottla; 3], Roles::Both, Quorum::Static, |id| {
+        let page = (id == 1).then_some(("ottla.http.listeners", listener.as_str()));
+        REPLICATION.iter().copied().chain(page).collect()
+    });
+    cluster.until_brokers_know_each_other();
+    cluster.topics(&["--create", "--topic", TOPIC, "--replica-assignment", "2:3:1"]).ok();
+    cluster.until_in_sync(TOPIC);
+    let mut first = Page::open(page, 1).expect("the node itself");
+    assert_eq!(first.leader(), 2);
+    assert_eq!(first.produce(), Err(ErrorCode::NotLeaderOrFollower));
+    let mut second = Page::open(page, 2).expect("a tunnel");
+    assert_eq!(second.leader(), 2);
+    assert_eq!(second.produce(), Ok(0));
+    assert_eq!(Page::open(page, 9).err(), Some(404));
+
+    cluster.kill(2);
+    let end = second.0.read().expect("an end").to_string();
+    assert_eq!(end, "closed by the other node");
+    first.until_led_by(3);
+    assert_eq!(Page::open(page, 2).err(), Some(404), "it is fenced");
+    let mut third = Page::open(page, 3).expect("a tunnel");
+    assert_eq!(third.produce(), Ok(2));
+    let (bytes, high_watermark) = third.fetch();
+    assert_eq!((bytes, high_watermark), (2 * Batch::of(2).encode().len(), 4));
 }

@@ -4,12 +4,16 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use ottla_protocol::messages::{EnvelopeRequest, EnvelopeResponse};
+use ottla_protocol::records::embedded::DefaultPrincipalData;
 use ottla_protocol::{ApiKey, Decoder, Encoder, ErrorCode, Message as _, Str, encode_response};
 
 use super::RequestContext;
 
 /// What is said to a request in an envelope that cannot be read, as Kafka does: the envelope itself is whole.
 pub const UNREADABLE: ErrorCode = ErrorCode::UnsupportedVersion;
+
+#[cfg(test)]
+mod tests;
 
 /// What a broker may pass on.
 const FORWARDABLE: [ApiKey; 20] = [
@@ -42,13 +46,10 @@ pub fn is_forwardable(api: ApiKey) -> bool {
 
 /// The frame within, and who sent it; the correlation id is the envelope's.
 pub fn open(
-    body: Bytes,
-    version: i16,
+    asked: EnvelopeRequest,
     correlation_id: i32,
     context: &RequestContext,
 ) -> Result<(Bytes, RequestContext), ErrorCode> {
-    let asked = EnvelopeRequest::decode(&mut Decoder::new(body), version);
-    let asked = asked.map_err(|_| ErrorCode::InvalidRequest)?;
     let principal = asked.request_principal.and_then(principal);
     let (principal, has_token) = principal.ok_or(ErrorCode::PrincipalDeserializationFailure)?;
     let context = RequestContext {
@@ -75,19 +76,12 @@ pub fn close(correlation_id: i32, inner: Result<Bytes, ErrorCode>) -> Option<Enc
     Some(output)
 }
 
-/// `DefaultPrincipalData`, version 0: a type, a name, and whether it came by a delegation token.
+/// The version of `DefaultPrincipalData`, and that: who it is, and whether it came by a delegation token.
 fn principal(data: Bytes) -> Option<(Str, bool)> {
     let mut input = Decoder::new(data);
-    if *input.bytes(2).ok()? != [0, 0] {
-        return None;
-    }
-    let mut text = || {
-        let len = usize::try_from(input.varint().ok()?).ok()?.checked_sub(1)?;
-        Some(input.str(len).ok()?.to_string())
-    };
-    let (kind, name) = (text()?, text()?);
-    let has_token = *input.bytes(1).ok()? != [0];
-    Some((format!("{kind}:{name}").into(), has_token))
+    let version = input.i16().ok().filter(|version| *version == 0)?;
+    let principal = DefaultPrincipalData::decode(&mut input, version).ok()?;
+    Some((format!("{}:{}", principal.type_, principal.name).into(), principal.token_authenticated))
 }
 
 /// An address of four or sixteen bytes as Kafka prints it.

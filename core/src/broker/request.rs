@@ -64,9 +64,13 @@ pub fn parse(frame: Bytes, id: u64, context: &RequestContext, apis: &'static [Su
     }
 }
 
-/// Reads the request that is in an envelope, and none that is in two.
+/// Reads the request that is in an envelope, and none that is in two. An envelope that cannot be read ends its connection.
 fn unpack(mut outer: Request, body: Bytes, apis: &'static [Supported]) -> Parsed {
-    let opened = envelope::open(body, outer.version, outer.correlation_id, &outer.context);
+    let asked = match outer.decode(body) {
+        Ok(asked) => asked,
+        Err(reason) => return Parsed::Refused(reason),
+    };
+    let opened = envelope::open(asked, outer.correlation_id, &outer.context);
     outer.context.envelope = Some(outer.correlation_id);
     let (frame, context) = match opened {
         Ok(opened) => opened,

@@ -141,11 +141,12 @@ impl Peers {
     /// Sends a request; the answer, or that there is none, comes out of [`Peers::take_answers`].
     pub fn send(&mut self, now: Instant, to: &Peer, correlation: u64, request: Request, timeout_ms: i64) {
         let api = request.api_key();
-        let id = self.send_to_quorum(now, to, request, timeout_ms);
+        let id = self.send_to_quorum(now, (to, Lane::Data), request, timeout_ms);
         self.asked.insert(id, Asked::ByQuorum(correlation, api));
     }
 
-    /// Passes on to the active controller what somebody asked this node about the quorum.
+    /// Passes on to the active controller what somebody asked this node about the quorum. Not behind the fetches, nor they behind it: a change of
+    /// the voters is answered when it is committed, for which the leader may need the next fetch of this replica.
     pub fn forward_to_quorum(
         &mut self,
         now: Instant,
@@ -156,14 +157,14 @@ impl Peers {
     ) {
         let api = request.api_key();
         let Some(refusal) = request.refusal() else { return };
-        let id = self.send_to_quorum(now, to, request, timeout_ms);
+        let id = self.send_to_quorum(now, (to, Lane::Coordination), request, timeout_ms);
         self.asked.insert(id, Asked::ForwardedToQuorum(token, api, Box::new(refusal)));
     }
 
     fn send_to_quorum(
         &mut self,
         now: Instant,
-        to: &Peer,
+        (to, lane): (&Peer, Lane),
         request: Request,
         timeout_ms: i64,
     ) -> network::RequestId {
@@ -171,7 +172,7 @@ impl Peers {
         let versions = VERSIONS.into_iter().find(|(key, ..)| *key == api).unwrap_or((api, 0, 0));
         let target = Target { host: to.host.clone(), port: to.port };
         let encode = move |version| request.encode(version);
-        self.network.send_encoded(now, &target, versions, encode, timeout_ms)
+        self.network.send_encoded(now, (&target, lane), versions, encode, timeout_ms)
     }
 
     /// Tells the active controller that this one is there (KIP-919).
@@ -291,16 +292,33 @@ fn read(api: ApiKey, version: i16, body: Result<Bytes, network::Failure>) -> Res
 
 #[cfg(test)]
 mod tests {
-    use ottla_protocol::messages::BrokerHeartbeatRequest;
+    use ottla_protocol::messages::{BrokerHeartbeatRequest, FetchRequest, RemoveRaftVoterRequest};
 
     use super::*;
     use crate::ids::ConnectionId;
 
+    fn token() -> Token {
+        Token { connection: ConnectionId::BROKER, request: 7 }
+    }
+
+    fn leader() -> Peer {
+        Peer { id: 2, host: "h".into(), port: 1 }
+    }
+
+    #[test]
+    fn a_change_of_voters_and_the_fetch_that_commits_it_do_not_wait_for_each_other() {
+        let mut peers = Peers::new(1);
+        peers.send(Instant(0), &leader(), 1, Request::Fetch(FetchRequest::default()), 2_000);
+        let change = Request::RemoveRaftVoter(RemoveRaftVoterRequest::default());
+        peers.forward_to_quorum(Instant(0), &leader(), token(), change, 30_000);
+        let opened = peers.take_effects().into_iter();
+        assert_eq!(opened.filter(|effect| matches!(effect, LinkEffect::Open { .. })).count(), 2);
+    }
+
     #[test]
     fn what_was_passed_on_to_a_controller_that_is_no_more_the_active_one_is_refused() {
         let mut peers = Peers::new(1);
-        let token = Token { connection: ConnectionId::BROKER, request: 7 };
-        let to = Peer { id: 2, host: "h".into(), port: 1 };
+        let (token, to) = (token(), leader());
         let request = ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest::default());
         peers.forward(Instant(0), &to, token, request, 30_000);
         assert!(peers.take_answers().is_empty());

@@ -3,9 +3,10 @@
 //! The leader never changes the in-sync replicas by itself. It proposes, one change at a time, and until the controller has answered
 //! counts on the larger of both sets: a proposal that was accepted while its answer got lost has then committed nothing too early.
 
-use ottla_protocol::ErrorCode;
+use ottla_protocol::{ErrorCode, Uuid};
 
 use crate::ids::TopicIdPartition;
+use crate::metadata::topics::DIRECTORY_UNASSIGNED;
 use crate::metadata::{BrokerRegistration, MetadataImage, PartitionRegistration};
 use crate::replication::{AlteredIsr, IsrProposal};
 use crate::time::Instant;
@@ -56,7 +57,10 @@ pub struct Follower {
     broker_epoch: Option<i64>,
     /// The epoch of the broker, as the metadata names it, unless that is fenced.
     alive_epoch: Option<i64>,
-    is_shutting_down: bool,
+    /// Where it is, as the metadata says.
+    directory: Uuid,
+    /// Its broker is about to stop, or its directory is offline.
+    is_leaving: bool,
 }
 
 /// A follower's fetch: what it tells of itself.
@@ -116,8 +120,9 @@ impl Leadership {
         let others = registration.replicas.iter().filter(|broker| **broker != self.node_id);
         self.followers = others
             .map(|broker| {
-                let known = before.iter().find(|follower| follower.broker == *broker);
-                known.copied().unwrap_or_else(|| Follower::unknown(*broker))
+                let known = before.iter().find(|follower| follower.broker == *broker).copied();
+                let directory = registration.directory(*broker).unwrap_or(DIRECTORY_UNASSIGNED);
+                Follower { directory, ..known.unwrap_or_else(|| Follower::unknown(*broker)) }
             })
             .collect();
         self.brokers_changed(image);
@@ -134,14 +139,15 @@ impl Leadership {
         }
     }
 
-    /// Brokers were fenced or unfenced, or began to shut down: that says who may join.
+    /// Brokers were fenced or unfenced, began to shut down or lost a directory: that says who may join.
     pub fn brokers_changed(&mut self, image: &MetadataImage) {
         for follower in &mut self.followers {
             let broker = image.broker(follower.broker);
             let alive = broker.filter(|broker| !broker.fenced);
             follower.alive_epoch = alive.map(|broker| broker.epoch);
-            follower.is_shutting_down =
-                alive.is_some_and(|broker: &BrokerRegistration| broker.in_controlled_shutdown);
+            follower.is_leaving = alive.is_some_and(|broker: &BrokerRegistration| {
+                broker.in_controlled_shutdown || !broker.has_online_directory(follower.directory)
+            });
         }
     }
 
@@ -381,7 +387,8 @@ impl Follower {
             last_caught_up: None,
             broker_epoch: None,
             alive_epoch: None,
-            is_shutting_down: false,
+            directory: DIRECTORY_UNASSIGNED,
+            is_leaving: false,
         }
     }
 
@@ -393,7 +400,7 @@ impl Follower {
     /// Its broker is the one that the metadata knows, alive and here to stay.
     fn may_join(&self) -> bool {
         let (Some(fetched), Some(alive)) = (self.broker_epoch, self.alive_epoch) else { return false };
-        !self.is_shutting_down && (fetched == UNKNOWN_BROKER_EPOCH || fetched == alive)
+        !self.is_leaving && (fetched == UNKNOWN_BROKER_EPOCH || fetched == alive)
     }
 }
 

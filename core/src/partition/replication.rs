@@ -90,11 +90,12 @@ impl<S: LogStore> Partition<S> {
         if self.is_leader() { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 
-    /// Brokers came, went, or are about to go.
-    pub fn brokers_changed(&mut self, image: &MetadataImage) {
-        if let Role::Leader(leadership) = &mut self.role {
-            leadership.brokers_changed(image);
-        }
+    /// Brokers came, went, are about to go, or lost a directory: who may not join any more is not waited for. True if more is committed than
+    /// before.
+    pub fn brokers_changed(&mut self, cx: &mut Cx<'_, S>, image: &MetadataImage) -> bool {
+        let Role::Leader(leadership) = &mut self.role else { return false };
+        leadership.brokers_changed(image);
+        self.commit(cx)
     }
 
     /// What is appended is committed once all in-sync replicas have it, durably where that is asked for. True if more is than before.

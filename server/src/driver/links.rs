@@ -17,12 +17,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use super::Driver;
+use crate::frames::RESPONSE_BYTES_MAX;
 use crate::store::Durable;
 
 /// How long a connection may take to stand (`socket.connection.setup.timeout.ms`).
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest frame that is read: what another node may answer to a fetch, and room beside it.
-const FRAME_BYTES_MAX: usize = 256 << 20;
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
 
@@ -101,7 +100,7 @@ async fn read(mut input: OwnedReadHalf, mut received: impl FnMut(Bytes)) -> io::
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     loop {
         while let Some(len) = buffer.first_chunk::<4>().map(|prefix| u32::from_be_bytes(*prefix)) {
-            let len = usize::try_from(len).ok().filter(|len| *len <= FRAME_BYTES_MAX);
+            let len = usize::try_from(len).ok().filter(|len| *len <= RESPONSE_BYTES_MAX);
             let len = len.ok_or_else(|| io::Error::other("the length of a response makes no sense"))?;
             if buffer.len() < 4 + len {
                 buffer.reserve(4 + len - buffer.len());

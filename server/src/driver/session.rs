@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_core::broker::{Connection, ConnectionEvent, Message, Peer as ConnectionPeer, ShardEvent};
+use ottla_core::broker::{
+    Connection, ConnectionEvent, Message, Peer as ConnectionPeer, ShardEvent, cluster_view,
+};
 use ottla_core::controller::ControllerEvent;
+use ottla_core::network::Target;
 use tokio::sync::Notify;
 
 use super::Driver;
@@ -36,6 +39,10 @@ impl<S: Durable> Service for Driver<S> {
             Slot::new(machine, &self.store)
         });
         Box::new(ClientSession { driver: self, client, is_to_controller })
+    }
+
+    fn address(&self, node: i32, listener: &str) -> Option<Target> {
+        cluster_view::plain_endpoint(&self.published().image, node, listener)
     }
 }
 

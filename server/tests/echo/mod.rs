@@ -1,5 +1,6 @@
 //! A service that is no broker, for tests of listeners.
 
+use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use ottla_core::log::store::LogStore as _;
 use ottla_core::machine::{Chunk, Frame};
+use ottla_core::network::Target;
 use ottla_server::outbox::Outbox;
 use ottla_server::service::{Peer, Service, Session};
 use ottla_server::store::{File, FileStore};
@@ -21,6 +23,8 @@ pub struct Echo {
     pub held: AtomicBool,
     pub sessions: Mutex<Vec<Arc<State>>>,
     pub open: AtomicUsize,
+    /// Other nodes.
+    pub others: Mutex<BTreeMap<i32, Target>>,
 }
 
 pub struct State {
@@ -39,6 +43,11 @@ impl Service for Echo {
         self.sessions.lock().expect("lock").push(Arc::clone(&state));
         self.open.fetch_add(1, Ordering::SeqCst);
         Box::new(EchoSession(self, state))
+    }
+
+    fn address(&self, node: i32, listener: &str) -> Option<Target> {
+        let others = self.others.lock().expect("lock");
+        others.get(&node).filter(|_| listener == "PLAINTEXT").cloned()
     }
 }
 
@@ -79,6 +88,7 @@ impl Echo {
             held: AtomicBool::new(false),
             sessions: Mutex::default(),
             open: AtomicUsize::new(0),
+            others: Mutex::default(),
         })
     }
 

@@ -108,7 +108,7 @@ impl Cluster {
         }
         for id in 1..=kinds.len() {
             let voters = cluster.voters(kinds.len());
-            cluster.write_properties(id, roles, &voters, &overrides(id));
+            cluster.write_properties(id, roles, quorum, &voters, &overrides(id));
             let formatted = match quorum {
                 Quorum::Static => Vec::new(),
                 Quorum::Dynamic => {
@@ -125,11 +125,11 @@ impl Cluster {
         cluster
     }
 
-    /// Formats and starts a controller that is no voter: its id.
+    /// Formats and starts a controller that is no voter: its id. It finds the others by `controller.quorum.bootstrap.servers`, as all that are added do.
     pub fn add_controller(&mut self, kind: Kind, overrides: &[(&str, &str)]) -> usize {
         let voters = self.voters(self.members.len());
         let id = self.join(kind, Roles::Controllers);
-        self.write_properties(id, Roles::Controllers, &voters, overrides);
+        self.write_properties(id, Roles::Controllers, Quorum::Dynamic, &voters, overrides);
         self.format(id, &["--no-initial-controllers".to_owned()]);
         self.restart(id);
         id
@@ -139,7 +139,7 @@ impl Cluster {
     pub fn add_broker(&mut self, kind: Kind, overrides: &[(&str, &str)]) -> usize {
         let voters = self.voters(self.members.len());
         let id = self.join(kind, Roles::Broker);
-        self.write_properties(id, Roles::Broker, &voters, overrides);
+        self.write_properties(id, Roles::Broker, self.quorum, &voters, overrides);
         self.format(id, &[]);
         self.restart(id);
         id
@@ -158,7 +158,14 @@ impl Cluster {
         (1..).zip(members).map(|(id, member)| format!("{id}@{}:{}", self.host(id), member.port)).collect()
     }
 
-    fn write_properties(&self, id: usize, roles: Roles, voters: &[String], overrides: &[(&str, &str)]) {
+    fn write_properties(
+        &self,
+        id: usize,
+        roles: Roles,
+        quorum: Quorum,
+        voters: &[String],
+        overrides: &[(&str, &str)],
+    ) {
         let member = &self.members[id - 1];
         let host = self.host(id);
         let controller = format!("CONTROLLER://{host}:{}", member.port);
@@ -171,7 +178,7 @@ impl Cluster {
                 ("broker,controller", format!("PLAINTEXT://{host}:{},{controller}", member.broker_port))
             }
         };
-        let quorum = match self.quorum {
+        let quorum = match quorum {
             Quorum::Static => format!("controller.quorum.voters={}", voters.join(",")),
             Quorum::Dynamic => {
                 let servers: Vec<&str> = voters.iter().filter_map(|voter| voter.split('@').nth(1)).collect();

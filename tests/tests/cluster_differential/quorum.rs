@@ -13,7 +13,7 @@ pub fn play(pair: &mut Pair) {
     pair.soon_when("metadata-quorum", &status, |said| said.contains("Observer"));
     let add = ["--command-config", "{properties:4}", "add-controller"];
     quorum(pair, &[&add[..], &["--dry-run"]].concat());
-    quorum(pair, &add);
+    pair.until_done("metadata-quorum", &[&["--bootstrap-server", "{brokers}"], &add[..]].concat());
     pair.soon_when("metadata-quorum", &status, |said| said.matches("follower").count() == 4);
     quorum(pair, &add);
     quorum(pair, &["describe", "--status"]);
@@ -27,7 +27,7 @@ pub fn play(pair: &mut Pair) {
         "metadata-quorum",
         &[&["--bootstrap-controller", "{controllers}"], &remove[..], &["{directory:4}"]].concat(),
     );
-    pair.once("metadata-quorum", &[&["--bootstrap-controller", "{controllers}"], &add[..]].concat());
+    pair.until_done("metadata-quorum", &[&["--bootstrap-controller", "{controllers}"], &add[..]].concat());
     pair.soon_when("metadata-quorum", &status, |said| said.matches("follower").count() == 4);
     pair.soon("features", &["--bootstrap-controller", "{controllers}", "describe"]);
 }

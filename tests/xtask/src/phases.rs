@@ -130,10 +130,13 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "kill9",
-        budget_s: 60,
-        about: "kill -9 in the middle of a mixed load, full disks, directories that fail",
-        advice: "run `cargo test -p ottla-tests --test kill9 -- --nocapture`; OTTLA_TEST_KEEP=1 keeps the data",
-        run: |given| suites(&["kill9", "disks"], given),
+        budget_s: 120,
+        about: "kill -9 in the middle of a mixed load; full disks and directories that fail, alone and among three nodes",
+        advice: "run `cargo test -p ottla-tests --test kill9 --test disks -- --nocapture`; OTTLA_TEST_KEEP=1 keeps the data",
+        run: |given| {
+            tools::kafka()?;
+            suites(&["kill9", "disks"], given)
+        },
     },
     Phase {
         name: "cluster",

@@ -42,7 +42,7 @@ impl<S: LogStore> Shard<S> {
             self.throttles.configure(image, &self.in_force, self.shards);
         }
         if !delta.brokers_changed.is_empty() {
-            self.brokers_changed(image, delta.brokers_changed.iter().copied());
+            self.brokers_changed(cx, image, delta.brokers_changed.iter().copied());
         }
         for (topic_id, changed) in &delta.partitions_changed {
             let Some(topic) = image.topic_by_id(*topic_id) else { continue };

@@ -247,13 +247,24 @@ impl<S: LogStore> Shard<S> {
     }
 
     /// Brokers came, went or moved.
-    pub(super) fn brokers_changed(&mut self, image: &MetadataImage, changed: impl Iterator<Item = i32>) {
+    pub(super) fn brokers_changed(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        image: &MetadataImage,
+        changed: impl Iterator<Item = i32>,
+    ) {
         for broker in changed {
             if let Some(fetcher) = self.replicas.fetchers.get_mut(&broker) {
                 fetcher.source_changed();
             }
         }
-        self.partitions.values_mut().for_each(|partition| partition.brokers_changed(image));
+        let mut committed = Vec::new();
+        for (id, partition) in &mut self.partitions {
+            if partition.brokers_changed(cx, image) {
+                committed.push(*id);
+            }
+        }
+        committed.into_iter().for_each(|id| self.committed(cx, id));
     }
 
     /// A link to another broker did something.

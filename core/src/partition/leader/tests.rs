@@ -1,9 +1,9 @@
 //! What a leader makes of its followers' fetches and of the controller's answers.
 
-use ottla_protocol::Uuid;
 use ottla_protocol::records::metadata::RegisterBrokerRecord;
 
 use super::*;
+use crate::metadata::topics::DIRECTORY_LOST;
 
 const LAG_MAX_MS: i64 = 30_000;
 
@@ -144,6 +144,49 @@ fn one_that_has_caught_up_and_may_join_is_waited_for() {
     it.fetched(at_ms(0), &fetch(3, 20, 20)).unwrap();
     assert_eq!(it.committed_offset(at_ms(LAG_MAX_MS), 25, 25, 1), Some(20));
     assert_eq!(it.committed_offset(at_ms(LAG_MAX_MS + 1), 25, 25, 1), Some(25));
+}
+
+#[test]
+fn one_whose_directory_is_offline_is_not_waited_for() {
+    let (kept, lost) = (Uuid::from_u128(1_000), Uuid::from_u128(1_001));
+    let image = |log_dirs: &[Uuid]| {
+        let mut image = image([11, 12, 13]);
+        let three = RegisterBrokerRecord {
+            broker_id: 3,
+            broker_epoch: 13,
+            fenced: false,
+            log_dirs: log_dirs.into(),
+            ..Default::default()
+        };
+        image.replay(&three.into()).unwrap();
+        image
+    };
+    let registration = |isr: &[i32], directory: Uuid| PartitionRegistration {
+        replicas: vec![1, 2, 3],
+        isr: isr.into(),
+        leader: 1,
+        directories: vec![DIRECTORY_UNASSIGNED, DIRECTORY_UNASSIGNED, directory],
+        ..Default::default()
+    };
+    let (both, one) = (image(&[kept, lost]), image(&[kept]));
+    let mut it = Leadership::new(at_ms(0), &registration(&[1, 2, 3], lost), &both, 10, LAG_MAX_MS);
+    it.fetched(at_ms(0), &fetch(2, 25, 25)).unwrap();
+    it.fetched(at_ms(0), &fetch(3, 20, 20)).unwrap();
+    // The broker loses the directory; what the controller says of the partition comes before or after that.
+    it.brokers_changed(&one);
+    assert_eq!(it.committed_offset(at_ms(1), 25, 25, 1), Some(20), "it is in sync");
+    it.overrule(&[1, 2]);
+    assert_eq!(it.committed_offset(at_ms(1), 25, 25, 1), Some(25));
+    it.brokers_changed(&both);
+    assert_eq!(it.committed_offset(at_ms(1), 25, 25, 1), Some(20), "it may come back");
+    // Or it says that this replica cannot take records for now.
+    it.assign(&registration(&[1, 2], DIRECTORY_LOST), &both);
+    assert_eq!(it.committed_offset(at_ms(1), 25, 25, 1), Some(25));
+    it.maybe_expand(context(), 3, 15);
+    assert_eq!(it.take_proposal(), None);
+    it.assign(&registration(&[1, 2], lost), &both);
+    it.maybe_expand(context(), 3, 15);
+    assert!(it.take_proposal().is_some());
 }
 
 #[test]

@@ -16,6 +16,10 @@ use crate::record::compression::Compressors;
 use crate::record::{BatchView, batches};
 use crate::time::Now;
 
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests;
+
 /// Snapshots that are kept: the log begins at the older one, so that a follower need not fetch the newest while it is the only one.
 const SNAPSHOTS_KEPT: usize = 2;
 /// Bytes read at a time while a log is opened.

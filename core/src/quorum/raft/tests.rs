@@ -26,7 +26,7 @@ struct Bench {
     waiting: Vec<u64>,
 }
 
-fn config(voters: i32) -> QuorumConfig {
+pub(super) fn config(voters: i32) -> QuorumConfig {
     let voter = |id: i32| Voter {
         id,
         directory_id: Uuid::ZERO,
@@ -57,7 +57,7 @@ fn config(voters: i32) -> QuorumConfig {
     }
 }
 
-fn now(ms: u64) -> Now {
+pub(super) fn now(ms: u64) -> Now {
     Now { monotonic: Instant(ms * 1_000), wall: 1_000_000 + i64::try_from(ms).unwrap() }
 }
 

@@ -1,131 +1,22 @@
 //! Disks that are full, and directories that fail: nothing acknowledged is lost, what can be served is, and what was refused is
 //! served again when its reason has gone.
 
-use std::collections::BTreeMap;
+mod cluster;
+mod places;
+mod writer;
+
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
-use ottla_protocol::messages::metadata_response::MetadataResponsePartition;
-use ottla_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest, MetadataRequest};
-use ottla_tests::batch::Batch;
-use ottla_tests::load::Client;
+use ottla_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest};
 use ottla_tests::peer::{Kind, Peer};
 
-const TOPIC: &str = "disks";
-const VALUE_BYTES: usize = 60_000;
-
-/// A file system of a few megabytes.
-struct Small(PathBuf);
-
-impl Small {
-    /// `None` without the right to mount one.
-    fn mount(name: &str) -> Option<Self> {
-        let path = std::env::temp_dir().join(format!("ottla-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a directory");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(&path).status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self(path));
-        }
-        eprintln!("NOT RUN: this user may not mount a small file system");
-        None
-    }
-
-    /// Takes some room.
-    fn take(&self, bytes: usize) {
-        fs::write(self.filler(), vec![0; bytes]).expect("room");
-    }
-
-    /// Takes the last byte.
-    fn fill(&self) {
-        let mut filler =
-            fs::OpenOptions::new().append(true).create(true).open(self.filler()).expect("a file");
-        for bytes in [1 << 20, 1 << 12, 1] {
-            let piece = vec![0; bytes];
-            while filler.write_all(&piece).is_ok() {}
-        }
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.filler()).expect("removed");
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.0.join("filler")
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
-/// Writes numbered records, one a batch, and remembers what was acknowledged.
-struct Writer {
-    client: Client,
-    producer: (i64, i16),
-    sent: BTreeMap<i32, i32>,
-    acknowledged: BTreeMap<i32, BTreeMap<i64, i32>>,
-}
-
-impl Writer {
-    fn new(peer: &Peer) -> Self {
-        let mut client = Client::new(peer.address());
-        let producer = client.producer_id();
-        Self { client, producer, sent: BTreeMap::new(), acknowledged: BTreeMap::new() }
-    }
-
-    /// One record; sent again with the same number if it was refused.
-    fn write(&mut self, partition: i32) -> Result<(), ErrorCode> {
-        let number = self.sent.get(&partition).copied().unwrap_or(0);
-        let mut value = vec![b'.'; VALUE_BYTES];
-        value[..8].copy_from_slice(format!("{number:08}").as_bytes());
-        let batch = Batch { records: vec![(None, Some(Bytes::from(value)))], ..Batch::default() };
-        let batch = batch.sequenced(self.producer.0, self.producer.1, number).encode();
-        // The first answer after a restart is that the connection is gone.
-        let answer =
-            self.client.until("an answer", |client| client.try_produce(TOPIC, partition, &batch).ok());
-        let offset = answer?;
-        self.sent.insert(partition, number + 1);
-        self.acknowledged.entry(partition).or_default().insert(offset, number);
-        Ok(())
-    }
-
-    /// Until it is taken.
-    fn write_at_last(&mut self, partition: i32) {
-        let began = Instant::now();
-        while let Err(error) = self.write(partition) {
-            assert!(began.elapsed() < Duration::from_secs(30), "partition {partition}: still {error:?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Everything acknowledged is there, from `log_start_offset` on, once and in order.
-    fn check(&mut self, partition: i32, log_start_offset: i64) {
-        let found = self.client.read_from(TOPIC, partition, log_start_offset);
-        let found = found.iter().map(|record| {
-            let text = std::str::from_utf8(&record.value.as_ref().expect("a value")[..8]).expect("digits");
-            (record.offset, text.parse().expect("a number"))
-        });
-        let found: Vec<(i64, i32)> = found.collect();
-        let acknowledged = self.acknowledged.get(&partition).into_iter().flatten();
-        let expected: Vec<(i64, i32)> = acknowledged
-            .map(|(offset, number)| (*offset, *number))
-            .filter(|(at, _)| *at >= log_start_offset)
-            .collect();
-        assert_eq!(found, expected, "partition {partition}");
-    }
-}
+use places::{Small, bring_back, take_away};
+use writer::{TOPIC, Writer, metadata_of};
 
 #[test]
 fn a_full_disk_refuses_writes_serves_reads_and_heals() {
@@ -137,9 +28,9 @@ fn a_full_disk_refuses_writes_serves_reads_and_heals() {
         ("log.initial.task.delay.ms", "200"),
     ];
     let mut peer = Peer::start(Kind::Ottla, &overrides);
-    let mut writer = Writer::new(&peer);
+    let mut writer = Writer::new(&[peer.address()]);
     let configs = [("segment.bytes", "1048576"), ("file.delete.delay.ms", "100"), ("retention.ms", "-1")];
-    writer.client.create_topic(TOPIC, 2, &configs);
+    writer.client().create_topic(TOPIC, 2, &configs);
 
     let full = |writer: &mut Writer| {
         for partition in [0, 1] {
@@ -170,7 +61,7 @@ fn a_full_disk_refuses_writes_serves_reads_and_heals() {
     let partition = DeleteRecordsPartition { partition_index: 0, offset: until };
     let topic = DeleteRecordsTopic { name: TOPIC.into(), partitions: vec![partition] };
     let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 10_000 };
-    let answer = writer.client.ask(&request, 2).expect("DeleteRecords is answered");
+    let answer = writer.client().ask(&request, 2).expect("DeleteRecords is answered");
     assert_eq!(answer.topics[0].partitions[0].error_code, 0);
     writer.write_at_last(0);
     writer.write_at_last(1);
@@ -205,17 +96,6 @@ fn a_full_disk_refuses_writes_serves_reads_and_heals() {
     assert!(peer.stop(), "a clean stop");
 }
 
-/// Puts a file where a directory was: whatever is opened or made in it fails.
-fn take_away(directory: &Path) {
-    fs::rename(directory, directory.with_extension("away")).expect("renamed");
-    fs::write(directory, "no directory").expect("written");
-}
-
-fn bring_back(directory: &Path) {
-    fs::remove_file(directory).expect("removed");
-    fs::rename(directory.with_extension("away"), directory).expect("renamed");
-}
-
 #[test]
 fn a_directory_that_fails_goes_alone() {
     let place = std::env::temp_dir().join(format!("ottla-directories-{}", std::process::id()));
@@ -223,8 +103,8 @@ fn a_directory_that_fails_goes_alone() {
     fs::create_dir_all(&place).expect("a directory");
     let dirs = format!("{},{}", kept.display(), lost.display());
     let mut peer = Peer::start(Kind::Ottla, &[("log.dirs", &dirs)]);
-    let mut writer = Writer::new(&peer);
-    writer.client.create_topic(TOPIC, 4, &[("segment.bytes", "1048576"), ("retention.ms", "-1")]);
+    let mut writer = Writer::new(&[peer.address()]);
+    writer.client().create_topic(TOPIC, 4, &[("segment.bytes", "1048576"), ("retention.ms", "-1")]);
     for _ in 0..5 {
         (0..4).for_each(|partition| writer.write_at_last(partition));
     }
@@ -286,7 +166,7 @@ fn end(writer: &mut Writer, partition: i32) -> ErrorCode {
     };
     let topic = ListOffsetsTopic { name: TOPIC.into(), partitions: vec![asked] };
     let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
-    let ends = writer.client.until("an answer", |client| client.ask(&request, 5).ok());
+    let ends = writer.client().until("an answer", |client| client.ask(&request, 5).ok());
     ErrorCode::from_code(ends.topics[0].partitions[0].error_code).expect("an error code of Kafka's")
 }
 
@@ -301,21 +181,13 @@ struct Told {
     end: ErrorCode,
 }
 
-/// What the metadata says of a partition.
-fn metadata_of(client: &mut Client, partition: i32) -> Option<MetadataResponsePartition> {
-    let topic = MetadataRequestTopic { name: Some(TOPIC.into()), ..Default::default() };
-    let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
-    let metadata = client.ask(&request, 12).ok()?;
-    metadata.topics.first()?.partitions.iter().find(|found| found.partition_index == partition).cloned()
-}
-
 /// Which of the two Apache Kafka says of a directory that is gone depends on what it had heard of the leader when it looked for it.
 fn either(error: ErrorCode) -> ErrorCode {
     if error == ErrorCode::KafkaStorageError { ErrorCode::NotLeaderOrFollower } else { error }
 }
 
 fn told(writer: &mut Writer, partition: i32) -> Told {
-    let found = metadata_of(&mut writer.client, partition).expect("the partition");
+    let found = metadata_of(writer.client(), partition).expect("the partition");
     Told {
         metadata: ErrorCode::from_code(found.error_code).expect("an error code of Kafka's"),
         has_leader: found.leader_id >= 0,
@@ -334,8 +206,8 @@ fn told_without_a_directory(kind: Kind) -> [Told; 2] {
     let dirs = format!("{},{}", kept.display(), lost.display());
     let metadata = kept.display().to_string();
     let mut peer = Peer::start(kind, &[("log.dirs", &dirs), ("metadata.log.dir", &metadata)]);
-    let mut writer = Writer::new(&peer);
-    writer.client.create_topic(TOPIC, 4, &[("retention.ms", "-1")]);
+    let mut writer = Writer::new(&[peer.address()]);
+    writer.client().create_topic(TOPIC, 4, &[("retention.ms", "-1")]);
     (0..4).for_each(|partition| writer.write_at_last(partition));
     let is_lost = |partition: &i32| lost.join(format!("{TOPIC}-{partition}")).exists();
     let going = (0..4).find(is_lost).expect("a partition there");
@@ -344,7 +216,7 @@ fn told_without_a_directory(kind: Kind) -> [Told; 2] {
     take_away(&lost);
     peer.restart();
     writer.write_at_last(staying);
-    writer.client.until("the controller to have heard of it", |client| {
+    writer.client().until("the controller to have heard of it", |client| {
         metadata_of(client, going).filter(|found| found.leader_id < 0 && !found.offline_replicas.is_empty())
     });
     let answers = [going, staying].map(|partition| told(&mut writer, partition));
