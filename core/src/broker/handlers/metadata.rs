@@ -28,8 +28,8 @@ use crate::time::Instant;
 /// The number of a request whose answer nobody waits for.
 const NOBODY: u64 = u64::MAX;
 
-/// A request that waits to hear who leads instead of a broker that this node has lost sight of. A client that were told that the broker leads
-/// would try it, and ask again up to a second later; the news takes a tenth of that.
+/// A request that waits to hear who leads instead of a broker that this node has lost sight of. A client that is told that the broker leads
+/// tries it, and asks again up to a second later; the news takes a tenth of that.
 #[derive(Clone, Debug)]
 pub struct Join {
     /// What was asked, undecoded: it is asked again.

@@ -226,6 +226,7 @@ impl Scenario {
         if !may {
             return false;
         }
+        self.checkers.starts_again();
         if is_power_loss {
             self.world.power_loss(id);
             self.weak.insert(id);
