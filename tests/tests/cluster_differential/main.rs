@@ -53,18 +53,24 @@ fn tools_say_the_same() {
         // Apache Kafka has no excuse.
         let stale = if kind == Kind::Ottla && only.is_none() { pair.stale() } else { Vec::new() };
         assert!(stale.is_empty(), "known.rs lists what does not differ any more: {stale:?}");
-        let (differences, compared) = pair.differences();
-        println!("{compared} steps compared with {kind:?}");
         if kind == Kind::Ottla {
             known::KNOWN.iter().for_each(|known| println!("differs: {}: {}", known.step, known.why));
         }
-        assert!(
-            differences.is_empty(),
-            "{} of {compared} steps differ from Apache Kafka's:\n{}",
-            differences.len(),
-            differences.join("\n")
-        );
+        assert_alike(pair, kind);
     }
+}
+
+/// Every step has said the same of both.
+#[track_caller]
+fn assert_alike(pair: Pair, kind: Kind) {
+    let (differences, compared) = pair.differences();
+    println!("{compared} steps compared with {kind:?}");
+    assert!(
+        differences.is_empty(),
+        "{} of {compared} steps differ from Apache Kafka's:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
 }
 
 /// A quorum with `controller.quorum.voters` goes over to `kraft.version` 1, and has its voters in its log from then on.
@@ -74,14 +80,7 @@ fn a_static_quorum_is_upgraded() {
         let mut pair = Pair::start(kind, Quorum::Static);
         pair.settle();
         upgrade::play(&mut pair);
-        let (differences, compared) = pair.differences();
-        println!("{compared} steps compared with {kind:?}");
-        assert!(
-            differences.is_empty(),
-            "{} of {compared} steps differ from Apache Kafka's:\n{}",
-            differences.len(),
-            differences.join("\n")
-        );
+        assert_alike(pair, kind);
     }
 }
 
@@ -92,14 +91,7 @@ fn security_is_decided_alike() {
         let mut pair = Pair::start_secured(kind);
         pair.settle();
         security::play(&mut pair);
-        let (differences, compared) = pair.differences();
-        println!("{compared} steps compared with {kind:?}");
-        assert!(
-            differences.is_empty(),
-            "{} of {compared} steps differ from Apache Kafka's:\n{}",
-            differences.len(),
-            differences.join("\n")
-        );
+        assert_alike(pair, kind);
     }
 }
 
