@@ -18,8 +18,13 @@ pub const IN_FLIGHT_MAX: usize = 5;
 const SETUP_TIMEOUT_MS: i64 = 10_000;
 /// The version at which API versions are first asked for (KIP-511); a broker that does not know it says which it does.
 const API_VERSIONS_VERSION: i16 = 4;
-/// What is said to be speaking.
-pub const SOFTWARE_NAME: &str = "ottla";
+/// Who is speaking: the first thing that is said on a link (KIP-511).
+pub fn introduction() -> ApiVersionsRequest {
+    ApiVersionsRequest {
+        client_software_name: "ottla".into(),
+        client_software_version: env!("CARGO_PKG_VERSION").into(),
+    }
+}
 
 /// A connection that the shell holds for this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -308,10 +313,7 @@ impl Network {
         let client_id = self.client_id.clone();
         let Some(link) = self.links.get_mut(&id) else { return };
         link.phase = Phase::Asking { version };
-        let request = ApiVersionsRequest {
-            client_software_name: SOFTWARE_NAME.into(),
-            client_software_version: env!("CARGO_PKG_VERSION").into(),
-        };
+        let request = introduction();
         let correlation_id = link.next_correlation;
         link.next_correlation += 1;
         let mut encoder = Encoder::new();

@@ -56,7 +56,8 @@ impl Leading {
         self.runtime.committed()
     }
 
-    /// Decides. What the quorum asks for is returned; the error is one that a node does not survive.
+    /// Decides. What the quorum asks for is returned; the error is one that a node does not survive. A full disk is none: what was written
+    /// before it was full is on its way.
     pub fn submit<S: LogStore>(
         &mut self,
         cx: &mut Cx<'_, S>,
@@ -65,7 +66,9 @@ impl Leading {
         request: ControllerRequest,
     ) -> Result<Vec<QuorumEffect<S>>, LogError> {
         let version = self.runtime.tip().tip().features.metadata_version();
-        self.append(cx, quorum, version, |runtime, now, log| runtime.submit(now, log, token, request))
+        survive(
+            self.append(cx, quorum, version, |runtime, now, log| runtime.submit(now, log, token, request)),
+        )
     }
 
     /// Decides what passed deadlines ask for.
@@ -75,7 +78,7 @@ impl Leading {
         quorum: &mut Quorum<S>,
     ) -> Result<Vec<QuorumEffect<S>>, LogError> {
         let version = self.runtime.tip().tip().features.metadata_version();
-        self.append(cx, quorum, version, |runtime, now, log| runtime.tick(now, log))
+        survive(self.append(cx, quorum, version, |runtime, now, log| runtime.tick(now, log)))
     }
 
     /// When [`Leading::tick`] is due.
@@ -83,7 +86,7 @@ impl Leading {
         self.runtime.deadline()
     }
 
-    /// Writes records that nobody asked for.
+    /// Writes records that nobody asked for, all of them or the node does not go on.
     pub fn write<S: LogStore>(
         &mut self,
         cx: &mut Cx<'_, S>,
@@ -92,7 +95,9 @@ impl Leading {
         records: Vec<MetadataRecord>,
     ) -> Result<Vec<QuorumEffect<S>>, LogError> {
         let decision = Decision::records(records);
-        self.append(cx, quorum, version, |runtime, now, log| runtime.carry_out(now, log, decision))
+        let (effects, failure) =
+            self.append(cx, quorum, version, |runtime, now, log| runtime.carry_out(now, log, decision));
+        failure.map_or(Ok(effects), Err)
     }
 
     fn append<S: LogStore>(
@@ -101,7 +106,7 @@ impl Leading {
         quorum: &mut Quorum<S>,
         version: MetadataVersion,
         decide: impl FnOnce(&mut Runtime<Decisions>, Now, &mut Appender<'_, '_, S>),
-    ) -> Result<Vec<QuorumEffect<S>>, LogError> {
+    ) -> (Vec<QuorumEffect<S>>, Option<LogError>) {
         let kraft_version = quorum.kraft_version();
         let next = kraft_version.saturating_add(1);
         let facts = QuorumFacts {
@@ -123,13 +128,11 @@ impl Leading {
         if let Some(version) = self.runtime.coordinator_mut().take_kraft_upgrade() {
             appender.upgrade(version);
         }
-        match appender.failure {
-            Some(failure) => Err(failure),
-            None => {
-                self.timestamp = cx.now.wall;
-                Ok(effects)
-            }
+        let failure = appender.failure;
+        if failure.is_none() {
+            self.timestamp = cx.now.wall;
         }
+        (effects, failure)
     }
 
     /// Everything below is committed: the records that were not before.
@@ -212,7 +215,10 @@ impl<S: LogStore> Append<MetadataRecord> for Appender<'_, '_, S> {
     }
 }
 
-/// Whether a node goes on after an append that failed so.
-pub fn is_survived(error: &LogError) -> bool {
-    matches!(error, LogError::Store(StoreError::NoSpace))
+/// A node goes on without room for what it decides.
+fn survive<E>((effects, failure): (Vec<E>, Option<LogError>)) -> Result<Vec<E>, LogError> {
+    match failure {
+        None | Some(LogError::Store(StoreError::NoSpace)) => Ok(effects),
+        Some(failure) => Err(failure),
+    }
 }

@@ -57,7 +57,7 @@ pub use request::{ControllerEvent, ControllerRequest, ControllerResponse};
 pub use update_features::QuorumFacts;
 
 use self::introduction::Introduction;
-use self::leading::{Leading, is_survived};
+use self::leading::Leading;
 use self::peers::{Answered, Look, Peers};
 use self::producer_ids::ProducerIds;
 use self::rhythms::Rhythms;
@@ -287,7 +287,8 @@ impl<S: LogStore> Controller<S> {
                 self.suspects.closed(cx.now.monotonic, connection);
                 self.look_at_suspects(cx)
             }
-            ControllerEvent::Lost(broker) => {
+            // Without fast fencing the news would come too late for those who wait.
+            ControllerEvent::Lost(broker) if self.config.ottla_broker_fast_fencing_enable => {
                 let now = cx.now.monotonic;
                 self.lost.retain(|_, until| *until > now);
                 self.lost.insert(broker, now.plus_ms(NEWS_MS));
@@ -296,6 +297,7 @@ impl<S: LogStore> Controller<S> {
                 }
                 Ok(())
             }
+            ControllerEvent::Lost(_) => Ok(()),
             ControllerEvent::Stop => self.tell_quorum(cx, QuorumEvent::Stop { timeout_ms: HAND_OVER_MS }),
             ControllerEvent::Tick => {
                 self.peers.tick(cx.now.monotonic);
@@ -318,11 +320,7 @@ impl<S: LogStore> Controller<S> {
         let Role::Leading(leading) = &mut self.role else {
             return self.pass_on(cx, token, request, is_of_controller);
         };
-        let effects = match leading.submit(cx, &mut self.quorum, token, request) {
-            Ok(effects) => effects,
-            Err(error) if is_survived(&error) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
+        let effects = leading.submit(cx, &mut self.quorum, token, request)?;
         self.carry_out(cx, effects.into())
     }
 
@@ -410,11 +408,8 @@ impl<S: LogStore> Controller<S> {
         if !is_due {
             return Ok(());
         }
-        match leading.tick(cx, &mut self.quorum) {
-            Ok(effects) => self.carry_out(cx, effects.into()),
-            Err(error) if is_survived(&error) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        let effects = leading.tick(cx, &mut self.quorum)?;
+        self.carry_out(cx, effects.into())
     }
 
     fn take_answers(&mut self, cx: &mut Cx<'_, S>) -> Result<(), OpenError> {

@@ -1,8 +1,6 @@
 //! Requests to the other replicas of the metadata log, and to the active controller.
 
-use ottla_protocol::messages::{
-    ApiVersionsRequest, ControllerRegistrationRequest, ControllerRegistrationResponse,
-};
+use ottla_protocol::messages::{ControllerRegistrationRequest, ControllerRegistrationResponse};
 use ottla_protocol::{ApiKey, Bytes, ErrorCode};
 
 use super::{ControllerRequest, ControllerResponse};
@@ -190,12 +188,8 @@ impl Peers {
 
     /// Looks whether a broker is there.
     pub fn look(&mut self, now: Instant, broker: i32, target: &Target) {
-        let request = ApiVersionsRequest {
-            client_software_name: "ottla".into(),
-            client_software_version: env!("CARGO_PKG_VERSION").into(),
-        };
         let link = (target, Lane::Data);
-        let id = self.network.send_on(now, link, (0, 4), request, LOOK_TIMEOUT_MS, true);
+        let id = self.network.send_on(now, link, (0, 4), network::introduction(), LOOK_TIMEOUT_MS, true);
         self.asked.insert(id, Asked::Look(broker));
     }
 

@@ -40,10 +40,10 @@ use crate::time::Now;
 use crate::trace::Traces;
 
 /// A controller with its store, driven one event at a time.
-struct World {
+struct World<S: LogStore = MemoryStore> {
     config: Arc<BrokerConfig>,
-    store: MemoryStore,
-    controller: Controller<MemoryStore>,
+    store: S,
+    controller: Controller<S>,
     now: Now,
     waiting: Vec<u64>,
     published: Vec<Arc<Published>>,
@@ -62,8 +62,10 @@ impl World {
     fn new() -> Self {
         Self::open(MemoryStore::new(), config(&[])).expect("it opens")
     }
+}
 
-    fn open(mut store: MemoryStore, config: Arc<BrokerConfig>) -> Result<Self, OpenError> {
+impl<S: LogStore> World<S> {
+    fn open(mut store: S, config: Arc<BrokerConfig>) -> Result<Self, OpenError> {
         let now = Now { wall: 1_700_000_000_000, ..Now::default() };
         let (mut effects, mut traces) = (Effects::default(), Traces::default());
         let compressors = Compressors::default();
@@ -89,7 +91,7 @@ impl World {
         Ok(world)
     }
 
-    fn take(&mut self, effects: &mut Effects<MemoryStore>) {
+    fn take(&mut self, effects: &mut Effects<S>) {
         for effect in effects.drain() {
             match effect {
                 Effect::Sync { then, .. } => self.waiting.push(then.token),

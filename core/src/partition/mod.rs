@@ -306,7 +306,7 @@ impl<S: LogStore> Partition<S> {
 
     /// What has to be synced now, with the offset and generation to report in [`Partition::synced`].
     pub fn to_sync(&mut self, cx: &mut Cx<'_, S>) -> Option<(Vec<SyncTarget<S>>, (i64, u32))> {
-        let scope = self.log.flush_due(cx.now.monotonic)?;
+        let scope = self.log.flush_due(cx.now.monotonic).filter(|_| self.failure.is_none())?;
         let plan = self.log.plan_flush(cx.store, cx.now, scope);
         self.planned(cx, plan)
     }

@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 
+use bytes::Bytes;
 use ottla_protocol::records::metadata::{PartitionRecord, TopicRecord};
 use ottla_protocol::{ErrorCode, Uuid};
 
@@ -164,10 +165,7 @@ impl<S: LogStore> World<S> {
     }
 
     fn produce(&mut self, partition: i32, bytes: usize) {
-        let mut batch = BatchBuilder::new(BatchOptions::default());
-        batch.append(0, None, Some(&vec![1; bytes]), &[]);
-        let records = batch.build(&Compressors::default());
-        let parts = vec![ProducePart { index: 0, partition: id(partition), records }];
+        let parts = vec![ProducePart { index: 0, partition: id(partition), records: records(bytes) }];
         let answer = self.ask(DataRequest::Produce { version: 9, acks: -1, timeout_ms: 30_000, parts });
         assert!(matches!(answer, DataResponse::Produced(answers) if answers[0].1.is_ok()));
     }
@@ -175,6 +173,13 @@ impl<S: LogStore> World<S> {
     fn open(&self) -> Vec<i32> {
         self.shard.partitions().map(|partition| partition.id().partition).collect()
     }
+}
+
+/// A batch of one record.
+fn records(bytes: usize) -> Bytes {
+    let mut batch = BatchBuilder::new(BatchOptions::default());
+    batch.append(0, None, Some(&vec![1; bytes]), &[]);
+    batch.build(&Compressors::default())
 }
 
 fn token() -> Token {
@@ -388,4 +393,26 @@ fn what_could_not_be_created_without_room_is_created_once_there_is_some() {
     world.sync(effects);
     assert_eq!((world.open(), world.end(0)), (vec![0, 1, 2], Ok(0)));
     world.produce(0, 10);
+}
+
+#[test]
+fn what_could_not_be_made_durable_without_room_is_once_there_is_some() {
+    let mut world = World::on(SimDisk::with_directory("data"), "t", 1);
+    let config = BrokerConfig { ottla_log_sync: "batch".to_owned(), ..(*world.config).clone() };
+    world.config = Arc::new(config);
+    world.restart();
+    let effects = world.handle(ShardEvent::Tick);
+    world.sync(effects);
+    // For the records, and not for the file that names their epoch.
+    world.store.trouble(0, Some(Trouble::Full(72)));
+    let parts = vec![ProducePart { index: 0, partition: id(0), records: records(1) }];
+    let request = DataRequest::Produce { version: 9, acks: -1, timeout_ms: 30_000, parts };
+    let effects = world.handle(ShardEvent::Data { token: token(), request });
+    assert!(world.sync(effects) > 0);
+    assert_eq!(world.shard.offsets()[0].recovery_point, 0);
+    world.store.trouble(0, None);
+    let state = crate::log::log_dirs::LogDirState::Online;
+    let effects = world.handle(ShardEvent::LogDir { log_dir: LogDirId(0), state });
+    world.sync(effects);
+    assert_eq!(world.shard.offsets()[0].recovery_point, 1);
 }

@@ -177,14 +177,15 @@ impl<S: LogStore> Shard<S> {
             LogDirState::Full => self.openings.retry(),
             LogDirState::Offline => Arc::make_mut(&mut self.checkpoints).went_offline(log_dir),
         }
-        let mut failed = Vec::new();
+        let mut concerned = Vec::new();
         for (id, partition) in self.partitions.iter_mut().filter(|(_, it)| it.log_dir() == log_dir) {
             partition.log_dir_changed(state);
-            failed.extend(partition.failure().is_some().then_some(*id));
             self.replicas.changed(*id);
+            concerned.push(*id);
         }
-        for id in failed {
-            self.refuse_unsynced(cx, id, ErrorCode::KafkaStorageError);
+        // What could not be made durable without room may be now; who waits for what has failed is told.
+        for id in concerned {
+            self.flush(cx, id);
         }
         self.report_directories_in(cx, log_dir);
     }

@@ -1,13 +1,14 @@
 //! Durability, epochs, snapshots, and what a node refuses to open.
 
-use ottla_protocol::messages::DescribeQuorumRequest;
 use ottla_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
+use ottla_protocol::messages::{DescribeQuorumRequest, UnregisterBrokerRequest};
 use ottla_protocol::records::MetadataRecord;
 
 use super::*;
 use crate::log::{LogStore as _, StoreError};
 use crate::metadata::MetadataState;
 use crate::quorum::{QuorumState, SnapshotId};
+use crate::sim::{SimDisk, Trouble};
 
 #[test]
 fn a_new_node_is_formatted_and_registered() {
@@ -240,4 +241,36 @@ fn a_snapshot_waits_until_what_it_speaks_of_is_committed() {
     assert_eq!(snapshots(&mut again), before, "the start of the epoch is not synced");
     again.sync();
     assert!(snapshots(&mut again).last().is_some_and(|id| id.end_offset == again.controller.opened_up_to));
+}
+
+#[test]
+fn what_was_written_before_the_disk_was_full_is_synced() {
+    let mut world = World::open(SimDisk::with_directory("./data"), config(&[])).expect("it opens");
+    for name in ["a", "b"] {
+        assert_eq!(world.create(vec![topic(name, 6_000)], false), [(name.to_owned(), 0, None)]);
+    }
+    let before = world.end_offset();
+    // One write of 10,000 records, and not the rest.
+    world.store.trouble(0, Some(Trouble::Full(600_000)));
+    world.submit(ControllerRequest::UnregisterBroker(UnregisterBrokerRequest { broker_id: 1 }));
+    assert_eq!(world.halted, None);
+    assert_eq!(world.end_offset(), before + 10_000);
+    assert_eq!(world.waiting.len(), 1, "what was written is on its way to the disk");
+    world.store.trouble(0, None);
+    world.sync();
+    assert_eq!(world.high_watermark(), world.end_offset());
+    world.create(vec![topic("c", 1)], false);
+    assert!(world.image().topic("c").is_some());
+}
+
+#[test]
+fn lost_brokers_are_news_where_news_comes_fast() {
+    for (enable, expected) in [("true", vec![2]), ("false", vec![])] {
+        let settings = [("ottla.broker.fast.fencing.enable", enable)];
+        let mut world = World::open(MemoryStore::new(), config(&settings)).expect("it opens");
+        world.sync();
+        world.handle(ControllerEvent::Lost(2));
+        let lost = world.published.last().map(|published| published.lost.keys().copied().collect());
+        assert_eq!(lost, Some(expected), "{enable}");
+    }
 }

@@ -2,8 +2,8 @@
 
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
-    AddRaftVoterRequest, ApiVersionsRequest, ApiVersionsResponse, RemoveRaftVoterRequest,
-    UpdateRaftVoterRequest, UpdateRaftVoterResponse,
+    AddRaftVoterRequest, ApiVersionsResponse, RemoveRaftVoterRequest, UpdateRaftVoterRequest,
+    UpdateRaftVoterResponse,
 };
 
 use super::peers::Peer;
@@ -13,6 +13,7 @@ use super::rpc::{Request, Response};
 use super::voters::{ReplicaKey, VoterSet, key_of};
 use super::{Quorum, QuorumCx, QuorumError, RequestId};
 use crate::log::LogStore;
+use crate::network::introduction;
 use crate::quorum::control::{self, Voter};
 use crate::record::{BatchBuilder, ControlRecordType};
 use crate::sim::mutation::Mutation;
@@ -89,11 +90,7 @@ impl<S: LogStore> Quorum<S> {
         if let Role::Leader(leader) = &mut self.role {
             leader.change = Some(Change { from, kind, offset: None, until });
         }
-        let request = ApiVersionsRequest {
-            client_software_name: "ottla".into(),
-            client_software_version: env!("CARGO_PKG_VERSION").into(),
-        };
-        self.send(cx, peer, Request::ApiVersions(request));
+        self.send(cx, peer, Request::ApiVersions(introduction()));
         Ok(())
     }
 
