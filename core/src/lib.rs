@@ -16,6 +16,7 @@ pub mod ids;
 pub mod log;
 pub mod machine;
 pub mod metadata;
+pub mod metrics;
 pub mod network;
 pub mod partition;
 pub mod quorum;

@@ -11,6 +11,7 @@ use crate::broker::Message;
 use crate::ids::ConnectionId;
 use crate::log::LogStore;
 use crate::metadata::Published;
+use crate::metrics::Measured;
 use crate::network::LinkEffect;
 use crate::record::compression::Compressors;
 use crate::time::{Instant, Now};
@@ -79,6 +80,8 @@ pub enum Effect<S: LogStore> {
         /// What.
         effect: LinkEffect,
     },
+    /// What a shard has measured, which was asked for.
+    Measured(Box<Measured>),
     /// The node leads no partition any more, and all brokers know who does: its clients may be sent to them.
     Relieved,
     /// A clean stop has ended: everything is on the disk.

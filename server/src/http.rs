@@ -1,4 +1,4 @@
-//! HTTP: the page, `/health`, `/ready`, and the WebSockets `/kafka/{node}` (this one or another) and `/events`.
+//! HTTP: the page, `/health`, `/ready`, `/metrics`, and the WebSockets `/kafka/{node}` (this one or another) and `/events`.
 //!
 //! A browser lets any page on the internet talk to a port of this machine. So a request is answered when its `Host` is an
 //! address, a loopback name or the listener's own name, which no page elsewhere can make it (DNS rebinding), and a WebSocket is
@@ -19,9 +19,10 @@ use tokio::net::TcpListener;
 
 use crate::dispatcher::Dispatcher;
 use crate::events::{self, Watched};
+use crate::metrics::Metered;
 use crate::page::{self, plain};
 use crate::service::{Peer, Service};
-use crate::{tunnel, websocket};
+use crate::{metrics, tunnel, websocket};
 
 /// Watchers have nothing to say.
 const WATCHER_BYTES_MAX: usize = 1024;
@@ -33,6 +34,8 @@ pub struct Web {
     pub service: Arc<dyn Service>,
     /// The same node, for those who watch.
     pub watched: Arc<dyn Watched>,
+    /// The same node, for those who measure.
+    pub metered: Arc<dyn Metered>,
     /// Its number: `/kafka/{node}`.
     pub node_id: i32,
     /// Name of the Kafka listener whose addresses WebSocket clients are told.
@@ -60,6 +63,7 @@ fn router(web: Web) -> Router {
         .route("/ready", get(async || "ready\n"))
         .route("/kafka/{node}", any(kafka))
         .route("/events", any(events))
+        .route("/metrics", get(async |State(web): State<Web>| metrics::respond(&*web.metered).await))
         .fallback(async |request: Request| {
             page::respond(request.method(), request.uri().path(), request.headers()).await
         })

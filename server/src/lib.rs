@@ -16,6 +16,7 @@ pub mod links;
 pub mod lock;
 pub mod logging;
 pub mod mailbox;
+pub mod metrics;
 pub mod outbox;
 pub mod page;
 pub mod server;

@@ -17,8 +17,8 @@ use crate::driver::{Clock, Driver, Surroundings};
 use crate::http::{self, Web};
 use crate::kafka_listener::{KafkaListener, Limits, Stops};
 use crate::lock::DirectoryLocks;
-use crate::logging;
 use crate::store::FileStore;
+use crate::{logging, metrics};
 
 /// How long clients may take to see that a stopping node has closed their connections.
 const PARTING: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ const SPARE_WORKERS: usize = 2;
 /// Runs a node until it is told to stop.
 pub fn run(config: BrokerConfig, started: Instant) -> ExitCode {
     logging::end_on_panic();
+    metrics::begin();
     raise_descriptor_limit();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = usize::try_from(config.ottla_shards).ok().filter(|shards| *shards > 0).unwrap_or(8);
@@ -224,7 +225,8 @@ fn web(config: &BrokerConfig, driver: Arc<Driver<FileStore>>, dispatcher: Dispat
     let listener = config.advertised_listeners.first().map_or("", |listener| &listener.name);
     Web {
         service: Arc::clone(&driver) as _,
-        watched: driver,
+        watched: Arc::clone(&driver) as _,
+        metered: driver,
         node_id: config.node_id,
         listener: listener.into(),
         request_bytes_max: usize::try_from(config.socket_request_max_bytes).unwrap_or(usize::MAX),

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use echo::Echo;
 use futures_util::{SinkExt as _, StreamExt as _};
+use ottla_core::metrics::Measured;
 use ottla_core::network::Target;
 use ottla_server::dispatcher::Dispatcher;
 use ottla_server::events::{Events, Watched};
 use ottla_server::http::{self, Web};
+use ottla_server::metrics::{Metered, Process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -32,6 +34,16 @@ impl Watched for Silent {
     fn survey(&self) {}
 }
 
+impl Metered for Silent {
+    fn measure(&self) -> oneshot::Receiver<Vec<Measured>> {
+        oneshot::channel().1
+    }
+
+    fn exposition(&self, _: &[Measured], _: &Process) -> String {
+        String::new()
+    }
+}
+
 struct Fixture {
     echo: Arc<Echo>,
     address: SocketAddr,
@@ -47,6 +59,7 @@ async fn fixture() -> Fixture {
     let web = Web {
         service: Arc::clone(&echo) as _,
         watched: Arc::new(Silent::default()),
+        metered: Arc::new(Silent::default()),
         node_id: 7,
         listener: "PLAINTEXT".into(),
         request_bytes_max: 10_000,
@@ -103,6 +116,12 @@ async fn only_names_that_nobody_else_can_take_are_answered() {
         assert_eq!(fixture.get("/ready", host).await.0, "421 Misdirected Request", "{host}");
     }
     assert_eq!(fixture.get("/health", "probe.internal").await.0, "200 OK");
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_answer_has_no_metrics() {
+    let (status, _) = fixture().await.get("/metrics", "localhost").await;
+    assert_eq!(status, "503 Service Unavailable");
 }
 
 #[tokio::test]

@@ -51,6 +51,11 @@ struct Waiting<S: LogStore> {
 }
 
 impl<S: LogStore> Acknowledgements<S> {
+    /// How many answers wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Has an answer wait, until `deadline` at most.
     pub(super) fn add(
         &mut self,

@@ -124,6 +124,11 @@ impl GroupCoordinators {
         })
     }
 
+    /// How many groups are coordinated here.
+    pub fn groups(&self) -> usize {
+        self.active().map(|(_, runtime)| runtime.committed().groups().count()).sum()
+    }
+
     /// Tells those who begin to watch where the first `max` groups stand.
     pub fn trace<S: LogStore>(&self, cx: &mut Cx<'_, S>, max: usize) {
         let groups = self.active().flat_map(|(_, runtime)| {

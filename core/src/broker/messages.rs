@@ -70,6 +70,8 @@ pub enum ShardEvent {
     IsrAnswered(Vec<IsrAnswer>),
     /// Trace how everything stands: somebody begins to watch.
     Survey,
+    /// Say how everything stands in numbers: [`Effect::Measured`](crate::machine::Effect::Measured).
+    Measure,
     /// Bring everything to the disk and stop.
     Stop,
     /// A sync that this shard asked for ended.

@@ -24,8 +24,9 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::ids::{LogDirId, ShardId, TopicIdPartition};
 use crate::log::LogStore;
 use crate::log::log_dirs::{self, Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
-use crate::machine::{Cx, Machine};
+use crate::machine::{Cx, Effect, Machine};
 use crate::metadata::{MetadataDelta, MetadataImage, Published};
+use crate::metrics::{Measured, Meters};
 use crate::partition::Partition;
 use crate::replication::Throttles;
 use crate::rng::Rng;
@@ -85,6 +86,8 @@ pub struct Shard<S: LogStore> {
     syncs: SmallMap<u64, Purpose>,
     next_sync: u64,
     chores: Chores,
+    /// What was done with replicas that are not here any more.
+    retired: Meters,
     stopping: bool,
     rng: Rng,
 }
@@ -151,6 +154,7 @@ impl<S: LogStore> Shard<S> {
             syncs: SmallMap::new(),
             next_sync: 0,
             chores,
+            retired: Meters::default(),
             stopping: false,
             rng,
         }
@@ -186,6 +190,25 @@ impl<S: LogStore> Shard<S> {
     fn survey(&self, cx: &mut Cx<'_, S>) {
         self.partitions.values().take(SURVEY_MAX).for_each(|partition| partition.trace(cx));
         self.coordinators.trace(cx, SURVEY_MAX);
+    }
+
+    fn measure(&self, cx: &mut Cx<'_, S>) {
+        let (mut topics, mut total) = (BTreeMap::<Str, Meters>::new(), self.retired);
+        for partition in self.partitions.values() {
+            topics.entry(partition.name().topic.clone()).or_default().add(partition.meters());
+            total.add(partition.meters());
+        }
+        cx.effects.push(Effect::Measured(Box::new(Measured {
+            shard: self.id,
+            topics,
+            total,
+            replicas: self.partitions.values().map(|partition| partition.measure()).collect(),
+            waiting: self.openings.ids().count(),
+            groups: self.coordinators.groups(),
+            delayed_fetches: self.watches.len(),
+            delayed_produces: self.acknowledgements.len(),
+            offline_log_dirs: self.offline_log_dirs().count(),
+        })));
     }
 
     fn tick(&mut self, cx: &mut Cx<'_, S>) {
@@ -305,6 +328,7 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             ShardEvent::Link(event) => self.link(event),
             ShardEvent::IsrAnswered(answers) => self.isr_answered(cx, answers),
             ShardEvent::Survey => self.survey(cx),
+            ShardEvent::Measure => self.measure(cx),
             ShardEvent::Synced { token, outcome } => self.synced(cx, token, &outcome),
             ShardEvent::Stop => self.stop(cx),
             ShardEvent::Tick => self.tick(cx),

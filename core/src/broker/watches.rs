@@ -31,6 +31,11 @@ impl Watches {
         self.by_token.insert(token, watch);
     }
 
+    /// How many fetches wait.
+    pub fn len(&self) -> usize {
+        self.by_token.len()
+    }
+
     /// Stops; nothing happens when there is no such watch.
     pub fn remove(&mut self, token: Token) {
         let Some(watch) = self.by_token.remove(&token) else { return };

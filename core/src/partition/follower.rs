@@ -7,6 +7,7 @@ use super::{Partition, Role};
 use crate::log::{LogError, LogStore};
 use crate::machine::Cx;
 use crate::metadata::PartitionRegistration;
+use crate::metrics::count;
 use crate::replication::FetchPosition;
 use crate::sim::mutation::Mutation;
 
@@ -94,7 +95,10 @@ impl<S: LogStore> Partition<S> {
         if !data.records.is_empty() {
             let appended = self.log.append_as_follower(cx.store, cx.now, self.leader_epoch, &data.records);
             match appended {
-                Ok(info) => self.trace_append(cx, &info, info.size),
+                Ok(info) => {
+                    count(&mut self.meters.replication_bytes_in, info.size);
+                    self.trace_append(cx, &info, info.size);
+                }
                 Err(LogError::InvalidRecords(_)) => return Followed::Again,
                 Err(error) => {
                     self.failed(cx, &error);

@@ -25,6 +25,7 @@ use crate::log::log_dirs::{self, LogDirState, PartitionOffsets};
 use crate::log::producer_state::Marker;
 use crate::log::{FetchIsolation, FlushPlan, Log, LogConfig, LogError, LogStore, ReadHint, StoreError};
 use crate::machine::{Cx, SyncTarget};
+use crate::metrics::{MeasuredReplica, Meters};
 use crate::record::{BatchRules, Compression, CompressionType, TimestampType};
 use crate::sim::mutation::{Mutation, Planted};
 use crate::time::Instant;
@@ -62,6 +63,7 @@ pub struct Partition<S: LogStore> {
     has_room: bool,
     /// Why it does not serve, when it does not.
     failure: Option<String>,
+    meters: Meters,
 }
 
 /// What a replica does.
@@ -158,6 +160,34 @@ impl<S: LogStore> Partition<S> {
             high_watermark: self.log.high_watermark(),
             log_end_offset: self.log.log_end_offset(),
         });
+    }
+
+    /// How it stands.
+    pub fn measure(&self) -> MeasuredReplica {
+        let (in_sync, replicas) = match self.leadership() {
+            Some(leadership) => (leadership.isr().len(), leadership.followers().len().saturating_add(1)),
+            None => (1, 1),
+        };
+        let min_in_sync = usize::try_from(self.config.min_insync_replicas).unwrap_or(0).min(replicas);
+        let is_leader = self.is_leader();
+        MeasuredReplica {
+            partition: self.name.clone(),
+            log_dir: self.log_dir,
+            size: self.log.size(),
+            segments: self.log.segments().len(),
+            start_offset: self.log.log_start_offset(),
+            end_offset: self.log.log_end_offset(),
+            is_leader,
+            is_under_replicated: is_leader && in_sync < replicas,
+            is_under_min_isr: is_leader && in_sync < min_in_sync,
+            is_at_min_isr: is_leader && in_sync == min_in_sync,
+            has_failed: self.failure.is_some(),
+        }
+    }
+
+    /// What was done with its records since it was opened.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Acts on another configuration from now on.

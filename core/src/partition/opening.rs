@@ -10,6 +10,7 @@ use crate::ids::{LogDirId, TopicIdPartition, TopicPartition};
 use crate::log::log_dirs::{self, PartitionOffsets};
 use crate::log::{LogError, LogStore, OpenLog, Recovery, StoreError, file_names, partition_metadata};
 use crate::machine::Cx;
+use crate::metrics::Meters;
 use crate::trace::TraceEvent;
 
 /// A partition whose log is being opened. Step it until it is done.
@@ -101,6 +102,7 @@ impl<S: LogStore> Opening<S> {
             has_room: true,
             syncs_first,
             failure: None,
+            meters: Meters::default(),
         })
     }
 }

@@ -7,6 +7,7 @@ use super::Partition;
 use crate::broker::data::{ProduceError, Produced, TxnEnd};
 use crate::log::{AppendOrigin as LogOrigin, LogError, LogStore};
 use crate::machine::Cx;
+use crate::metrics::count;
 use crate::record::{AppendOrigin, ValidatedBatch, ValidationError, validate};
 
 /// Rejected records that the sentence about their batch names.
@@ -15,6 +16,19 @@ const SHOWN_RECORDS_MAX: usize = 3;
 impl<S: LogStore> Partition<S> {
     /// Appends a client's batch. A batch that is there already answers as it did the first time.
     pub fn produce(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        produce_version: i16,
+        acks: i16,
+        records: &Bytes,
+    ) -> Result<Produced, ProduceError> {
+        count(&mut self.meters.produce_requests, 1);
+        let produced = self.try_produce(cx, produce_version, acks, records);
+        count(&mut self.meters.failed_produce_requests, u64::from(produced.is_err()));
+        produced
+    }
+
+    fn try_produce(
         &mut self,
         cx: &mut Cx<'_, S>,
         produce_version: i16,
@@ -82,6 +96,9 @@ impl<S: LogStore> Partition<S> {
         if info.is_duplicate {
             return Ok(info);
         }
+        let records = info.last_offset.saturating_sub(info.first_offset).saturating_add(1);
+        count(&mut self.meters.messages_in, u64::try_from(records).unwrap_or(0));
+        count(&mut self.meters.bytes_in, batch.size_in_bytes() as u64);
         self.trace_append(cx, &info, batch.size_in_bytes() as u64);
         self.commit(cx);
         Ok(info)

@@ -7,6 +7,7 @@ use crate::broker::data::{Fetched, Isolation, ListOffsetsPart, ListedOffset, Rea
 use crate::log::list_offsets::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 use crate::log::{FetchIsolation, LogStore};
 use crate::machine::Cx;
+use crate::metrics::count;
 use crate::sim::mutation::Mutation;
 
 impl From<Isolation> for FetchIsolation {
@@ -50,6 +51,27 @@ impl<S: LogStore> Partition<S> {
 
     /// Reads whole batches, up to the lesser of the two limits; with `first_batch_whole` one batch at least.
     pub fn read(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        part: &WatchPart,
+        reader: &Reader,
+        bytes_left: u64,
+        first_batch_whole: bool,
+    ) -> Result<Fetched<S>, ErrorCode> {
+        let fetched = self.try_read(cx, part, reader, bytes_left, first_batch_whole);
+        let bytes =
+            fetched.as_ref().ok().and_then(|it| it.records.as_ref()).map_or(0, |(_, len)| u64::from(*len));
+        if reader.replica.is_some() {
+            count(&mut self.meters.replication_bytes_out, bytes);
+        } else {
+            count(&mut self.meters.bytes_out, bytes);
+            count(&mut self.meters.fetch_requests, 1);
+            count(&mut self.meters.failed_fetch_requests, u64::from(fetched.is_err()));
+        }
+        fetched
+    }
+
+    fn try_read(
         &mut self,
         cx: &mut Cx<'_, S>,
         part: &WatchPart,

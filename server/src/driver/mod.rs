@@ -7,6 +7,7 @@
 mod alarms;
 mod connections;
 mod links;
+mod meters;
 mod ready;
 mod session;
 mod slot;
@@ -37,6 +38,7 @@ use crate::store::Durable;
 use alarms::Target;
 use connections::{Client, Connections};
 use links::Links;
+use meters::Meters;
 use ready::{Leftovers, Ready, Storage};
 use slot::{Seat, Slot, Timer};
 use syncer::Syncer;
@@ -65,6 +67,7 @@ pub struct Driver<S: Durable> {
     clock: Clock,
     dispatcher: Dispatcher,
     events: Events,
+    meters: Meters,
     halt: Box<dyn Fn(&str) + Send + Sync>,
     relieved: Notify,
     stopped: Notify,
@@ -121,6 +124,7 @@ impl<S: Durable> Driver<S> {
             clock,
             dispatcher,
             events: Events::default(),
+            meters: Meters::default(),
             halt,
             relieved: Notify::new(),
             stopped: Notify::new(),
@@ -290,6 +294,7 @@ impl<S: Durable> Driver<S> {
                 }
             }
             Effect::Link { owner, effect } => self.links.perform(owner, effect, &self.this),
+            Effect::Measured(measured) => self.meters.measured(*measured),
             Effect::Publish(published) => self.publish(&published, ready),
             Effect::Halt { reason } => (self.halt)(&reason),
             Effect::Relieved => self.relieved.notify_one(),

@@ -72,6 +72,7 @@ impl<S: Durable> Running<S> {
         let web = Web {
             service: Arc::clone(&self.driver) as _,
             watched: Arc::clone(&self.driver) as _,
+            metered: Arc::clone(&self.driver) as _,
             node_id: 1,
             listener: "PLAINTEXT".into(),
             request_bytes_max: 1_000_000,

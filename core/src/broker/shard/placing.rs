@@ -126,6 +126,7 @@ impl<S: LogStore> Shard<S> {
     pub(super) fn remove(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, error: ErrorCode) {
         let known = match self.partitions.remove(&id) {
             Some(partition) => {
+                self.retired.add(partition.meters());
                 let (dir, delay) = (partition.log().dir().to_owned(), partition.file_delete_delay_ms());
                 Some((partition.name().clone(), partition.log_dir(), dir, delay))
             }

@@ -141,13 +141,7 @@ impl<S: LogStore> Shard<S> {
                 DataResponse::Producers(parts.iter().map(|part| (part.index, known(part))).collect())
             }
             DataRequest::DescribeLogs => {
-                let directories =
-                    (0..self.config.log_dirs.len()).filter_map(|index| u16::try_from(index).ok());
-                let is_offline = |log_dir: &LogDirId| {
-                    self.log_dirs.get(log_dir) == Some(&LogDirState::Offline)
-                        || self.checkpoints.is_offline(*log_dir)
-                };
-                let offline = directories.map(LogDirId).filter(is_offline).collect();
+                let offline = self.offline_log_dirs().collect();
                 DataResponse::Logs(DescribedLogs { logs: self.describe_logs(cx), offline })
             }
         };
@@ -161,6 +155,14 @@ impl<S: LogStore> Shard<S> {
         } else {
             ErrorCode::NotLeaderOrFollower
         }
+    }
+
+    /// The log directories that do not serve.
+    pub(super) fn offline_log_dirs(&self) -> impl Iterator<Item = LogDirId> {
+        let directories = (0..self.config.log_dirs.len()).filter_map(|index| u16::try_from(index).ok());
+        directories.map(LogDirId).filter(|log_dir| {
+            self.log_dirs.get(log_dir) == Some(&LogDirState::Offline) || self.checkpoints.is_offline(*log_dir)
+        })
     }
 
     pub(super) fn describe_logs(&self, cx: &mut Cx<'_, S>) -> Vec<DescribedLog> {

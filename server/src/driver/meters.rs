@@ -1,0 +1,81 @@
+//! What machines have measured, on its way to those who ask.
+
+use std::sync::{Mutex, PoisonError};
+
+use ottla_core::broker::ShardEvent;
+use ottla_core::metrics::{Facts, Measured, RequestMeters, exposition};
+use tokio::sync::oneshot;
+
+use super::Driver;
+use super::ready::{Ready, Storage};
+use crate::metrics::{Metered, Process};
+use crate::store::Durable;
+
+/// Answers that are being collected.
+#[derive(Debug, Default)]
+pub(super) struct Meters {
+    asked: Mutex<Vec<Asked>>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    answers: Vec<Measured>,
+    shards: usize,
+    to: oneshot::Sender<Vec<Measured>>,
+}
+
+impl Meters {
+    fn ask(&self, shards: usize) -> oneshot::Receiver<Vec<Measured>> {
+        let (to, answer) = oneshot::channel();
+        self.asked().push(Asked { answers: Vec::new(), shards, to });
+        answer
+    }
+
+    /// A shard answered one who has not heard from it yet.
+    pub(super) fn measured(&self, measured: Measured) {
+        let mut asked = self.asked();
+        asked.retain(|one| !one.to.is_closed());
+        let waits = |one: &Asked| one.answers.iter().all(|answer| answer.shard != measured.shard);
+        let Some(position) = asked.iter().position(waits) else { return };
+        asked[position].answers.push(measured);
+        if asked[position].answers.len() == asked[position].shards {
+            let Asked { answers, to, .. } = asked.remove(position);
+            // Who asked may have lost patience.
+            let _ = to.send(answers);
+        }
+    }
+
+    fn asked(&self) -> std::sync::MutexGuard<'_, Vec<Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Durable> Metered for Driver<S> {
+    fn measure(&self) -> oneshot::Receiver<Vec<Measured>> {
+        let answer = self.meters.ask(self.shards.len());
+        let mut ready = Ready::default();
+        for (index, slot) in self.shards.iter().enumerate() {
+            if slot.mailbox.post(ShardEvent::Measure) {
+                ready.storage(Storage::Shard(index));
+            }
+        }
+        self.run(ready);
+        answer
+    }
+
+    fn exposition(&self, shards: &[Measured], process: &Process) -> String {
+        let published = self.published();
+        let facts = Facts {
+            node_id: self.config.node_id,
+            published: &published,
+            requests: &RequestMeters::default(),
+            connections: self.connected(),
+            cpu_seconds: process.cpu_seconds,
+            resident_bytes: process.resident_bytes,
+            open_files: process.open_files,
+            started_at: process.started_at,
+            version: crate::VERSION,
+        };
+        exposition(facts, shards)
+    }
+}
