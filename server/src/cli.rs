@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use ottla_core::config::{self, BrokerConfig, Resolved};
 use ottla_core::tools::{CHECK, DUMP_LOG, TOOLS};
 
-use crate::{format, server, tools};
+use crate::{format, keys, server, tools};
 
 const HELP: &str = "\
 Ottla: Apache Kafka's protocol and log format, in one binary.
@@ -18,6 +18,8 @@ Ottla: Apache Kafka's protocol and log format, in one binary.
       its data in ./data, formatted when it is not there, and its page on http://127.0.0.1:8080.
   ottla format --config FILE [--cluster-id ID] [...]
       Prepares the log directories that FILE names, as kafka-storage.sh does.
+  ottla config [TEXT]...
+      Lists configuration keys: values, defaults, and what Ottla does with each. See ottla config --help.
   ottla check DIR...
       Looks over log directories offline and names file, position and fault; changes nothing. See ottla check --help.
   ottla TOOL ...
@@ -42,6 +44,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.split_first() {
         Some((command, rest)) if command == "server" => serve(rest),
         Some((command, rest)) if command == "format" => format::run(rest),
+        Some((command, rest)) if command == "config" => keys::run(rest),
         Some((command, rest)) if command == CHECK => tools::check(rest),
         Some((tool, rest)) if tools::is_tool(tool) => tools::run(tool, rest),
         Some((option, [])) if option == "--version" || option == "-V" => {

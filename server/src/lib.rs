@@ -12,6 +12,7 @@ pub mod format;
 pub mod frames;
 pub mod http;
 pub mod kafka_listener;
+pub mod keys;
 pub mod links;
 pub mod lock;
 pub mod logging;

@@ -48,12 +48,25 @@ fn end(mut child: Child) -> (Option<i32>, String) {
 }
 
 #[test]
+fn keys_can_be_looked_up() {
+    let say = |arguments: &[&str]| String::from_utf8(run(arguments).stdout).expect("text");
+    let said = say(&["config", "log.segment", "bytes"]);
+    assert!(said.contains("\nlog.segment.bytes (broker)\n") && said.contains("default 1073741824"), "{said}");
+    assert!(!said.contains("log.segment.delete.delay.ms"), "{said}");
+    assert!(say(&["config", "--status", "not-built", "ssl.keystore.location"]).contains("not built yet"));
+    assert!(say(&["config", "--scope", "topic", "cleanup.policy"]).starts_with("cleanup.policy (topic)\n"));
+    assert!(!say(&["config"]).is_empty());
+}
+
+#[test]
 fn mistakes_are_one_sentence() {
     for (arguments, named) in [
         (&["server", "--override", "num.partitions=many"][..], "num.partitions"),
         (&["server", "--override", "listeners=SSL://:9092"], "PLAINTEXT"),
         (&["server", "/nowhere/server.properties"], "/nowhere/server.properties"),
         (&["serve"], "serve"),
+        (&["config", "--scope", "shelf"], "shelf"),
+        (&["config", "no.such.key.at.all"], "ottla config"),
         (&[], "ottla server"),
     ] {
         let output = run(arguments);

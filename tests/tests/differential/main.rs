@@ -19,6 +19,7 @@ mod malformed;
 mod offsets;
 mod partitions;
 mod produce;
+mod security;
 mod topics;
 mod transactions;
 
@@ -68,6 +69,15 @@ const COMPARED: &[ApiKey] = &[
     ApiKey::RemoveRaftVoter,
     ApiKey::DescribeCluster,
     ApiKey::DescribeTopicPartitions,
+    ApiKey::SaslHandshake,
+    ApiKey::SaslAuthenticate,
+    ApiKey::DescribeAcls,
+    ApiKey::CreateAcls,
+    ApiKey::DeleteAcls,
+    ApiKey::CreateDelegationToken,
+    ApiKey::RenewDelegationToken,
+    ApiKey::ExpireDelegationToken,
+    ApiKey::DescribeDelegationToken,
 ];
 
 #[test]

@@ -1,9 +1,9 @@
-//! CreateDelegationToken, RenewDelegationToken and ExpireDelegationToken (KIP-48, KIP-373): who may ask the controller.
+//! CreateDelegationToken, RenewDelegationToken, ExpireDelegationToken and DescribeDelegationToken (KIP-48, KIP-373): who may ask.
 
 use bytes::Bytes;
 use ottla_protocol::messages::{
-    CreateDelegationTokenRequest, CreateDelegationTokenResponse, ExpireDelegationTokenResponse,
-    RenewDelegationTokenResponse,
+    CreateDelegationTokenRequest, CreateDelegationTokenResponse, DescribeDelegationTokenRequest,
+    DescribeDelegationTokenResponse, ExpireDelegationTokenResponse, RenewDelegationTokenResponse,
 };
 use ottla_protocol::{ApiKey, ErrorCode, Str};
 
@@ -34,23 +34,33 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
                 Some(_) => ControllerRequest::CreateDelegationToken(principal, asked),
             }
         }
-        ApiKey::RenewDelegationToken if is_allowed(request) => {
-            ControllerRequest::RenewDelegationToken(principal, request.decode(body)?)
-        }
         ApiKey::RenewDelegationToken => {
-            let (error_code, expiry_timestamp_ms) = (not_allowed.code(), NEVER);
-            let answer =
-                RenewDelegationTokenResponse { error_code, expiry_timestamp_ms, throttle_time_ms: 0 };
-            return Ok(Outcome::Reply(request.respond(&answer, [])));
+            let asked = request.decode(body)?;
+            if !is_allowed(request) {
+                let (error_code, expiry_timestamp_ms) = (not_allowed.code(), NEVER);
+                let answer =
+                    RenewDelegationTokenResponse { error_code, expiry_timestamp_ms, throttle_time_ms: 0 };
+                return Ok(Outcome::Reply(request.respond(&answer, [])));
+            }
+            ControllerRequest::RenewDelegationToken(principal, asked)
         }
-        _ if is_allowed(request) => {
-            ControllerRequest::ExpireDelegationToken(principal, request.decode(body)?)
+        // Only brokers have it, and those without a listener on which it is allowed.
+        ApiKey::DescribeDelegationToken => {
+            let _: DescribeDelegationTokenRequest = request.decode(body)?;
+            let error_code = not_allowed.code();
+            let answer =
+                DescribeDelegationTokenResponse { error_code, ..DescribeDelegationTokenResponse::default() };
+            return Ok(Outcome::Reply(request.respond(&answer, [])));
         }
         _ => {
-            let (error_code, expiry_timestamp_ms) = (not_allowed.code(), NEVER);
-            let answer =
-                ExpireDelegationTokenResponse { error_code, expiry_timestamp_ms, throttle_time_ms: 0 };
-            return Ok(Outcome::Reply(request.respond(&answer, [])));
+            let asked = request.decode(body)?;
+            if !is_allowed(request) {
+                let (error_code, expiry_timestamp_ms) = (not_allowed.code(), NEVER);
+                let answer =
+                    ExpireDelegationTokenResponse { error_code, expiry_timestamp_ms, throttle_time_ms: 0 };
+                return Ok(Outcome::Reply(request.respond(&answer, [])));
+            }
+            ControllerRequest::ExpireDelegationToken(principal, asked)
         }
     };
     Ok(forward::ask(env, request, asked))

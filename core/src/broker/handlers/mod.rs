@@ -21,6 +21,7 @@ mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
 mod quorum;
+mod sasl;
 mod write_txn_markers;
 
 use std::sync::Arc;
@@ -178,10 +179,12 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         | ApiKey::ListGroups
         | ApiKey::DeleteGroups
         | ApiKey::OffsetDelete => group::handle(env, request, body),
+        ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => sasl::handle(request, body),
         ApiKey::DescribeAcls | ApiKey::CreateAcls | ApiKey::DeleteAcls => acls::handle(request, body),
-        ApiKey::CreateDelegationToken | ApiKey::RenewDelegationToken | ApiKey::ExpireDelegationToken => {
-            delegation_tokens::handle(env, request, body)
-        }
+        ApiKey::CreateDelegationToken
+        | ApiKey::RenewDelegationToken
+        | ApiKey::ExpireDelegationToken
+        | ApiKey::DescribeDelegationToken => delegation_tokens::handle(env, request, body),
         _ => forward::handle(env, request, body),
     }
 }
