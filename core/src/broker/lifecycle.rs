@@ -194,6 +194,7 @@ impl Lifecycle {
                 envelope: None,
             },
             request,
+            version: None,
         }));
         number
     }

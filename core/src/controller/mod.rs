@@ -239,7 +239,7 @@ impl<S: LogStore> Controller<S> {
 
     fn try_handle(&mut self, cx: &mut Cx<'_, S>, event: ControllerEvent) -> Result<(), OpenError> {
         match event {
-            ControllerEvent::Request { token, context, request } => {
+            ControllerEvent::Request { token, context, request, version } => {
                 // Whoever asks a controller that is not the active one is to look for that.
                 let is_of_controller = self.config.is_controller_listener(&context.listener);
                 if let ControllerRequest::BrokerHeartbeat(heartbeat) = &request
@@ -255,7 +255,7 @@ impl<S: LogStore> Controller<S> {
                     reply(cx, token, ControllerResponse::Failed(ErrorCode::NotController));
                     return Ok(());
                 }
-                self.decide(cx, token, request, is_of_controller)
+                self.decide(cx, token, request, version, is_of_controller)
             }
             ControllerEvent::Quorum { token, request, is_of_broker: true, .. }
                 if let (Role::Following { .. }, Some(leader)) = (&self.role, self.quorum.leader_peer()) =>
@@ -315,10 +315,11 @@ impl<S: LogStore> Controller<S> {
         cx: &mut Cx<'_, S>,
         token: Token,
         request: ControllerRequest,
+        version: Option<i16>,
         is_of_controller: bool,
     ) -> Result<(), OpenError> {
         let Role::Leading(leading) = &mut self.role else {
-            return self.pass_on(cx, token, request, is_of_controller);
+            return self.pass_on(cx, token, request, version, is_of_controller);
         };
         let effects = leading.submit(cx, &mut self.quorum, token, request)?;
         self.carry_out(cx, effects.into())
@@ -330,6 +331,7 @@ impl<S: LogStore> Controller<S> {
         cx: &mut Cx<'_, S>,
         mut token: Token,
         mut request: ControllerRequest,
+        mut version: Option<i16>,
         is_of_controller: bool,
     ) -> Result<(), OpenError> {
         if request == ControllerRequest::NextProducerId {
@@ -340,13 +342,13 @@ impl<S: LogStore> Controller<S> {
             let id = self.config.node_id;
             let epoch = self.published.broker(id).map_or(-1, |broker| broker.epoch);
             let Some(wanted) = self.producer_ids.wanted(id, epoch) else { return Ok(()) };
-            (token, request) = (producer_ids::TOKEN, wanted);
+            (token, request, version) = (producer_ids::TOKEN, wanted, None);
         }
         let is_own = token.connection == ConnectionId::BROKER;
         match self.quorum.leader_peer() {
             Some(leader) if is_own || !is_of_controller => {
                 let timeout_ms = i64::from(self.config.controller_socket_timeout_ms);
-                self.peers.forward(cx.now.monotonic, &leader, token, request, timeout_ms);
+                self.peers.forward(cx.now.monotonic, &leader, token, (request, version), timeout_ms);
             }
             _ => self.peers.refuse(token, request.refusal(ErrorCode::NotController)),
         }

@@ -70,7 +70,7 @@ macro_rules! forwarded {
                 now: Instant,
                 to: &Peer,
                 token: Token,
-                request: ControllerRequest,
+                (request, version): (ControllerRequest, Option<i16>),
                 timeout_ms: i64,
             ) {
                 let target = Target { host: to.host.clone(), port: to.port };
@@ -79,7 +79,9 @@ macro_rules! forwarded {
                 let refusal = request.refusal(ErrorCode::NotController);
                 let id = match request {
                     $(ControllerRequest::$name(request) => {
-                        self.network.send_on(now, link, ($min, $max), request, timeout_ms, true)
+                        // Another version may mean something else by the same fields, or answer others.
+                        let versions = version.map_or(($min, $max), |version| (version, version));
+                        self.network.send_on(now, link, versions, request, timeout_ms, true)
                     })*
                     // A broker has ids of its own to give, and no listener of Ottla's brokers gives tokens.
                     ControllerRequest::NextProducerId
@@ -314,7 +316,7 @@ mod tests {
         let mut peers = Peers::new(1);
         let (token, to) = (token(), leader());
         let request = ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest::default());
-        peers.forward(Instant(0), &to, token, request, 30_000);
+        peers.forward(Instant(0), &to, token, (request, None), 30_000);
         assert!(peers.take_answers().is_empty());
         peers.refuse_forwarded();
         let answers = peers.take_answers();

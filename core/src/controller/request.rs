@@ -55,6 +55,8 @@ pub enum ControllerEvent {
         context: RequestContext,
         /// What.
         request: ControllerRequest,
+        /// In which version a client asked it: whoever it is passed on to is to answer that.
+        version: Option<i16>,
     },
     /// Another replica, or somebody who asks about the quorum.
     Quorum {

@@ -129,7 +129,7 @@ impl<S: LogStore> World<S> {
             host: "/127.0.0.1".into(),
             envelope: None,
         };
-        self.handle(ControllerEvent::Request { token, context, request });
+        self.handle(ControllerEvent::Request { token, context, request, version: None });
     }
 
     /// Completes every sync that is under way.

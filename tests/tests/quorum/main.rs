@@ -1,5 +1,6 @@
 //! Metadata quorums of several controllers: Ottla's alone, and Ottla's with Apache Kafka's.
 
+mod passed_on;
 mod security;
 
 use std::collections::BTreeMap;

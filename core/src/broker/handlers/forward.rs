@@ -59,6 +59,7 @@ pub fn ask<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, asked: Cont
         token: env.token(request),
         context: request.context.clone(),
         request: asked,
+        version: Some(request.version),
     }));
     Outcome::Wait(Box::new(Pending::Controller))
 }

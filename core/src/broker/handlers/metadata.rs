@@ -211,6 +211,7 @@ pub fn auto_create<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, nam
         token: Token { connection: env.connection, request: NOBODY },
         context: request.context.clone(),
         request: ControllerRequest::CreateTopics(create),
+        version: None,
     }));
 }
 
