@@ -43,3 +43,20 @@ async fn what_was_done_is_counted() {
     }
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_dashboard_asks_for_what_there_is() {
+    let directory = tempfile::tempdir().expect("directory");
+    let node = kafka::start(FileStore::default(), &directory.path().display().to_string(), &[]).await;
+    let text = scrape(&node).await;
+    node.stop().await;
+    let dashboard = include_str!("../deploy/grafana-dashboard.json");
+    let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+    let words = dashboard.split(|letter| !is_name(letter));
+    let names: Vec<_> = words.filter(|word| word.starts_with("kafka_") || word.starts_with("process_")).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        let family = format!("# TYPE {} ", name.trim_end_matches("_bucket"));
+        assert!(text.contains(&family), "no node says {name}");
+    }
+}
