@@ -193,6 +193,7 @@ impl Lifecycle {
                 host: "".into(),
                 envelope: None,
             },
+            version: 0,
             request,
         }));
         number

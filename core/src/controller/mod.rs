@@ -26,6 +26,7 @@ mod heartbeats;
 mod introduction;
 mod leadership;
 mod leading;
+pub mod mutation_quotas;
 pub(crate) mod names;
 mod partition_change;
 mod peers;
@@ -58,6 +59,7 @@ pub use update_features::QuorumFacts;
 
 use self::introduction::Introduction;
 use self::leading::{Leading, is_survived};
+use self::mutation_quotas::Asker;
 use self::peers::{Answered, Look, Peers};
 use self::producer_ids::ProducerIds;
 use self::rhythms::Rhythms;
@@ -239,7 +241,7 @@ impl<S: LogStore> Controller<S> {
 
     fn try_handle(&mut self, cx: &mut Cx<'_, S>, event: ControllerEvent) -> Result<(), OpenError> {
         match event {
-            ControllerEvent::Request { token, context, request } => {
+            ControllerEvent::Request { token, context, version, request } => {
                 // Whoever asks a controller that is not the active one is to look for that.
                 let is_of_controller = self.config.is_controller_listener(&context.listener);
                 if let ControllerRequest::BrokerHeartbeat(heartbeat) = &request
@@ -255,7 +257,12 @@ impl<S: LogStore> Controller<S> {
                     reply(cx, token, ControllerResponse::Failed(ErrorCode::NotController));
                     return Ok(());
                 }
-                self.decide(cx, token, request, is_of_controller)
+                let asker = Asker {
+                    user: context.user(),
+                    is_strict: request.is_strict(version),
+                    client_id: context.client_id,
+                };
+                self.decide(cx, (token, asker), request, is_of_controller)
             }
             ControllerEvent::Quorum { token, request, is_of_broker: true, .. }
                 if let (Role::Following { .. }, Some(leader)) = (&self.role, self.quorum.leader_peer()) =>
@@ -311,14 +318,14 @@ impl<S: LogStore> Controller<S> {
     fn decide(
         &mut self,
         cx: &mut Cx<'_, S>,
-        token: Token,
+        (token, asker): (Token, Asker),
         request: ControllerRequest,
         is_of_controller: bool,
     ) -> Result<(), OpenError> {
         let Role::Leading(leading) = &mut self.role else {
             return self.pass_on(cx, token, request, is_of_controller);
         };
-        let effects = match leading.submit(cx, &mut self.quorum, token, request) {
+        let effects = match leading.submit(cx, &mut self.quorum, (token, asker), request) {
             Ok(effects) => effects,
             Err(error) if is_survived(&error) => Vec::new(),
             Err(error) => return Err(error.into()),

@@ -53,6 +53,8 @@ pub enum ControllerEvent {
         token: Token,
         /// Who asks.
         context: RequestContext,
+        /// Of the API.
+        version: i16,
         /// What.
         request: ControllerRequest,
     },
@@ -156,6 +158,16 @@ impl ControllerRequest {
             _ => return false,
         };
         timeout_ms <= 0 && asks
+    }
+
+    /// Whether what is too much for a client is refused (KIP-599); earlier versions have it wait.
+    pub fn is_strict(&self, version: i16) -> bool {
+        match self {
+            Self::CreateTopics(_) => version >= 6,
+            Self::DeleteTopics(_) => version >= 5,
+            Self::CreatePartitions(_) => version >= 3,
+            _ => false,
+        }
     }
 
     /// The answer in which everything that was asked is refused, without a sentence.

@@ -127,7 +127,7 @@ impl World {
             host: "/127.0.0.1".into(),
             envelope: None,
         };
-        self.handle(ControllerEvent::Request { token, context, request });
+        self.handle(ControllerEvent::Request { token, context, version: 7, request });
     }
 
     /// Completes every sync that is under way.

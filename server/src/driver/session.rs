@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_core::broker::{
-    Connection, ConnectionEvent, Message, Peer as ConnectionPeer, ShardEvent, cluster_view,
+    Connection, ConnectionEvent, Message, Peer as ConnectionPeer, QuotasEvent, ShardEvent, cluster_view,
 };
 use ottla_core::controller::ControllerEvent;
 use ottla_core::network::Target;
@@ -77,6 +77,7 @@ impl<S: Durable> Drop for ClientSession<S> {
         if self.is_to_controller {
             self.driver.post(Message::Controller(ControllerEvent::ConnectionClosed(id)), &mut ready);
         }
+        self.driver.post(Message::Quotas(QuotasEvent::Forget(id)), &mut ready);
         self.driver.run(ready);
     }
 }

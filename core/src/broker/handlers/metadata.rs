@@ -210,6 +210,7 @@ pub fn auto_create<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, nam
     env.cx.effects.tell(Message::Controller(ControllerEvent::Request {
         token: Token { connection: env.connection, request: NOBODY },
         context: request.context.clone(),
+        version: 7,
         request: ControllerRequest::CreateTopics(create),
     }));
 }

@@ -520,7 +520,7 @@ impl<S: Disk, P: Program> World<S, P> {
                 // Clients find out by themselves.
                 Effect::Relieved => {}
                 // Delivered by the node itself.
-                Effect::Tell(_) | Effect::Publish(_) => {}
+                Effect::Tell(_) | Effect::Publish(_) | Effect::Time(_) => {}
             }
         }
         let Some(host) = self.hosts.get_mut(&host_id) else { return };

@@ -55,7 +55,7 @@ fn write_metadata(store: &mut MemoryStore) {
     };
     let token = Token { connection: ConnectionId(1), request: 1 };
     let request = ControllerRequest::CreateTopics(request);
-    controller.handle(&mut cx, ControllerEvent::Request { token, context, request });
+    controller.handle(&mut cx, ControllerEvent::Request { token, context, version: 7, request });
     loop {
         let effects: Vec<_> = cx.effects.drain().collect();
         let syncs = effects.into_iter().filter_map(|effect| match effect {
