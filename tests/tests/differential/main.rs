@@ -19,6 +19,8 @@ mod malformed;
 mod offsets;
 mod partitions;
 mod produce;
+mod quotas;
+mod telemetry;
 mod topics;
 mod transactions;
 
@@ -68,6 +70,10 @@ const COMPARED: &[ApiKey] = &[
     ApiKey::RemoveRaftVoter,
     ApiKey::DescribeCluster,
     ApiKey::DescribeTopicPartitions,
+    ApiKey::DescribeClientQuotas,
+    ApiKey::AlterClientQuotas,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
 ];
 
 #[test]

@@ -42,7 +42,6 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
                 values: values(quotas),
             };
             DescribeClientQuotasResponse {
-                error_message: None,
                 entries: Some(found.map(entry).collect()),
                 ..DescribeClientQuotasResponse::default()
             }

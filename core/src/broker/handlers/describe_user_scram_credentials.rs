@@ -49,7 +49,6 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         DescribeUserScramCredentialsResult { user: user.clone(), error_code, error_message, credential_infos }
     };
     let response = DescribeUserScramCredentialsResponse {
-        error_message: None,
         results: users.into_iter().map(result).collect(),
         ..DescribeUserScramCredentialsResponse::default()
     };
