@@ -94,7 +94,7 @@ public class QuotaPeer {
                     try {
                         quota.record(Double.parseDouble(words[5]));
                     } catch (ThrottlingQuotaExceededException refused) {
-                        said = refused.getMessage();
+                        said = "refused";
                     }
                     out.append(quota.throttleTime()).append(' ').append(said).append('\n');
                 }

@@ -190,10 +190,7 @@ impl World {
         let now = self.now();
         let mut quota = self.mutations.of(now, &self.image.client_quotas, &asker);
         let outcome = quota.take(usize::try_from(partitions).expect("small"));
-        let said = match outcome {
-            Ok(()) => "taken".to_owned(),
-            Err(error) => error.message.expect("a sentence").to_string(),
-        };
+        let said = if outcome.is_ok() { "taken" } else { "refused" };
         let answer = format!("{} {said}", quota.throttle_time_ms());
         let how = if is_strict { "strict" } else { "permissive" };
         let (now_ms, client_id) = (self.now_ms, client_id.unwrap_or("null"));

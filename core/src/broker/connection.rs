@@ -53,8 +53,8 @@ pub struct Connection<S: LogStore> {
 #[derive(Clone, Debug)]
 struct InFlight<S: LogStore> {
     request: Request,
-    /// Of the request, without its header.
-    body_bytes: usize,
+    /// Of the request, with its header.
+    bytes: usize,
     state: State<S>,
 }
 
@@ -166,7 +166,6 @@ impl<S: LogStore> Connection<S> {
         let bytes = frame.len();
         let id = self.next_request;
         self.next_request += 1;
-        let mut body_bytes = 0;
         let (request, outcome) = match request::parse(frame, id, &self.context, self.apis) {
             Parsed::Refused(reason) => return self.close(cx, reason),
             Parsed::RefusedEnvelope(request, error) => {
@@ -178,7 +177,6 @@ impl<S: LogStore> Connection<S> {
                 (request, outcome)
             }
             Parsed::Request(request, body) => {
-                body_bytes = body.len();
                 let (connection, api, version) = (self.id, request.api, request.version);
                 cx.traces.emit(|| TraceEvent::RequestReceived { connection, api, version, bytes });
                 let outcome = match handlers::handle(&mut self.env(cx), &request, body) {
@@ -191,10 +189,10 @@ impl<S: LogStore> Connection<S> {
             }
         };
         let state = match outcome {
-            Ok(outcome) => self.settle(cx, &request, body_bytes, outcome),
+            Ok(outcome) => self.settle(cx, &request, bytes, outcome),
             Err(reason) => return self.close(cx, reason),
         };
-        self.in_flight.push_back(InFlight { request, body_bytes, state });
+        self.in_flight.push_back(InFlight { request, bytes, state });
         self.send_what_is_ready(cx);
     }
 
@@ -202,7 +200,7 @@ impl<S: LogStore> Connection<S> {
         &mut self,
         cx: &mut Cx<'_, S>,
         request: &Request,
-        body_bytes: usize,
+        bytes: usize,
         outcome: Outcome<S>,
     ) -> State<S> {
         let (answer, throttle_ms, unanswered) = match outcome {
@@ -216,7 +214,7 @@ impl<S: LogStore> Connection<S> {
             Outcome::Throttled(frame, throttle_ms) => (Some(frame), throttle_ms, None),
             Outcome::Fetched(frame, unanswered) => (Some(frame), 0, Some(unanswered)),
         };
-        if self.weigh(cx, request, body_bytes, answer.as_ref()) {
+        if self.weigh(cx, request, bytes, answer.as_ref()) {
             return State::Weighed(Box::new(Weighed { answer, throttle_ms, unanswered }));
         }
         self.mute(cx.now.monotonic, throttle_ms);
@@ -242,10 +240,10 @@ impl<S: LogStore> Connection<S> {
         };
         let Some(in_flight) = self.in_flight.get_mut(position) else { return };
         let State::Waiting(pending) = std::mem::replace(&mut in_flight.state, State::Silent) else { return };
-        let (asked, body_bytes) = (in_flight.request.clone(), in_flight.body_bytes);
+        let (asked, bytes) = (in_flight.request.clone(), in_flight.bytes);
         let outcome = handlers::resume(&mut self.env(cx), &asked, *pending, event);
         let state = match outcome {
-            Ok(outcome) => self.settle(cx, &asked, body_bytes, outcome),
+            Ok(outcome) => self.settle(cx, &asked, bytes, outcome),
             Err(reason) => return self.close(cx, reason),
         };
         if let Some(in_flight) = self.in_flight.get_mut(position) {
@@ -270,10 +268,10 @@ impl<S: LogStore> Connection<S> {
     }
 
     fn send_what_is_ready(&mut self, cx: &mut Cx<'_, S>) {
-        while let Some(InFlight { request, body_bytes, state }) = self.in_flight.pop_front() {
+        while let Some(InFlight { request, bytes, state }) = self.in_flight.pop_front() {
             match state {
                 State::Waiting(_) | State::Weighed(_) => {
-                    self.in_flight.push_front(InFlight { request, body_bytes, state });
+                    self.in_flight.push_front(InFlight { request, bytes, state });
                     return;
                 }
                 State::Silent => {}

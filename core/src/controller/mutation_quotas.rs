@@ -104,7 +104,7 @@ impl MutationQuota<'_> {
         let must_wait_ms = |bucket: &Bucket| (-bucket.tokens / bucket.rate * 1_000.0 + 0.5).floor() as i64;
         if self.is_strict && bucket.tokens < 0.0 {
             self.throttle_ms = must_wait_ms(bucket);
-            return Err(ApiError::standard(ErrorCode::ThrottlingQuotaExceeded));
+            return Err(ApiError::bare(ErrorCode::ThrottlingQuotaExceeded));
         }
         bucket.tokens -= partitions as f64;
         if !self.is_strict && bucket.tokens < 0.0 {

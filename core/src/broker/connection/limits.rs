@@ -57,12 +57,12 @@ impl<S: LogStore> Connection<S> {
         &self,
         cx: &mut Cx<'_, S>,
         request: &Request,
-        body_bytes: usize,
+        bytes: usize,
         answer: Option<&Frame<S::Slice>>,
     ) -> bool {
         let (api, version) = (request.api, request.version);
         let is_timed = self.limits.request && answer.is_some() && api != ApiKey::WriteTxnMarkers;
-        let produced = (self.limits.produce && api == ApiKey::Produce).then_some(body_bytes);
+        let produced = (self.limits.produce && api == ApiKey::Produce).then_some(bytes);
         // Kafka counts the length of the frame, and not its header.
         let header_bytes = if api.response_header_version(version) >= 1 { 5 } else { 4 };
         let fetched = answer.filter(|_| self.limits.fetch && api == ApiKey::Fetch);

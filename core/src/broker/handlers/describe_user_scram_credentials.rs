@@ -46,6 +46,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         };
         let credential_infos = found.filter(|_| outcome.is_ok()).unwrap_or_default();
         let (error_code, error_message) = ApiError::split(outcome);
+        // Kafka leaves an empty sentence where there is none to say.
+        let error_message = error_message.or_else(|| Some(Str::default()));
         DescribeUserScramCredentialsResult { user: user.clone(), error_code, error_message, credential_infos }
     };
     let response = DescribeUserScramCredentialsResponse {

@@ -6,6 +6,8 @@
 
 mod answer;
 mod rate;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +55,7 @@ pub struct Use {
     pub user: Str,
     /// `client.id`
     pub client_id: Option<Str>,
-    /// Bytes of its body, of Produce.
+    /// Bytes of it, of Produce: header and body.
     pub produced: Option<usize>,
     /// Bytes of its answer, of Fetch; they do not count if it has to wait.
     pub fetched: Option<usize>,
