@@ -1,5 +1,6 @@
 //! Client quotas (KIP-13, KIP-55, KIP-546): what is set, and which limit a client has.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 
 use ottla_protocol::Str;
@@ -7,6 +8,8 @@ use rpds::RedBlackTreeMapSync;
 
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
+const IP: &str = "ip";
+const CONNECTIONS: &str = "connection_creation_rate";
 
 /// Whom a quota is for: kinds (`user`, `client-id`, `ip`) with names; `None` is the default of that kind.
 pub type QuotaEntity = BTreeMap<Str, Option<Str>>;
@@ -40,6 +43,8 @@ pub struct ClientQuotasImage {
     pub entities: RedBlackTreeMapSync<QuotaEntity, RedBlackTreeMapSync<Str, f64>>,
     /// How many entities have a limit, by kind and level.
     levels: [Levels; 4],
+    /// How many addresses have one.
+    hosts: usize,
 }
 
 /// How many limits of one kind there are for…
@@ -110,6 +115,19 @@ impl ClientQuotasImage {
         (tags, limit)
     }
 
+    /// Connections that an address may open in a second; `None` is without limit.
+    pub fn connection_rate(&self, host: IpAddr) -> Option<i32> {
+        if self.hosts == 0 {
+            return None;
+        }
+        let of = |entity: &QuotaEntity| self.entities.get(entity)?.get(CONNECTIONS).copied();
+        // An address can be written in several ways.
+        let is_it = |name: &Option<Str>| name.as_ref().is_some_and(|name| name.parse() == Ok(host));
+        let own = self.entities.keys().find(|entity| entity.get(IP).is_some_and(is_it)).and_then(of);
+        let rate = own.or_else(|| of(&QuotaEntity::from([(IP.into(), None)])))?;
+        Some(rate as i32).filter(|rate| *rate < i32::MAX)
+    }
+
     /// With one level of limits it is that level; with several it is where the client has its limit.
     fn tags(&self, kind: QuotaKind, user: &Str, client_id: Option<&Str>) -> QuotaTags {
         let tags = |user: &Str, client_id: Option<&Str>| QuotaTags {
@@ -155,7 +173,11 @@ impl ClientQuotasImage {
         let had = quotas.contains_key(&key);
         let kind = QuotaKind::ALL.into_iter().find(|kind| kind.key() == &*key);
         let levels = kind.and_then(|kind| self.levels.get_mut(kind as usize));
-        if let Some(count) = levels.and_then(|levels| levels.of(&entity)) {
+        let count = match levels {
+            Some(levels) => levels.of(&entity),
+            None => (&*key == CONNECTIONS).then_some(&mut self.hosts),
+        };
+        if let Some(count) = count {
             match (had, value.is_some()) {
                 (false, true) => *count = count.saturating_add(1),
                 (true, false) => *count = count.saturating_sub(1),

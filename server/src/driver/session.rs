@@ -1,8 +1,10 @@
 //! The node as its listeners see it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ottla_core::broker::quotas::ConnectionLimits;
 use ottla_core::broker::{
     Connection, ConnectionEvent, Message, Peer as ConnectionPeer, QuotasEvent, ShardEvent, cluster_view,
 };
@@ -39,6 +41,10 @@ impl<S: Durable> Service for Driver<S> {
             Slot::new(machine, &self.store)
         });
         Box::new(ClientSession { driver: self, client, is_to_controller })
+    }
+
+    fn connection_limits(&self, listener: &str, host: IpAddr) -> ConnectionLimits {
+        ConnectionLimits::new(&self.config, &self.published().image, listener, host)
     }
 
     fn address(&self, node: i32, listener: &str) -> Option<Target> {

@@ -5,6 +5,7 @@
 //! other request.
 
 mod answer;
+mod connections;
 mod rate;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use ottla_protocol::Str;
 
 pub use answer::set_throttle_time;
+pub use connections::{ConnectionLimits, ConnectionRates};
 pub use rate::{Rate, Windows};
 
 use super::{ConnectionEvent, Message};

@@ -136,5 +136,5 @@ keys! { CLIENT_QUOTA_KEYS: ClientQuota, internal = false;
 
 keys! { IP_QUOTA_KEYS: IpQuota, internal = false;
     /// Most connections in a second that one address may open.
-    "connection_creation_rate" Int = "2147483647", AtLeast(0), Medium, Entity, Ignored(QUOTAS);
+    "connection_creation_rate" Int = "2147483647", AtLeast(0), Medium, Entity, Honoured;
 }
