@@ -154,6 +154,11 @@ impl Session {
     /// Sends a request that gets no answer.
     pub fn tell<R: Request>(&mut self, request: &R) {
         let Some(version) = self.version::<R>() else { return };
+        self.tell_at(request, version);
+    }
+
+    /// [`Session::tell`] at a version of the caller's.
+    pub fn tell_at<R: Request>(&mut self, request: &R, version: i16) {
         let Some(frame) = self.frame(request, version) else { return };
         self.wire().and_then(|wire| wire.send(&frame)).expect("a broker that listens");
     }
