@@ -66,7 +66,7 @@ fn write_directory() -> PathBuf {
                 host: text("/127.0.0.1"),
                 envelope: None,
             };
-            controller.handle(&mut cx, ControllerEvent::Request { token, context, request });
+            controller.handle(&mut cx, ControllerEvent::Request { token, context, version: 7, request });
             loop {
                 let syncs: Vec<u64> = cx
                     .effects

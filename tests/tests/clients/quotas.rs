@@ -26,7 +26,7 @@ fn a_quota_is_what_producers_and_consumers_get() {
         println!("{what} with a quota of 1 MB/s: Apache Kafka {theirs:.3} MB/s, Ottla {ours:.3} MB/s");
         // However slow the machine is, no more; and what it allows, Apache Kafka shows.
         assert!(ours <= 1.1, "{what}: {ours} MB/s");
-        assert!(ours >= theirs.min(1.0) * 0.9, "{what}: {ours} MB/s, where Apache Kafka has {theirs}");
+        assert!(ours >= theirs.min(1.0) * 0.8, "{what}: {ours} MB/s, where Apache Kafka has {theirs}");
     }
 }
 
