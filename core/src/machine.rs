@@ -82,6 +82,9 @@ pub enum Effect<S: LogStore> {
     },
     /// What a shard has measured, which was asked for.
     Measured(Box<Measured>),
+    /// Tell [`Quotas`](crate::broker::Quotas) how long this event has taken, before anything else that it asks for: it was for a client whose
+    /// time is limited.
+    Time(ConnectionId),
     /// The node leads no partition any more, and all brokers know who does: its clients may be sent to them.
     Relieved,
     /// A clean stop has ended: everything is on the disk.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ottla_core::broker::quotas::{ConnectionLimits, ConnectionRates};
 use ottla_core::config::{BrokerConfig, Listener};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -14,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::dispatcher::Dispatcher;
+use crate::driver::Clock;
 use crate::frames::FrameReader;
 use crate::outbox::TcpOutbox;
 use crate::service::{Peer, Service, Session};
@@ -42,6 +44,8 @@ pub struct Limits {
     idle_max: Option<Duration>,
     connections: Arc<Semaphore>,
     per_ip: Arc<PerIp>,
+    rates: Arc<Mutex<ConnectionRates>>,
+    clock: Clock,
 }
 
 /// When a listener ends, and when its connections do.
@@ -109,6 +113,23 @@ impl KafkaListener {
                 }
             };
             let host = address.ip().to_canonical();
+            let pace = service.connection_limits(&self.name, host);
+            let wait = limits.accepted(&self.name, pace);
+            if !wait.is_zero() {
+                tracing::debug!(?wait, listener = %self.name, "connections come too fast");
+                tokio::select! {
+                    () = stopped(&mut stops.listener) => return,
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+            if let Err(wait) = limits.pace(&self.name, host, pace) {
+                tracing::debug!(%host, ?wait, listener = %self.name, "refusing a connection: they come too fast from this address");
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    drop(stream);
+                });
+                continue;
+            }
             let Some(place) = limits.admit(host, permit) else {
                 tracing::info!(%host, listener = %self.name, "refusing a connection: too many from this address");
                 continue;
@@ -276,7 +297,29 @@ impl Limits {
             idle_max: u64::try_from(config.connections_max_idle_ms).ok().map(Duration::from_millis),
             connections: Arc::new(Semaphore::new(bound(config.max_connections).min(Semaphore::MAX_PERMITS))),
             per_ip: Arc::new(per_ip),
+            rates: Arc::new(Mutex::new(ConnectionRates::new(config))),
+            clock: Clock::start(),
         }
+    }
+
+    /// The same for other listeners, whose connections come at a rate of their own.
+    #[must_use]
+    pub fn apart(&self, config: &BrokerConfig) -> Self {
+        Self { rates: Arc::new(Mutex::new(ConnectionRates::new(config))), ..self.clone() }
+    }
+
+    /// How long a listener that has accepted a connection waits.
+    fn accepted(&self, listener: &str, pace: ConnectionLimits) -> Duration {
+        ms(self.rates().accept(self.clock.monotonic(), listener, pace))
+    }
+
+    /// Whether a connection is let in, or how long it is held.
+    fn pace(&self, listener: &str, host: IpAddr, pace: ConnectionLimits) -> Result<(), Duration> {
+        self.rates().admit(self.clock.monotonic(), listener, host, pace).map_err(ms)
+    }
+
+    fn rates(&self) -> MutexGuard<'_, ConnectionRates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn admit(&self, host: IpAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
@@ -301,6 +344,10 @@ impl Drop for Place {
             }
         }
     }
+}
+
+fn ms(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
 /// Binds the first of a host's addresses that can be bound; no host is every interface.

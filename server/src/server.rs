@@ -97,16 +97,18 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
     let (controllers, brokers): (Vec<_>, Vec<_>) =
         kafka.into_iter().partition(|listener| config.is_controller_listener(listener.name()));
     let (_never, forever) = watch::channel(false);
-    let mut serve = |listener: KafkaListener, [closed, parted]: [&watch::Receiver<bool>; 2]| {
-        addresses.extend(listener.address().map(|address| format!("{}://{address}", listener.name())));
-        let service = Arc::clone(&driver) as _;
-        let stops = Stops { listener: closed.clone(), connections: parted.clone() };
-        tokio::spawn(listener.serve(service, limits.clone(), dispatcher.clone(), stops))
-    };
+    let mut serve =
+        |listener: KafkaListener, limits: &Limits, [closed, parted]: [&watch::Receiver<bool>; 2]| {
+            addresses.extend(listener.address().map(|address| format!("{}://{address}", listener.name())));
+            let service = Arc::clone(&driver) as _;
+            let stops = Stops { listener: closed.clone(), connections: parted.clone() };
+            tokio::spawn(listener.serve(service, limits.clone(), dispatcher.clone(), stops))
+        };
     let mut signals = Signals::listen()?;
     // Until the end: while this node hands over, others need to reach it.
+    let of_controllers = limits.apart(&config);
     for listener in controllers {
-        serve(listener, [&forever, &forever]);
+        serve(listener, &of_controllers, [&forever, &forever]);
     }
     if config.process_roles.broker {
         tokio::select! {
@@ -117,7 +119,8 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
             }
         }
     }
-    let brokers: Vec<_> = brokers.into_iter().map(|listener| serve(listener, [&closed, &parted])).collect();
+    let brokers: Vec<_> =
+        brokers.into_iter().map(|listener| serve(listener, &limits, [&closed, &parted])).collect();
     drop(parted);
     let pages: Vec<SocketAddr> = http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     for listener in http {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ottla_core::broker::quotas::ConnectionLimits;
 use ottla_core::network::Target;
 use tokio::sync::Notify;
 
@@ -14,6 +15,8 @@ use crate::outbox::Outbox;
 pub trait Service: Send + Sync + 'static {
     /// A client connected; what is sent to it goes into `outbox`.
     fn connected(self: Arc<Self>, peer: Peer, outbox: Arc<dyn Outbox>) -> Box<dyn Session>;
+    /// How many connections may come from `host` to a listener in a second.
+    fn connection_limits(&self, listener: &str, host: IpAddr) -> ConnectionLimits;
     /// Where a client of this listener finds another broker; `None` when a tunnel cannot lead there.
     fn address(&self, node: i32, listener: &str) -> Option<Target>;
 }

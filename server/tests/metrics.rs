@@ -53,7 +53,8 @@ async fn the_dashboard_asks_for_what_there_is() {
     let dashboard = include_str!("../deploy/grafana-dashboard.json");
     let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
     let words = dashboard.split(|letter| !is_name(letter));
-    let names: Vec<_> = words.filter(|word| word.starts_with("kafka_") || word.starts_with("process_")).collect();
+    let names: Vec<_> =
+        words.filter(|word| word.starts_with("kafka_") || word.starts_with("process_")).collect();
     assert!(names.len() > 10, "{names:?}");
     for name in names {
         let family = format!("# TYPE {} ", name.trim_end_matches("_bucket"));

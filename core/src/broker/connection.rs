@@ -3,6 +3,8 @@
 //! One request is executed at a time, as Apache Kafka does; only consecutive Produce requests overlap. What arrives meanwhile
 //! waits in a backlog that the shell bounds by not reading on (see [`Connection::wants_more`]).
 
+mod limits;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use crate::metadata::Published;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
+use limits::{Limits, Weighed};
 
 /// Requests read ahead of the one that is executed.
 pub const BACKLOG_MAX: usize = 8;
@@ -41,12 +44,17 @@ pub struct Connection<S: LogStore> {
     next_request: u64,
     in_flight: VecDeque<InFlight<S>>,
     backlog: VecDeque<Bytes>,
+    limits: Limits,
+    /// No request is started before, nor read.
+    muted_until: Option<Instant>,
     closed: bool,
 }
 
 #[derive(Clone, Debug)]
 struct InFlight<S: LogStore> {
     request: Request,
+    /// Of the request, with its header.
+    bytes: usize,
     state: State<S>,
 }
 
@@ -56,6 +64,8 @@ enum State<S: LogStore> {
     Answered(Frame<S::Slice>),
     /// Nothing is to be sent (Produce with acks=0).
     Silent,
+    /// Whether the client has to wait is not known yet.
+    Weighed(Box<Weighed<S>>),
 }
 
 /// How a node makes its connections.
@@ -87,7 +97,7 @@ impl<S: LogStore> Connection<S> {
             host: peer.host,
             envelope: None,
         };
-        Self {
+        let mut connection = Self {
             id: peer.id,
             context,
             published,
@@ -101,13 +111,24 @@ impl<S: LogStore> Connection<S> {
             next_request: 0,
             in_flight: VecDeque::new(),
             backlog: VecDeque::new(),
+            limits: Limits::default(),
+            muted_until: None,
             closed: false,
+        };
+        connection.take_limits();
+        connection
+    }
+
+    /// Only clients of brokers are limited.
+    fn take_limits(&mut self) {
+        if std::ptr::eq(self.apis, api::SUPPORTED) {
+            self.limits = Limits::new(&self.published.image.client_quotas);
         }
     }
 
     /// Whether the shell may read another frame.
     pub fn wants_more(&self) -> bool {
-        !self.closed && self.backlog.len() < BACKLOG_MAX
+        !self.closed && self.muted_until.is_none() && self.backlog.len() < BACKLOG_MAX
     }
 
     fn close(&mut self, cx: &mut Cx<'_, S>, reason: String) {
@@ -124,13 +145,17 @@ impl<S: LogStore> Connection<S> {
         let produce = |api: i16| api == ApiKey::Produce.key();
         let next = frame.get(..2).and_then(|key| key.try_into().ok()).map(i16::from_be_bytes);
         self.in_flight.is_empty()
-            || (self.in_flight.len() < PRODUCES_MAX
+            || (!self.limits.of_produce()
+                && self.in_flight.len() < PRODUCES_MAX
                 && next.is_some_and(produce)
                 && self.in_flight.iter().all(|other| other.request.api == ApiKey::Produce))
     }
 
     fn start_what_may(&mut self, cx: &mut Cx<'_, S>) {
-        while !self.closed && self.backlog.front().is_some_and(|frame| self.may_start(frame)) {
+        while !self.closed
+            && self.muted_until.is_none()
+            && self.backlog.front().is_some_and(|frame| self.may_start(frame))
+        {
             if let Some(frame) = self.backlog.pop_front() {
                 self.start(cx, frame);
             }
@@ -164,13 +189,36 @@ impl<S: LogStore> Connection<S> {
             }
         };
         let state = match outcome {
-            Ok(Outcome::Reply(frame)) => State::Answered(frame),
-            Ok(Outcome::Silent) => State::Silent,
-            Ok(Outcome::Wait(pending)) => State::Waiting(pending),
+            Ok(outcome) => self.settle(cx, &request, bytes, outcome),
             Err(reason) => return self.close(cx, reason),
         };
-        self.in_flight.push_back(InFlight { request, state });
+        self.in_flight.push_back(InFlight { request, bytes, state });
         self.send_what_is_ready(cx);
+    }
+
+    fn settle(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        request: &Request,
+        bytes: usize,
+        outcome: Outcome<S>,
+    ) -> State<S> {
+        let (answer, throttle_ms, unanswered) = match outcome {
+            Outcome::Wait(pending) => return State::Waiting(pending),
+            Outcome::Exempt(frame) => {
+                self.exempt(cx);
+                return State::Answered(frame);
+            }
+            Outcome::Reply(frame) => (Some(frame), 0, None),
+            Outcome::Silent => (None, 0, None),
+            Outcome::Throttled(frame, throttle_ms) => (Some(frame), throttle_ms, None),
+            Outcome::Fetched(frame, unanswered) => (Some(frame), 0, Some(unanswered)),
+        };
+        if self.weigh(cx, request, bytes, answer.as_ref()) {
+            return State::Weighed(Box::new(Weighed { answer, throttle_ms, unanswered }));
+        }
+        self.mute(cx.now.monotonic, throttle_ms);
+        answer.map_or(State::Silent, State::Answered)
     }
 
     fn env<'a, 'b>(&'a mut self, cx: &'a mut Cx<'b, S>) -> Env<'a, 'b, S> {
@@ -192,12 +240,10 @@ impl<S: LogStore> Connection<S> {
         };
         let Some(in_flight) = self.in_flight.get_mut(position) else { return };
         let State::Waiting(pending) = std::mem::replace(&mut in_flight.state, State::Silent) else { return };
-        let asked = in_flight.request.clone();
+        let (asked, bytes) = (in_flight.request.clone(), in_flight.bytes);
         let outcome = handlers::resume(&mut self.env(cx), &asked, *pending, event);
         let state = match outcome {
-            Ok(Outcome::Reply(frame)) => State::Answered(frame),
-            Ok(Outcome::Silent) => State::Silent,
-            Ok(Outcome::Wait(pending)) => State::Waiting(pending),
+            Ok(outcome) => self.settle(cx, &asked, bytes, outcome),
             Err(reason) => return self.close(cx, reason),
         };
         if let Some(in_flight) = self.in_flight.get_mut(position) {
@@ -206,11 +252,26 @@ impl<S: LogStore> Connection<S> {
         self.send_what_is_ready(cx);
     }
 
+    /// How long the client has to wait after a request is known: it is answered.
+    fn throttled(&mut self, cx: &mut Cx<'_, S>, request: u64, throttle_ms: i32) {
+        let Some(position) = self.in_flight.iter().position(|other| other.request.id == request) else {
+            return;
+        };
+        let Some(in_flight) = self.in_flight.get_mut(position) else { return };
+        let State::Weighed(weighed) = std::mem::replace(&mut in_flight.state, State::Silent) else { return };
+        let asked = in_flight.request.clone();
+        let answer = self.throttle(cx.now.monotonic, &asked, *weighed, throttle_ms);
+        if let Some(in_flight) = self.in_flight.get_mut(position) {
+            in_flight.state = answer.map_or(State::Silent, State::Answered);
+        }
+        self.send_what_is_ready(cx);
+    }
+
     fn send_what_is_ready(&mut self, cx: &mut Cx<'_, S>) {
-        while let Some(InFlight { request, state }) = self.in_flight.pop_front() {
+        while let Some(InFlight { request, bytes, state }) = self.in_flight.pop_front() {
             match state {
-                State::Waiting(_) => {
-                    self.in_flight.push_front(InFlight { request, state });
+                State::Waiting(_) | State::Weighed(_) => {
+                    self.in_flight.push_front(InFlight { request, bytes, state });
                     return;
                 }
                 State::Silent => {}
@@ -236,13 +297,17 @@ impl<S: LogStore> Machine<S> for Connection<S> {
         if self.closed {
             return;
         }
+        if !matches!(event, ConnectionEvent::Metadata(_)) {
+            self.time(cx);
+        }
         match event {
             ConnectionEvent::Received(frame) => self.backlog.push_back(frame),
             ConnectionEvent::Metadata(published) => {
                 self.published = published;
+                self.take_limits();
                 let waits = |in_flight: &&InFlight<S>| match &in_flight.state {
                     State::Waiting(pending) => matches!(**pending, Pending::Metadata(_)),
-                    State::Answered(_) | State::Silent => false,
+                    State::Answered(_) | State::Silent | State::Weighed(_) => false,
                 };
                 if let Some(request) = self.in_flight.front().filter(waits).map(|one| one.request.id) {
                     self.resume(cx, request, handlers::Resume::Metadata);
@@ -257,7 +322,9 @@ impl<S: LogStore> Machine<S> for Connection<S> {
             ConnectionEvent::Controller { request, response } => {
                 self.resume(cx, request, handlers::Resume::Controller(response));
             }
+            ConnectionEvent::Throttled { request, throttle_ms } => self.throttled(cx, request, throttle_ms),
             ConnectionEvent::Tick => {
+                self.muted_until = self.muted_until.filter(|until| *until > cx.now.monotonic);
                 let due = |in_flight: &&InFlight<S>| {
                     let State::Waiting(pending) = &in_flight.state else { return false };
                     pending.deadline().is_some_and(|deadline| deadline <= cx.now.monotonic)
@@ -273,8 +340,8 @@ impl<S: LogStore> Machine<S> for Connection<S> {
     fn deadline(&self) -> Option<Instant> {
         let waiting = |in_flight: &InFlight<S>| match &in_flight.state {
             State::Waiting(pending) => pending.deadline(),
-            State::Answered(_) | State::Silent => None,
+            State::Answered(_) | State::Silent | State::Weighed(_) => None,
         };
-        self.in_flight.iter().filter_map(waiting).min()
+        self.in_flight.iter().filter_map(waiting).chain(self.muted_until).min()
     }
 }

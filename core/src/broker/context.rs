@@ -18,3 +18,10 @@ pub struct RequestContext {
     /// The correlation id of the envelope in which another broker passed the request on (KIP-590).
     pub envelope: Option<i32>,
 }
+
+impl RequestContext {
+    /// The name of the principal, as quotas know it.
+    pub fn user(&self) -> Str {
+        self.principal.split_once(':').map_or_else(|| self.principal.clone(), |(_, name)| name.into())
+    }
+}

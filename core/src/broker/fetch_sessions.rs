@@ -67,6 +67,14 @@ struct Cached {
     answered: Option<(Bounds, bool)>,
 }
 
+/// What takes an answer back: the client is to hear nothing of it.
+#[derive(Clone, Debug)]
+pub struct Unanswered {
+    session_id: i32,
+    /// The session as it was; `None` of one that the request opened.
+    before: Option<Session>,
+}
+
 /// The sessions of one connection.
 #[derive(Clone, Debug)]
 pub struct FetchSessions {
@@ -120,6 +128,26 @@ impl FetchSessions {
             return Ok(Resolved { session_id: INVALID_SESSION_ID, ..resolved });
         }
         Ok(resolved)
+    }
+
+    /// What takes back what is about to be answered.
+    pub fn unanswered(&self, resolved: &Resolved) -> Unanswered {
+        let Resolved { session_id, incremental, .. } = *resolved;
+        Unanswered { session_id, before: self.sessions.get(&session_id).filter(|_| incremental).cloned() }
+    }
+
+    /// Takes an answer back: the session to name instead.
+    pub fn take_back(&mut self, Unanswered { session_id, before }: Unanswered) -> i32 {
+        match before {
+            Some(session) => {
+                self.sessions.insert(session_id, session);
+                session_id
+            }
+            None => {
+                self.sessions.remove(&session_id);
+                INVALID_SESSION_ID
+            }
+        }
     }
 
     /// Whether partition number `index` belongs into the answer; remembers what it will say.

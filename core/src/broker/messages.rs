@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::LifecycleEvent;
 use super::data::{DataRequest, DataResponse};
+use super::{LifecycleEvent, QuotasEvent};
 use crate::controller::{ControllerEvent, ControllerResponse};
 use crate::coordinator::Token;
 use crate::coordinator::group::{GroupRequest, GroupResponse};
@@ -30,6 +30,8 @@ pub enum Message<S: LogStore> {
     LogDirs(LogDirsEvent),
     /// To what keeps the broker in its cluster.
     Lifecycle(LifecycleEvent),
+    /// To what counts what clients use.
+    Quotas(QuotasEvent),
 }
 
 /// What can happen to a connection.
@@ -43,6 +45,8 @@ pub enum ConnectionEvent<S: LogStore> {
     Group { request: u64, response: GroupResponse },
     /// The controller answered.
     Controller { request: u64, response: ControllerResponse },
+    /// How long its client has to wait after a request that is done but for its answer.
+    Throttled { request: u64, throttle_ms: i32 },
     /// New metadata was committed.
     Metadata(Arc<Published>),
     /// A deadline passed.

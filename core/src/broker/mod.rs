@@ -19,6 +19,7 @@ pub mod lifecycle;
 pub mod messages;
 pub mod node;
 mod openings;
+pub mod quotas;
 mod request;
 pub mod shard;
 mod watches;
@@ -28,6 +29,7 @@ pub use context::RequestContext;
 pub use lifecycle::{Identity, Lifecycle, LifecycleEvent};
 pub use messages::{ConnectionEvent, Message, ShardEvent};
 pub use node::Node;
+pub use quotas::{Quotas, QuotasEvent};
 pub use shard::Shard;
 
 /// Shards of a node that does not say (`ottla.shards=0`).

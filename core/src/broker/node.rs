@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::lifecycle::Myself;
-use super::{Connection, ConnectionEvent, Lifecycle, LifecycleEvent, Message, Peer, Shard, ShardEvent};
+use super::{
+    Connection, ConnectionEvent, Lifecycle, LifecycleEvent, Message, Peer, Quotas, QuotasEvent, Shard,
+    ShardEvent,
+};
 use crate::config::BrokerConfig;
 use crate::controller::{self, Controller, ControllerEvent};
 use crate::ids::{ConnectionId, ShardId};
@@ -33,6 +36,8 @@ pub struct Node<S: LogStore> {
     pub log_dirs: LogDirs<S>,
     /// What keeps the broker in its cluster.
     pub lifecycle: Lifecycle,
+    /// What clients have used of it.
+    pub quotas: Quotas,
     /// The metadata that new connections begin with.
     pub published: Arc<Published>,
     /// Clients.
@@ -83,8 +88,8 @@ impl<S: LogStore> Node<S> {
             previous_epoch: log_dirs.previous_broker_epoch(),
         };
         let lifecycle = Lifecycle::new(config.clone(), count, me, published.clone(), is_alone);
-        let connections = BTreeMap::new();
-        Ok(Self { config, shards, controller, log_dirs, lifecycle, published, connections, rng })
+        let (connections, quotas) = (BTreeMap::new(), Quotas::new(&config));
+        Ok(Self { config, shards, controller, log_dirs, lifecycle, quotas, published, connections, rng })
     }
 
     /// A client came.
@@ -102,6 +107,7 @@ impl<S: LogStore> Node<S> {
                 shard.handle(cx, ShardEvent::ConnectionClosed(id));
             }
             self.controller.handle(cx, ControllerEvent::ConnectionClosed(id));
+            self.quotas.handle(cx, QuotasEvent::Forget(id));
         }
         self.settle(cx)
     }
@@ -134,6 +140,7 @@ impl<S: LogStore> Node<S> {
                 Message::Controller(event) => self.controller.handle(cx, event),
                 Message::LogDirs(event) => self.log_dirs.handle(cx, event),
                 Message::Lifecycle(event) => self.lifecycle.handle(cx, event),
+                Message::Quotas(event) => self.quotas.handle(cx, event),
             }
             self.take_effects(cx, &mut queue, &mut outside);
         }
@@ -158,8 +165,11 @@ impl<S: LogStore> Node<S> {
                     let closed = |id| Message::Shard(ShardId(id), ShardEvent::ConnectionClosed(connection));
                     queue.extend((0..u16::try_from(self.shards.len()).unwrap_or(u16::MAX)).map(closed));
                     queue.push_back(Message::Controller(ControllerEvent::ConnectionClosed(connection)));
+                    queue.push_back(Message::Quotas(QuotasEvent::Forget(connection)));
                     outside.push(Effect::Close { connection, reason });
                 }
+                // No time passes while a machine works.
+                Effect::Time(_) => {}
                 effect => outside.push(effect),
             }
         }

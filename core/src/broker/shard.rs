@@ -25,6 +25,7 @@ use crate::ids::{LogDirId, ShardId, TopicIdPartition};
 use crate::log::LogStore;
 use crate::log::log_dirs::{self, Checkpoints, LogDirState, LogDirsEvent, PartitionOffsets};
 use crate::machine::{Cx, Effect, Machine};
+use crate::metadata::quotas::QuotaKind;
 use crate::metadata::{MetadataDelta, MetadataImage, Published};
 use crate::metrics::{Measured, Meters};
 use crate::partition::Partition;
@@ -307,7 +308,12 @@ impl<S: LogStore> Machine<S> for Shard<S> {
             return;
         }
         match event {
-            ShardEvent::Data { token, request } => self.data(cx, token, request),
+            ShardEvent::Data { token, request } => {
+                if self.published.image.client_quotas.is_limited(QuotaKind::Request) {
+                    cx.effects.push(Effect::Time(token.connection));
+                }
+                self.data(cx, token, request);
+            }
             ShardEvent::Group { token, partition, request } => {
                 if let Some(id) = self.coordinators.waits_for(partition) {
                     self.open_first(cx, &[id]);

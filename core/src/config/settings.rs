@@ -119,7 +119,9 @@ impl Settings {
             }
             let reason = match key.status {
                 Status::Ignored(reason) => reason,
-                _ if of_listener => "it is honoured for all listeners, not for one",
+                _ if of_listener && key.name != "max.connection.creation.rate" => {
+                    "it is honoured for all listeners, not for one"
+                }
                 _ => continue,
             };
             if setting.origin != Origin::SingleNode && (of_listener || !is_default(key, &setting.value)) {

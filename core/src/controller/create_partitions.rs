@@ -10,6 +10,7 @@ use ottla_protocol::records::MetadataRecord;
 use ottla_protocol::{ErrorCode, Str};
 
 use super::create_topics::PARTITIONS_PER_REQUEST_MAX;
+use super::mutation_quotas::MutationQuota;
 use super::{ApiError, placement};
 use crate::metadata::{MetadataImage, PartitionRegistration};
 use crate::rng::Rng;
@@ -18,6 +19,7 @@ use crate::rng::Rng;
 pub fn create_partitions(
     image: &MetadataImage,
     rng: &mut Rng,
+    quota: &mut MutationQuota<'_>,
     request: &CreatePartitionsRequest,
 ) -> (Vec<MetadataRecord>, CreatePartitionsResponse) {
     let mut seen = BTreeSet::new();
@@ -29,13 +31,13 @@ pub fn create_partitions(
         .map(|name| result(name, Err(ApiError::new(ErrorCode::InvalidRequest, "Duplicate topic name."))))
         .collect();
     for topic in request.topics.iter().filter(|topic| !twice.contains(&topic.name)) {
-        let outcome = grow(image, rng, topic).map(|mut written| records.append(&mut written));
+        let outcome = grow(image, rng, quota, topic).map(|mut written| records.append(&mut written));
         results.push(result(&topic.name, outcome));
     }
     if request.validate_only {
         records.clear();
     }
-    (records, CreatePartitionsResponse { throttle_time_ms: 0, results })
+    (records, CreatePartitionsResponse { throttle_time_ms: quota.throttle_time_ms(), results })
 }
 
 fn result(name: &Str, outcome: Result<(), ApiError>) -> CreatePartitionsTopicResult {
@@ -46,6 +48,7 @@ fn result(name: &Str, outcome: Result<(), ApiError>) -> CreatePartitionsTopicRes
 fn grow(
     image: &MetadataImage,
     rng: &mut Rng,
+    quota: &mut MutationQuota<'_>,
     request: &CreatePartitionsTopic,
 ) -> Result<Vec<MetadataRecord>, ApiError> {
     let Some(topic) = image.topic(&request.name) else {
@@ -66,6 +69,18 @@ fn grow(
     if i64::from(additional) > PARTITIONS_PER_REQUEST_MAX {
         return Err(ApiError::bare(ErrorCode::UnknownServerError));
     }
+    if let Some(assignments) = &request.assignments
+        && i32::try_from(assignments.len()) != Ok(additional)
+    {
+        return Err(ApiError::new(
+            ErrorCode::InvalidReplicaAssignment,
+            format!(
+                "Attempted to add {additional} additional partition(s), but only {} assignment(s) were specified.",
+                assignments.len()
+            ),
+        ));
+    }
+    quota.take(usize::try_from(additional).unwrap_or(0))?;
     let replication_factor = topic.partitions.get(&0).map_or(1, |partition| partition.replicas.len());
     let partitions: Vec<PartitionRegistration> = match &request.assignments {
         None => {
@@ -73,15 +88,6 @@ fn grow(
             placement::place(image, rng, present, additional, replication_factor)?
         }
         Some(assignments) => {
-            if i32::try_from(assignments.len()) != Ok(additional) {
-                return Err(ApiError::new(
-                    ErrorCode::InvalidReplicaAssignment,
-                    format!(
-                        "Attempted to add {additional} additional partition(s), but only {} assignment(s) were specified.",
-                        assignments.len()
-                    ),
-                ));
-            }
             let assigned = (present..).zip(assignments).map(|(index, assignment)| {
                 placement::assigned_partition(image, index, &assignment.broker_ids, Some(replication_factor))
             });

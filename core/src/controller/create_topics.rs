@@ -10,6 +10,7 @@ use ottla_protocol::records::MetadataRecord;
 use ottla_protocol::records::metadata::{ConfigRecord, TopicRecord};
 use ottla_protocol::{ErrorCode, Str, Uuid};
 
+use super::mutation_quotas::MutationQuota;
 use super::{ApiError, names, placement};
 use crate::config::{self, BrokerConfig};
 use crate::metadata::{ConfigResourceType, MetadataImage, PartitionRegistration};
@@ -24,6 +25,7 @@ pub fn create_topics(
     image: &MetadataImage,
     config: &BrokerConfig,
     rng: &mut Rng,
+    quota: &mut MutationQuota<'_>,
     request: &CreateTopicsRequest,
 ) -> (Vec<MetadataRecord>, CreateTopicsResponse) {
     let mut seen = BTreeSet::new();
@@ -40,7 +42,7 @@ pub fn create_topics(
         topics.extend(asked().map(|topic| refused(topic.name.clone(), error.clone())));
     } else {
         for topic in asked() {
-            topics.push(match create_topic(image, config, rng, topic) {
+            topics.push(match create_topic(image, config, rng, quota, topic) {
                 Ok((mut written, created)) => {
                     records.append(&mut written);
                     created
@@ -63,7 +65,7 @@ pub fn create_topics(
     if request.validate_only {
         records.clear();
     }
-    (records, CreateTopicsResponse { throttle_time_ms: 0, topics })
+    (records, CreateTopicsResponse { throttle_time_ms: quota.throttle_time_ms(), topics })
 }
 
 fn refused(name: Str, error: ApiError) -> CreatableTopicResult {
@@ -95,6 +97,7 @@ fn create_topic(
     image: &MetadataImage,
     config: &BrokerConfig,
     rng: &mut Rng,
+    quota: &mut MutationQuota<'_>,
     topic: &CreatableTopic,
 ) -> Result<(Vec<MetadataRecord>, CreatableTopicResult), ApiError> {
     names::validate(&topic.name)?;
@@ -109,6 +112,7 @@ fn create_topic(
     } else {
         assigned(image, topic)?
     };
+    quota.take(partitions.len())?;
     let topic_id = rng.uuid();
     let name = topic.name.detached();
     let mut records: Vec<MetadataRecord> = vec![TopicRecord { name: name.clone(), topic_id }.into()];

@@ -24,6 +24,7 @@ use super::delete_topics::delete_topics;
 use super::elections::{ELECTIONS_MAX, elect_leaders, elect_uncleanly, rebalance};
 use super::heartbeats::Heartbeats;
 use super::leadership;
+use super::mutation_quotas::{Asker, MutationQuotas};
 use super::reassignments::{alter_partition_reassignments, list_partition_reassignments};
 use super::request::{ControllerRequest, ControllerResponse};
 use super::unregister_broker::unregister_broker;
@@ -44,6 +45,9 @@ pub struct Decisions {
     /// Producer ids that are this node's to give: the next, and the end.
     producer_ids: std::ops::Range<i64>,
     heartbeats: Heartbeats,
+    mutation_quotas: MutationQuotas,
+    /// Who asks for what is decided next.
+    asker: Asker,
     /// Whose session the last decision ended.
     expired: Option<i32>,
     /// When preferred replicas are next given the lead; never without `auto.leader.rebalance.enable`.
@@ -60,6 +64,8 @@ impl Decisions {
     pub fn new(config: Arc<BrokerConfig>, planted: Planted) -> Self {
         Self {
             heartbeats: Heartbeats::new(i64::from(config.broker_session_timeout_ms)),
+            mutation_quotas: MutationQuotas::new(&config),
+            asker: Asker::default(),
             config,
             quorum: QuorumFacts::default(),
             kraft_upgrade: None,
@@ -75,6 +81,11 @@ impl Decisions {
     /// What the quorum is by now.
     pub fn set_quorum(&mut self, quorum: QuorumFacts) {
         self.quorum = quorum;
+    }
+
+    /// Who asks for what is decided next.
+    pub fn set_asker(&mut self, asker: Asker) {
+        self.asker = asker;
     }
 
     /// What the last decision wants of the quorum.
@@ -143,20 +154,21 @@ impl Coordinator for Decisions {
         let tokens = Tokens { image, config, now: cx.now.wall };
         let mut is_atomic = true;
         self.expired = None;
+        let mut quota = self.mutation_quotas.of(now, &committed.client_quotas, &self.asker);
         let (records, response) = match request {
             ControllerRequest::CreateTopics(request) => {
-                let (records, response) = create_topics(image, config, cx.rng, &request);
+                let (records, response) = create_topics(image, config, cx.rng, &mut quota, &request);
                 (records, ControllerResponse::CreateTopics(response))
             }
             ControllerRequest::DeleteTopics(request) => {
-                let (mut records, response) = delete_topics(image, config, &request);
+                let (mut records, response) = delete_topics(image, config, &mut quota, &request);
                 if self.planted.is(Mutation::TopicDeletionNotWritten) {
                     records.clear();
                 }
                 (records, ControllerResponse::DeleteTopics(response))
             }
             ControllerRequest::CreatePartitions(request) => {
-                let (records, response) = create_partitions(image, cx.rng, &request);
+                let (records, response) = create_partitions(image, cx.rng, &mut quota, &request);
                 (records, ControllerResponse::CreatePartitions(response))
             }
             ControllerRequest::IncrementalAlterConfigs(request) => {

@@ -9,6 +9,7 @@ use ottla_protocol::records::metadata::RemoveTopicRecord;
 use ottla_protocol::{ErrorCode, Str, Uuid};
 
 use super::ApiError;
+use super::mutation_quotas::MutationQuota;
 use crate::config::BrokerConfig;
 use crate::metadata::MetadataImage;
 
@@ -16,6 +17,7 @@ use crate::metadata::MetadataImage;
 pub fn delete_topics(
     image: &MetadataImage,
     config: &BrokerConfig,
+    quota: &mut MutationQuota<'_>,
     request: &DeleteTopicsRequest,
 ) -> (Vec<MetadataRecord>, DeleteTopicsResponse) {
     let by_name = |name: &Str| DeleteTopicState { name: Some(name.clone()), topic_id: Uuid::ZERO };
@@ -76,11 +78,15 @@ pub fn delete_topics(
             Some(topic) => _ = doomed.insert(topic.id, topic.name.clone()),
         }
     }
-    let records = doomed.keys().map(|topic_id| RemoveTopicRecord { topic_id: *topic_id }.into()).collect();
+    let mut records = Vec::new();
     for (topic_id, name) in doomed {
-        answers.add(Some(name), topic_id, Ok(()));
+        let partitions = image.topic_by_id(topic_id).map_or(0, |topic| topic.partitions.size());
+        let outcome = quota.take(partitions);
+        records.extend(outcome.is_ok().then(|| RemoveTopicRecord { topic_id }.into()));
+        answers.add(Some(name), topic_id, outcome);
     }
-    (records, answers.into())
+    let throttle_time_ms = quota.throttle_time_ms();
+    (records, DeleteTopicsResponse { throttle_time_ms, ..answers.into() })
 }
 
 /// The answers so far. (Kafka shuffles them: their order is nothing.)

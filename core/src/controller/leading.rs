@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::records::MetadataRecord;
 
+use super::mutation_quotas::Asker;
 use super::update_features::QuorumFacts;
 use super::{ControllerRequest, ControllerResponse, Decisions};
 use crate::coordinator::{Append, Appended, Decision, Runtime, Token};
@@ -62,9 +63,10 @@ impl Leading {
         &mut self,
         cx: &mut Cx<'_, S>,
         quorum: &mut Quorum<S>,
-        token: Token,
+        (token, asker): (Token, Asker),
         request: ControllerRequest,
     ) -> Result<Vec<QuorumEffect<S>>, LogError> {
+        self.runtime.coordinator_mut().set_asker(asker);
         let version = self.runtime.tip().tip().features.metadata_version();
         survive(
             self.append(cx, quorum, version, |runtime, now, log| runtime.submit(now, log, token, request)),

@@ -26,6 +26,7 @@ mod heartbeats;
 mod introduction;
 mod leadership;
 mod leading;
+pub mod mutation_quotas;
 pub(crate) mod names;
 mod partition_change;
 mod peers;
@@ -58,6 +59,7 @@ pub use update_features::QuorumFacts;
 
 use self::introduction::Introduction;
 use self::leading::Leading;
+use self::mutation_quotas::Asker;
 use self::peers::{Answered, Look, Peers};
 use self::producer_ids::ProducerIds;
 use self::rhythms::Rhythms;
@@ -255,7 +257,12 @@ impl<S: LogStore> Controller<S> {
                     reply(cx, token, ControllerResponse::Failed(ErrorCode::NotController));
                     return Ok(());
                 }
-                self.decide(cx, token, request, version, is_of_controller)
+                let asker = Asker {
+                    user: context.user(),
+                    is_strict: request.is_strict(version),
+                    client_id: context.client_id,
+                };
+                self.decide(cx, (token, asker), request, version, is_of_controller)
             }
             ControllerEvent::Quorum { token, request, is_of_broker: true, .. }
                 if let (Role::Following { .. }, Some(leader)) = (&self.role, self.quorum.leader_peer()) =>
@@ -313,7 +320,7 @@ impl<S: LogStore> Controller<S> {
     fn decide(
         &mut self,
         cx: &mut Cx<'_, S>,
-        token: Token,
+        (token, asker): (Token, Asker),
         request: ControllerRequest,
         version: Option<i16>,
         is_of_controller: bool,
@@ -321,7 +328,7 @@ impl<S: LogStore> Controller<S> {
         let Role::Leading(leading) = &mut self.role else {
             return self.pass_on(cx, token, request, version, is_of_controller);
         };
-        let effects = leading.submit(cx, &mut self.quorum, token, request)?;
+        let effects = leading.submit(cx, &mut self.quorum, (token, asker), request)?;
         self.carry_out(cx, effects.into())
     }
 

@@ -160,6 +160,17 @@ impl ControllerRequest {
         timeout_ms <= 0 && asks
     }
 
+    /// Whether what is too much for a client is refused (KIP-599); earlier versions have it wait.
+    pub fn is_strict(&self, version: Option<i16>) -> bool {
+        let version = version.unwrap_or(i16::MAX);
+        match self {
+            Self::CreateTopics(_) => version >= 6,
+            Self::DeleteTopics(_) => version >= 5,
+            Self::CreatePartitions(_) => version >= 3,
+            _ => false,
+        }
+    }
+
     /// The answer in which everything that was asked is refused, without a sentence.
     pub fn refusal(&self, error: ErrorCode) -> ControllerResponse {
         let error_code = error.code();

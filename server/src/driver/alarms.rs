@@ -98,6 +98,8 @@ impl<S: Durable> Driver<S> {
             Storage::Controller => &self.controller.timer,
             Storage::LogDirs => &self.log_dirs.timer,
             Storage::Lifecycle => &self.lifecycle.timer,
+            // It waits for nothing.
+            Storage::Quotas => return None,
         })
     }
 
@@ -109,6 +111,7 @@ impl<S: Durable> Driver<S> {
             Storage::Controller => self.controller.mailbox.post(ControllerEvent::Tick),
             Storage::LogDirs => self.log_dirs.mailbox.post(LogDirsEvent::Tick),
             Storage::Lifecycle => self.lifecycle.mailbox.post(LifecycleEvent::Tick),
+            Storage::Quotas => false,
         };
         if is_free {
             ready.storage(storage);

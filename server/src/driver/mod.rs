@@ -18,7 +18,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use ottla_core::broker::{
-    ConnectionEvent, Identity, Lifecycle, LifecycleEvent, Message, Node, Shard, ShardEvent, node,
+    ConnectionEvent, Identity, Lifecycle, LifecycleEvent, Message, Node, Quotas, QuotasEvent, Shard,
+    ShardEvent, node,
 };
 use ottla_core::config::BrokerConfig;
 use ottla_core::controller::Controller;
@@ -56,6 +57,7 @@ pub struct Driver<S: Durable> {
     controller: Slot<S, Controller<S>>,
     log_dirs: Slot<S, LogDirs<S>>,
     lifecycle: Slot<S, Lifecycle>,
+    quotas: Slot<S, Quotas>,
     connections: Connections<S>,
     leftovers: Leftovers,
     links: Links,
@@ -114,6 +116,7 @@ impl<S: Durable> Driver<S> {
             controller: Slot::new(node.controller, &store),
             log_dirs: Slot::new(node.log_dirs, &store),
             lifecycle: Slot::new(node.lifecycle, &store),
+            quotas: Slot::new(node.quotas, &store),
             connections: Connections::new(node.published, seed),
             leftovers: Leftovers::default(),
             links: Links::new(runtime.clone()),
@@ -234,6 +237,7 @@ impl<S: Durable> Driver<S> {
             Storage::Controller => self.turn(&self.controller, None, ready, |_| ()),
             Storage::LogDirs => self.turn(&self.log_dirs, None, ready, |_| ()),
             Storage::Lifecycle => self.turn(&self.lifecycle, None, ready, |_| ()),
+            Storage::Quotas => self.turn(&self.quotas, None, ready, |_| ()),
         };
         if let Some(at) = self.timer(storage).and_then(Timer::to_arm) {
             self.set_alarm(at, Target::Storage(storage));
@@ -257,7 +261,14 @@ impl<S: Durable> Driver<S> {
             let mut cx = Cx { now, store, compressors: &self.compressors, effects, traces };
             machine.handle(&mut cx, event);
             for effect in effects.drain() {
-                self.perform(effect, client, ready);
+                match effect {
+                    Effect::Time(connection) => {
+                        let spent = self.clock.now().monotonic - now.monotonic;
+                        let us = u64::try_from(spent.as_micros()).unwrap_or(u64::MAX);
+                        self.post(Message::Quotas(QuotasEvent::Spent(connection, us)), ready);
+                    }
+                    effect => self.perform(effect, client, ready),
+                }
             }
             for event in traces.take() {
                 logging::fault(&event);
@@ -296,6 +307,8 @@ impl<S: Durable> Driver<S> {
             Effect::Link { owner, effect } => self.links.perform(owner, effect, &self.this),
             Effect::Measured(measured) => self.meters.measured(*measured),
             Effect::Publish(published) => self.publish(&published, ready),
+            // Only who has seen the event begin can say.
+            Effect::Time(_) => {}
             Effect::Halt { reason } => (self.halt)(&reason),
             Effect::Relieved => self.relieved.notify_one(),
             Effect::Stopped => self.stopped.notify_one(),
@@ -345,6 +358,11 @@ impl<S: Durable> Driver<S> {
             Message::Lifecycle(event) => {
                 if self.lifecycle.mailbox.post(event) {
                     ready.storage(Storage::Lifecycle);
+                }
+            }
+            Message::Quotas(event) => {
+                if self.quotas.mailbox.post(event) {
+                    ready.storage(Storage::Quotas);
                 }
             }
         }

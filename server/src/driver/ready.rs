@@ -8,13 +8,14 @@ use std::time::Instant;
 use super::connections::Client;
 use crate::store::Durable;
 
-/// A machine that may touch a disk.
+/// A machine that is no client's; all but the last two may touch a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Storage {
     Shard(usize),
     Controller,
     LogDirs,
     Lifecycle,
+    Quotas,
 }
 
 /// The machines that a thread found free when it told them something.

@@ -1,10 +1,12 @@
 //! The node as its listeners see it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ottla_core::broker::quotas::ConnectionLimits;
 use ottla_core::broker::{
-    Connection, ConnectionEvent, Message, Peer as ConnectionPeer, ShardEvent, cluster_view,
+    Connection, ConnectionEvent, Message, Peer as ConnectionPeer, QuotasEvent, ShardEvent, cluster_view,
 };
 use ottla_core::controller::ControllerEvent;
 use ottla_core::network::Target;
@@ -39,6 +41,10 @@ impl<S: Durable> Service for Driver<S> {
             Slot::new(machine, &self.store)
         });
         Box::new(ClientSession { driver: self, client, is_to_controller })
+    }
+
+    fn connection_limits(&self, listener: &str, host: IpAddr) -> ConnectionLimits {
+        ConnectionLimits::new(&self.config, &self.published().image, listener, host)
     }
 
     fn address(&self, node: i32, listener: &str) -> Option<Target> {
@@ -77,6 +83,7 @@ impl<S: Durable> Drop for ClientSession<S> {
         if self.is_to_controller {
             self.driver.post(Message::Controller(ControllerEvent::ConnectionClosed(id)), &mut ready);
         }
+        self.driver.post(Message::Quotas(QuotasEvent::Forget(id)), &mut ready);
         self.driver.run(ready);
     }
 }

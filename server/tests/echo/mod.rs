@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::IoSlice;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use ottla_core::broker::quotas::ConnectionLimits;
 use ottla_core::log::store::LogStore as _;
 use ottla_core::machine::{Chunk, Frame};
 use ottla_core::network::Target;
@@ -38,6 +40,10 @@ struct EchoSession(Arc<Echo>, Arc<State>);
 pub const WAITING_MAX: usize = 3;
 
 impl Service for Echo {
+    fn connection_limits(&self, _listener: &str, _host: IpAddr) -> ConnectionLimits {
+        ConnectionLimits::default()
+    }
+
     fn connected(self: Arc<Self>, _: Peer, outbox: Arc<dyn Outbox>) -> Box<dyn Session> {
         let state = Arc::new(State { outbox, waiting: Mutex::default(), resumed: Notify::new() });
         self.sessions.lock().expect("lock").push(Arc::clone(&state));

@@ -7,6 +7,7 @@ mod java;
 mod kcat;
 mod node;
 mod python;
+mod quotas;
 mod tools;
 
 use ottla_tests::peer::{Peer, chosen};

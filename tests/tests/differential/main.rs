@@ -19,7 +19,9 @@ mod malformed;
 mod offsets;
 mod partitions;
 mod produce;
+mod quotas;
 mod security;
+mod telemetry;
 mod topics;
 mod transactions;
 
@@ -78,6 +80,10 @@ const COMPARED: &[ApiKey] = &[
     ApiKey::RenewDelegationToken,
     ApiKey::ExpireDelegationToken,
     ApiKey::DescribeDelegationToken,
+    ApiKey::DescribeClientQuotas,
+    ApiKey::AlterClientQuotas,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
 ];
 
 #[test]

@@ -81,6 +81,8 @@ pub struct Session {
     prefix: String,
     correlation_id: i32,
     settled: u32,
+    /// What its requests say of who sends them.
+    pub client_id: Option<Str>,
     pub transcript: Transcript,
 }
 
@@ -94,6 +96,7 @@ impl Session {
             prefix: prefix.to_owned(),
             correlation_id: 0,
             settled: 0,
+            client_id: Some("differential".into()),
             transcript: Transcript::new(prefix),
         }
     }
@@ -138,7 +141,12 @@ impl Session {
     /// Sends a request at the highest version without noting the answer, which must read.
     pub fn quietly<R: Request>(&mut self, request: &R) -> R::Response {
         let version = self.versions[&R::API_KEY.key()].max;
-        let frame = self.frame(request, version).expect("the highest version carries everything");
+        self.quietly_at(request, version)
+    }
+
+    /// [`Session::quietly`] at a version of the caller's.
+    pub fn quietly_at<R: Request>(&mut self, request: &R, version: i16) -> R::Response {
+        let frame = self.frame(request, version).expect("a version that carries everything");
         let answer = self.exchange(&frame).unwrap_or_else(|error| panic!("{}: {error}", R::API_KEY));
         decode::<R>(&answer, version).unwrap_or_else(|| panic!("{} does not read", R::API_KEY))
     }
@@ -146,6 +154,11 @@ impl Session {
     /// Sends a request that gets no answer.
     pub fn tell<R: Request>(&mut self, request: &R) {
         let Some(version) = self.version::<R>() else { return };
+        self.tell_at(request, version);
+    }
+
+    /// [`Session::tell`] at a version of the caller's.
+    pub fn tell_at<R: Request>(&mut self, request: &R, version: i16) {
         let Some(frame) = self.frame(request, version) else { return };
         self.wire().and_then(|wire| wire.send(&frame)).expect("a broker that listens");
     }
@@ -165,6 +178,11 @@ impl Session {
         };
         let (api, version) = spoken(frame).unwrap_or((ApiKey::ApiVersions, -1));
         self.transcript.note(label, api, version, &note);
+    }
+
+    /// Goes on with another connection.
+    pub fn reconnect(&mut self) {
+        self.wire = None;
     }
 
     /// Every API at this session's level; one without as many versions is left out.
@@ -193,8 +211,7 @@ impl Session {
     fn frame<R: Request>(&mut self, request: &R, version: i16) -> Option<Bytes> {
         self.correlation_id += 1;
         let mut encoder = Encoder::new();
-        encode_request(&mut encoder, version, self.correlation_id, Some("differential".into()), request)
-            .ok()?;
+        encode_request(&mut encoder, version, self.correlation_id, self.client_id.clone(), request).ok()?;
         let frame = encoder.into_bytes().expect("requests hold no slices");
         // The wire adds the length itself.
         Some(frame.slice(4..))

@@ -98,6 +98,10 @@ const KEYS: &[&str] = &[
     "ConfigName",
     "Feature",
     "BatchIndex",
+    "EntityType",
+    "EntityName",
+    "User",
+    "Mechanism",
 ];
 
 impl Walk<'_> {
@@ -137,21 +141,26 @@ impl Walk<'_> {
 
     /// What identifies an element; `None` for what belongs to another scenario.
     fn key(&self, element: &Node) -> Option<String> {
-        let keys: Vec<&str> = element
-            .children
-            .iter()
-            .filter(|child| KEYS.contains(&child.name.as_str()))
-            .map(|child| child.value.trim_matches('"'))
-            .collect();
+        let own = |element: &'_ Node| -> Vec<String> {
+            let keys = element.children.iter().filter(|child| KEYS.contains(&child.name.as_str()));
+            keys.map(|child| child.value.trim_matches('"').to_owned()).collect()
+        };
+        let mut keys = own(element);
+        // Whom a quota is for is a list, in no order.
+        let parts =
+            element.children.iter().filter(|child| child.name == "Entity").flat_map(|list| &list.children);
+        let mut parts: Vec<Vec<String>> = parts.map(own).collect();
+        parts.sort_unstable();
+        keys.extend(parts.into_iter().flatten());
         let foreign =
-            |key: &&str| key.starts_with("__") || (key.starts_with("d-") && !key.starts_with(self.prefix));
+            |key: &String| key.starts_with("__") || (key.starts_with("d-") && !key.starts_with(self.prefix));
         // The group without a name is everybody's.
         let nameless = self.api == ApiKey::ListGroups && keys == [""];
         if nameless || keys.iter().any(foreign) {
             return None;
         }
-        let own = keys.iter().map(|key| key.strip_prefix(self.prefix).unwrap_or(key));
-        Some(own.collect::<Vec<_>>().join(" "))
+        let short = keys.iter().map(|key| key.strip_prefix(self.prefix).unwrap_or(key));
+        Some(short.collect::<Vec<_>>().join(" "))
     }
 
     fn value(&self, node: &Node) -> String {

@@ -57,13 +57,13 @@ const PHASES: &[Phase] = &[
     Phase {
         name: "config",
         budget_s: 60,
-        about: "configuration keys, a metadata directory and decisions of the controller in the hands of Apache Kafka",
+        about: "configuration keys, a metadata directory, decisions of the controller and quotas in the hands of Apache Kafka",
         advice: "run `cargo test -p ottla-tests --test config_table`",
         run: |given| {
             tools::kafka()?;
             cargo(
                 "test --package ottla-tests --test config_table --test config_verdicts --test metadata_log \
-                 --test controller_decisions",
+                 --test controller_decisions --test client_quotas",
                 given,
             )
         },
@@ -98,7 +98,7 @@ const PHASES: &[Phase] = &[
     Phase {
         name: "clients",
         budget_s: 300,
-        about: "kcat, kafka-python, confluent-kafka, kafkajs, the Java client and Kafka's tools against a server",
+        about: "kcat, kafka-python, confluent-kafka, kafkajs, the Java client and Kafka's tools against a server; what clients with quotas get",
         advice: "run `cargo test -p ottla-tests --test clients NAME`; with OTTLA_TEST_PEERS=kafka it asks Apache Kafka",
         run: |given| {
             tools::debian(&[("kcat", "kcat")])?;

@@ -32,6 +32,19 @@ pub(crate) fn read(
     Reader { decoder, version, flexible, trace }.structure(spec.schema, target)
 }
 
+/// Where a field of the message itself begins, if `version` has it and it is no tagged one; what is before it is read.
+pub(crate) fn find(decoder: &mut Decoder, spec: &MessageSpec, version: i16, name: &str) -> Option<usize> {
+    let flexible = spec.flexible.contains(version);
+    let mut reader = Reader { decoder, version, flexible, trace: &mut Trace::Off };
+    for field in spec.schema.fields.iter().filter(|field| field.is_plain_at(version)) {
+        if field.name == name {
+            return Some(reader.decoder.position());
+        }
+        reader.field(field, Mut::Nothing).ok()?;
+    }
+    None
+}
+
 struct Reader<'a> {
     decoder: &'a mut Decoder,
     version: i16,

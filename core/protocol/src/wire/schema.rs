@@ -2,7 +2,7 @@
 
 use super::{
     DecodeError, Decoder, EncodeError, Encoder, Struct,
-    read::{Trace, read},
+    read::{Trace, find, read},
     write::write,
 };
 
@@ -134,6 +134,11 @@ pub struct MessageSpec {
 }
 
 impl MessageSpec {
+    /// Where in its frame a field of the message begins, from where the decoder stands: to change a number in bytes that are written already.
+    pub fn find(&self, decoder: &mut Decoder, version: i16, name: &str) -> Option<usize> {
+        find(decoder, self, version, name)
+    }
+
     /// [`Message::decode`](super::Message::decode) for who has the type only at run time. `target` must be of
     /// this message; without one, the frame is checked and dropped.
     pub fn decode(

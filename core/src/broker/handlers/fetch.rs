@@ -18,10 +18,12 @@ use crate::broker::data::{
 };
 use crate::broker::fan_out::{FanOut, held_here, held_here_by_id};
 use crate::broker::fetch_sessions::{Resolved, Wanted};
+use crate::broker::quotas::Windows;
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
 use crate::ids::{ShardId, TopicIdPartition};
 use crate::log::LogStore;
+use crate::metadata::quotas::QuotaKind;
 use crate::small_map::{SmallMap, SmallSet};
 use crate::time::Instant;
 
@@ -64,7 +66,9 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         Ok(resolved) => resolved,
         Err(error) => {
             let response = FetchResponse { error_code: error.code(), ..FetchResponse::default() };
-            return Ok(Outcome::Reply(request.respond(&response, [])));
+            let frame = request.respond(&response, []);
+            let replica = replica(&asked, request.version);
+            return Ok(if replica.is_some() { Outcome::Exempt(frame) } else { Outcome::Reply(frame) });
         }
     };
     // A limit of the request that is below zero meets the first partition.
@@ -90,7 +94,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         })
         .collect();
     let refused = parts.iter().any(|part| part.read.is_some());
-    let max_bytes = asked.max_bytes.min(env.config.fetch_max_bytes).max(0);
+    let quota = if reader.replica.is_some() { i32::MAX } else { bytes_max(env, request) };
+    let max_bytes = asked.max_bytes.min(env.config.fetch_max_bytes).min(quota).max(0);
     let mut join = Join {
         resolved,
         reader,
@@ -121,6 +126,29 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     Ok(Outcome::Wait(Box::new(Pending::Fetch(join))))
 }
 
+fn replica(asked: &FetchRequest, version: i16) -> Option<Replica> {
+    let replica = match version {
+        15.. => Replica {
+            broker: asked.replica_state.replica_id,
+            broker_epoch: asked.replica_state.replica_epoch,
+        },
+        _ => Replica { broker: asked.replica_id, broker_epoch: -1 },
+    };
+    (replica.broker >= 0).then_some(replica)
+}
+
+/// What a consumer can be given without having to wait for sure: more, and it would never get any.
+fn bytes_max<S: LogStore>(env: &Env<'_, '_, S>, request: &Request) -> i32 {
+    let quotas = &env.image().client_quotas;
+    if !quotas.is_limited(QuotaKind::Fetch) {
+        return i32::MAX;
+    }
+    let windows = Windows::new(env.config.quota_window_num, env.config.quota_window_size_seconds);
+    let context = &request.context;
+    let (_, limit) = quotas.limit(QuotaKind::Fetch, &context.user(), context.client_id.as_ref());
+    limit.map_or(i32::MAX, |limit| windows.burst(limit) as i32)
+}
+
 /// Who asks. Followers serve consumers that can be told of replicas (KIP-392).
 fn reader<S: LogStore>(
     env: &Env<'_, '_, S>,
@@ -128,14 +156,7 @@ fn reader<S: LogStore>(
     asked: &FetchRequest,
     isolation: Isolation,
 ) -> Reader {
-    let replica = match request.version {
-        15.. => Replica {
-            broker: asked.replica_state.replica_id,
-            broker_epoch: asked.replica_state.replica_epoch,
-        },
-        _ => Replica { broker: asked.replica_id, broker_epoch: -1 },
-    };
-    if replica.broker >= 0 {
+    if let Some(replica) = replica(asked, request.version) {
         return Reader {
             isolation: Isolation::LogEnd,
             replica: Some(replica),
@@ -333,7 +354,10 @@ impl<S: LogStore> Join<S> {
     }
 
     fn finish(self, env: &mut Env<'_, '_, S>, request: &Request) -> Outcome<S> {
-        let Self { resolved, parts, .. } = self;
+        let Self { resolved, parts, reader, .. } = self;
+        let quotas = &env.image().client_quotas;
+        let is_limited = quotas.is_limited(QuotaKind::Fetch) || quotas.is_limited(QuotaKind::Request);
+        let unanswered = is_limited.then(|| env.sessions.unanswered(&resolved));
         let mut response = FetchResponse { session_id: resolved.session_id, ..FetchResponse::default() };
         let mut slices = Vec::new();
         let mut with_records = Vec::with_capacity(parts.len());
@@ -381,7 +405,12 @@ impl<S: LogStore> Join<S> {
             .endpoints(env.image(), &request.context.listener)
             .map(|(node_id, host, port, rack)| NodeEndpoint { node_id, host, port, rack })
             .collect();
-        Outcome::Reply(request.respond(&response, slices))
+        let frame = request.respond(&response, slices);
+        match unanswered {
+            _ if reader.replica.is_some() => Outcome::Exempt(frame),
+            Some(unanswered) => Outcome::Fetched(frame, unanswered),
+            None => Outcome::Reply(frame),
+        }
     }
 }
 

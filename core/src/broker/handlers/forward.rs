@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ottla_protocol::messages::{
     ElectLeadersResponse, InitProducerIdRequest, InitProducerIdResponse, UpdateFeaturesResponse,
 };
-use ottla_protocol::{ApiKey, ErrorCode};
+use ottla_protocol::{ApiKey, ErrorCode, Response};
 
 use super::{Env, Handled, Outcome, Pending, delegation_tokens};
 use crate::broker::Message;
@@ -90,9 +90,15 @@ fn producer_id(given: Result<i64, ErrorCode>) -> InitProducerIdResponse {
 
 pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> Handled<S> {
     Ok(Outcome::Reply(match response {
-        ControllerResponse::CreateTopics(answer) => request.respond(&answer, []),
-        ControllerResponse::DeleteTopics(answer) => request.respond(&answer, []),
-        ControllerResponse::CreatePartitions(answer) => request.respond(&answer, []),
+        ControllerResponse::CreateTopics(answer) => {
+            return throttled(request, answer.throttle_time_ms, &answer);
+        }
+        ControllerResponse::DeleteTopics(answer) => {
+            return throttled(request, answer.throttle_time_ms, &answer);
+        }
+        ControllerResponse::CreatePartitions(answer) => {
+            return throttled(request, answer.throttle_time_ms, &answer);
+        }
         ControllerResponse::IncrementalAlterConfigs(answer) => request.respond(&answer, []),
         ControllerResponse::AlterConfigs(answer) => request.respond(&answer, []),
         ControllerResponse::UpdateFeatures(answer) => request.respond(&answer, []),
@@ -126,6 +132,16 @@ pub fn resume<S: LogStore>(request: &Request, response: ControllerResponse) -> H
         }
         ControllerResponse::Failed(error) => return failed(request, error),
     }))
+}
+
+/// An answer after which the client has to wait: whoever passed the request on sees to that.
+fn throttled<S: LogStore, M: Response>(request: &Request, throttle_ms: i32, answer: &M) -> Handled<S> {
+    let frame = request.respond(answer, []);
+    Ok(if request.context.envelope.is_some() {
+        Outcome::Reply(frame)
+    } else {
+        Outcome::Throttled(frame, throttle_ms)
+    })
 }
 
 /// Nothing was done: the answer says so where it has a place for it, or the client is sent away to come back.

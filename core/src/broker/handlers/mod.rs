@@ -4,11 +4,13 @@ mod acls;
 pub mod api_versions;
 mod delegation_tokens;
 mod delete_records;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 mod fetch;
 mod find_coordinator;
 mod forward;
@@ -31,7 +33,7 @@ use ottla_protocol::ApiKey;
 
 use super::api::{self, Supported};
 use super::data::DataResponse;
-use super::fetch_sessions::FetchSessions;
+use super::fetch_sessions::{FetchSessions, Unanswered};
 use super::request::Request;
 use crate::config::BrokerConfig;
 use crate::controller::ControllerResponse;
@@ -67,6 +69,12 @@ pub struct Env<'a, 'b, S: LogStore> {
 pub enum Outcome<S: LogStore> {
     /// The answer.
     Reply(Frame<S::Slice>),
+    /// The answer to another broker, which is not limited as clients are.
+    Exempt(Frame<S::Slice>),
+    /// The answer of a controller that has the client wait for so many ms.
+    Throttled(Frame<S::Slice>, i32),
+    /// The answer to a consumer whose reading may be limited.
+    Fetched(Frame<S::Slice>, Unanswered),
     /// There is no answer to this request.
     Silent,
     /// Others were asked.
@@ -169,6 +177,8 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ApiKey::DescribeConfigs => describe_configs::handle(env, request, body),
         ApiKey::DescribeCluster => describe_cluster::handle(env, request, body),
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::handle(env, request, body),
+        ApiKey::DescribeClientQuotas => describe_client_quotas::handle(env, request, body),
+        ApiKey::DescribeUserScramCredentials => describe_user_scram_credentials::handle(env, request, body),
         ApiKey::JoinGroup
         | ApiKey::SyncGroup
         | ApiKey::Heartbeat

@@ -125,16 +125,16 @@ keys! { TOPIC_INTERNAL_KEYS: Topic, internal = true;
 
 keys! { CLIENT_QUOTA_KEYS: ClientQuota, internal = false;
     /// Most bytes in a second that a client may fetch from one broker.
-    "consumer_byte_rate" Long = "9223372036854775807", Any, Medium, Entity, Ignored(QUOTAS);
+    "consumer_byte_rate" Long = "9223372036854775807", Any, Medium, Entity, Honoured;
     /// Most topic and partition changes in a second that a client may ask for.
-    "controller_mutation_rate" Double = "2.147483647E9", Any, Medium, Entity, Ignored(QUOTAS);
+    "controller_mutation_rate" Double = "2.147483647E9", Any, Medium, Entity, Honoured;
     /// Most bytes in a second that a client may produce to one broker.
-    "producer_byte_rate" Long = "9223372036854775807", Any, Medium, Entity, Ignored(QUOTAS);
+    "producer_byte_rate" Long = "9223372036854775807", Any, Medium, Entity, Honoured;
     /// Most of a broker's request-serving time that a client may take, in per cent of one thread.
-    "request_percentage" Double = "2.147483647E9", Any, Medium, Entity, Ignored(QUOTAS);
+    "request_percentage" Double = "2.147483647E9", Any, Medium, Entity, Honoured;
 }
 
 keys! { IP_QUOTA_KEYS: IpQuota, internal = false;
     /// Most connections in a second that one address may open.
-    "connection_creation_rate" Int = "2147483647", AtLeast(0), Medium, Entity, Ignored(QUOTAS);
+    "connection_creation_rate" Int = "2147483647", AtLeast(0), Medium, Entity, Honoured;
 }

@@ -50,7 +50,6 @@ mod rows {
 
     // Why a key is accepted without effect.
     pub(super) const AUTHENTICATION: &str = "there is no authentication yet, so none fails";
-    pub(super) const CONNECTION_RATE: &str = "the rate of new connections is not bounded yet";
     pub(super) const CONSUMER: &str = "the consumer group protocol (KIP-848) is not built yet";
     pub(super) const JVM: &str = "it names or paces what lives in a Java machine";
     pub(super) const LOADING: &str = "coordinators load and batch by a byte budget of their own";
@@ -63,7 +62,6 @@ mod rows {
         "forgotten producers are removed when their partition looks at its segments";
     pub(super) const PURGATORY: &str = "purgatories hold no finished requests, so there is nothing to purge";
     pub(super) const QUEUES: &str = "a connection has one request in work, so none queue";
-    pub(super) const QUOTAS: &str = "quotas of clients are not built yet";
     pub(super) const QUORUM_BATCH: &str = "the metadata log sizes its batches and segments itself";
     pub(super) const REMOTE: &str = "tiered storage is not built yet";
     pub(super) const SHARDS: &str = "threads follow from `ottla.shards` and the machine's cores";

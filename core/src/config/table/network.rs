@@ -18,7 +18,7 @@ keys! { KEYS: Broker, internal = false;
     /// Addresses to listen on, as `NAME://host:port`; no host means every interface.
     "listeners" List = "PLAINTEXT://:9092", DistinctNonEmpty, High, PerBroker, Honoured;
     /// Most new connections in a second.
-    "max.connection.creation.rate" Int = "2147483647", AtLeast(0), Medium, ClusterWide, Ignored(CONNECTION_RATE);
+    "max.connection.creation.rate" Int = "2147483647", AtLeast(0), Medium, ClusterWide, Honoured;
     /// Most connections at the same time.
     "max.connections" Int = "2147483647", AtLeast(0), Medium, ClusterWide, Honoured;
     /// Most connections from one address at the same time.

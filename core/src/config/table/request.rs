@@ -6,9 +6,9 @@ keys! { KEYS: Broker, internal = false;
     /// Plugin that decides which quota a request is charged to.
     "client.quota.callback.class" Class = null, Any, Low, ReadOnly, NotBuilt;
     /// How many samples the quota of topic changes remembers.
-    "controller.quota.window.num" Int = "11", AtLeast(1), Low, ReadOnly, Ignored(QUOTAS);
+    "controller.quota.window.num" Int = "11", AtLeast(1), Low, ReadOnly, Honoured;
     /// How long one sample of the quota of topic changes lasts.
-    "controller.quota.window.size.seconds" Int = "1", AtLeast(1), Low, ReadOnly, Ignored(QUOTAS);
+    "controller.quota.window.size.seconds" Int = "1", AtLeast(1), Low, ReadOnly, Honoured;
     /// Finished requests that the DeleteRecords purgatory keeps before it is purged.
     "delete.records.purgatory.purge.interval.requests" Int = "1", Any, Medium, ReadOnly, Ignored(PURGATORY);
     /// Most that one fetch request may return, whatever the client asks; the first batch is whole all the
@@ -23,7 +23,7 @@ keys! { KEYS: Broker, internal = false;
     /// Finished requests that the produce purgatory keeps before it is purged.
     "producer.purgatory.purge.interval.requests" Int = "1000", Any, Medium, ReadOnly, Ignored(PURGATORY);
     /// How many samples client quotas remember.
-    "quota.window.num" Int = "11", AtLeast(1), Low, ReadOnly, Ignored(QUOTAS);
+    "quota.window.num" Int = "11", AtLeast(1), Low, ReadOnly, Honoured;
     /// How long one sample of a client quota lasts.
-    "quota.window.size.seconds" Int = "1", AtLeast(1), Low, ReadOnly, Ignored(QUOTAS);
+    "quota.window.size.seconds" Int = "1", AtLeast(1), Low, ReadOnly, Honoured;
 }

@@ -433,7 +433,8 @@ impl Cluster {
                     proposals.into_iter().for_each(|proposal| broker.alter.add(proposal));
                 }
                 Message::Lifecycle(LifecycleEvent::Placed(_, directory)) => self.placed.push((id, directory)),
-                Message::Controller(_) | Message::LogDirs(_) | Message::Lifecycle(_) => {}
+                Message::Controller(_) | Message::LogDirs(_) | Message::Lifecycle(_) | Message::Quotas(_) => {
+                }
             }
             for effect in effects.drain() {
                 match effect {

@@ -522,7 +522,7 @@ impl<S: Disk, P: Program> World<S, P> {
                 // Nobody asks for it.
                 Effect::Measured(_) => {}
                 // Delivered by the node itself.
-                Effect::Tell(_) | Effect::Publish(_) => {}
+                Effect::Tell(_) | Effect::Publish(_) | Effect::Time(_) => {}
             }
         }
         let Some(host) = self.hosts.get_mut(&host_id) else { return };
