@@ -118,8 +118,6 @@ pub enum Tool {
     ConsoleProducer(console_producer::ConsoleProducer),
     /// `kafka-console-consumer`
     ConsoleConsumer(console_consumer::ConsoleConsumer),
-    /// `kafka-consumer-groups`
-    ConsumerGroups(consumer_groups::ConsumerGroups),
     /// Any that asks and prints.
     Other(runner::Runner),
 }
@@ -175,9 +173,7 @@ pub fn start(
             let started = console_consumer::ConsoleConsumer::start(arguments, environment, rng);
             started.map(Tool::ConsoleConsumer)
         }
-        "kafka-consumer-groups" => {
-            consumer_groups::ConsumerGroups::start(arguments, environment).map(Tool::ConsumerGroups)
-        }
+        "kafka-consumer-groups" => consumer_groups::start(arguments, environment).map(Tool::Other),
         "kafka-configs" => configs::start(arguments, environment, rng).map(Tool::Other),
         "kafka-get-offsets" => get_offsets::start(arguments, environment).map(Tool::Other),
         "kafka-delete-records" => delete_records::start(arguments, environment).map(Tool::Other),
@@ -201,7 +197,6 @@ macro_rules! each {
             Tool::Topics($one) => $what,
             Tool::ConsoleProducer($one) => $what,
             Tool::ConsoleConsumer($one) => $what,
-            Tool::ConsumerGroups($one) => $what,
             Tool::Other($one) => $what,
         }
     };
@@ -236,7 +231,7 @@ impl Tool {
     /// Whether Ctrl-C is for the tool to handle: it has something to say before it ends.
     pub fn ends_by_interrupt(&self) -> bool {
         match self {
-            Self::Topics(_) | Self::ConsumerGroups(_) | Self::Other(_) => false,
+            Self::Topics(_) | Self::Other(_) => false,
             Self::ConsoleProducer(_) | Self::ConsoleConsumer(_) => true,
         }
     }
@@ -245,7 +240,7 @@ impl Tool {
     pub fn undelivered(&self) -> usize {
         match self {
             Self::ConsoleProducer(tool) => tool.undelivered(),
-            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::ConsumerGroups(_) | Self::Other(_) => 0,
+            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::Other(_) => 0,
         }
     }
 
@@ -253,7 +248,7 @@ impl Tool {
     pub fn prompt(&self) -> Option<&'static str> {
         match self {
             Self::ConsoleProducer(_) => Some(">"),
-            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::ConsumerGroups(_) | Self::Other(_) => None,
+            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::Other(_) => None,
         }
     }
 }
