@@ -69,6 +69,10 @@ impl Admin {
             Some(event) => self.session.handle(now, event),
             None => self.session.tick(now),
         }
+        self.collect(now);
+    }
+
+    fn collect(&mut self, now: Instant) {
         for reply in self.session.take_replies(now) {
             if let Some(place) = self.asked.iter_mut().find(|(id, _)| *id == reply.id) {
                 place.1 = Some(reply);
@@ -81,6 +85,8 @@ impl Admin {
         if self.exit_code.is_some() {
             return Turn::Wait;
         }
+        // What no broker is asked, because it does not know the API, is answered at once.
+        self.collect(now);
         match self.state {
             State::Asked if self.is_answered() => return self.answers(now),
             State::Due(at) if at <= now && self.session.is_ready() => {

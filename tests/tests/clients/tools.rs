@@ -1,6 +1,10 @@
 //! Apache Kafka's own command-line tools: each prints the same against both brokers, and Ottla's tools print what
 //! Apache Kafka's do.
 
+mod every;
+mod known;
+mod steps;
+
 use ottla_tests::peer::{Kind, Peer, chosen, ottla_binary};
 use ottla_tests::program::{Ended, command, java, run_with};
 

@@ -1,0 +1,18 @@
+//! Where a tool or a broker is known to say something else, and why. What is not listed fails the test, and so does what nothing meets any more.
+
+/// A difference that is known.
+pub struct Known {
+    /// A part of the step, as the tool's name and the step's words.
+    pub step: &'static str,
+    /// How the name of the tool begins; empty for any.
+    pub tool: &'static str,
+    /// How the name of the broker ends.
+    pub broker: &'static str,
+    pub why: &'static str,
+}
+
+pub const KNOWN: &[Known] = &[];
+
+/// Options that no step has.
+pub const OF_USE_TO_NOBODY: &[(&str, &str)] =
+    &[("--help", "the text is our own; that it is printed, and the exit code, is looked at")];
