@@ -80,7 +80,10 @@ fn value(rest: &mut &str, depth: usize) -> Option<Json> {
         '"' => text(rest).map(Json::Text),
         '[' => {
             let mut items = Vec::new();
-            sequence(rest, ']', |rest| Some(items.push(value(rest, depth.checked_sub(1)?)?)))?;
+            sequence(rest, ']', |rest| {
+                items.push(value(rest, depth.checked_sub(1)?)?);
+                Some(())
+            })?;
             Some(Json::List(items))
         }
         '{' => {
@@ -88,7 +91,8 @@ fn value(rest: &mut &str, depth: usize) -> Option<Json> {
             sequence(rest, '}', |rest| {
                 let name = text(rest)?;
                 *rest = rest.trim_start().strip_prefix(':')?;
-                Some(members.push((name, value(rest, depth.checked_sub(1)?)?)))
+                members.push((name, value(rest, depth.checked_sub(1)?)?));
+                Some(())
             })?;
             Some(Json::Object(members))
         }

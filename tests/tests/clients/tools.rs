@@ -41,7 +41,12 @@ fn masked(peer: &Peer, text: &str) -> String {
 
 /// A line whose list is a set of Java's, sorted.
 fn in_order(line: &str) -> String {
-    for head in ["Valid states are: ", "Valid types are: ", "takes one of these options: "] {
+    for head in [
+        "Valid states are: ",
+        "Valid types are: ",
+        "takes one of these options: ",
+        "takes the following options: ",
+    ] {
         if let Some((before, list)) = line.split_once(head) {
             let mut words: Vec<_> = list.split(", ").collect();
             words.sort_unstable();

@@ -64,7 +64,7 @@ pub fn subject(command: &Command, changes: &Changes) -> Result<Subject, Refusal>
     let set: Vec<&str> = changes.set.iter().map(|(key, _)| &**key).collect();
     let unset: Vec<&str> = changes.unset.iter().map(|key| &**key).collect();
     let other = |keys: &[&'static str], with_scram: bool| {
-        let is_other = |key: &&str| !keys.contains(key) && !(with_scram && mechanism(key).is_some());
+        let is_other = |key: &&str| !(keys.contains(key) || with_scram && mechanism(key).is_some());
         let [set, unset] =
             [&set, &unset].map(|list| list.iter().copied().filter(is_other).collect::<Vec<_>>());
         (set, unset)

@@ -11,7 +11,30 @@ pub struct Known {
     pub why: &'static str,
 }
 
-pub const KNOWN: &[Known] = &[];
+pub const KNOWN: &[Known] = &[
+    quotas("--user"),
+    quotas("--client-defaults"),
+    quotas("--ip"),
+    quotas("--entity-type users"),
+    quotas("--entity-type ips"),
+    Known {
+        step: "kafka-features downgrade --release-version",
+        tool: "",
+        broker: "Ottla",
+        why: "a release has features that are not built: they cannot be finalized",
+    },
+    Known {
+        step: "kafka-broker-api-versions",
+        tool: "",
+        broker: "Ottla",
+        why: "what is not built is not advertised",
+    },
+];
+
+const fn quotas(step: &'static str) -> Known {
+    let why = "brokers do not serve the limits of clients and SCRAM credentials yet";
+    Known { step, tool: "", broker: "Ottla", why }
+}
 
 /// Options that no step has.
 pub const OF_USE_TO_NOBODY: &[(&str, &str)] =
