@@ -35,7 +35,3 @@ const fn quotas(step: &'static str) -> Known {
     let why = "brokers do not serve the limits of clients and SCRAM credentials yet";
     Known { step, tool: "", broker: "Ottla", why }
 }
-
-/// Options that no step has.
-pub const OF_USE_TO_NOBODY: &[(&str, &str)] =
-    &[("--help", "the text is our own; that it is printed, and the exit code, is looked at")];

@@ -61,6 +61,7 @@ pub const FAMILIES: &[Family] = &[
         class: "kafka.admin.ConfigCommand",
         steps: &[
             "!",
+            "!--help",
             "!--version",
             "!--bogus",
             "!--describe --topic t",
@@ -163,6 +164,7 @@ pub const FAMILIES: &[Family] = &[
         class: "org.apache.kafka.tools.GetOffsetShell",
         steps: &[
             "!",
+            "!--help",
             "!--version",
             "!--bogus",
             "!--topic t",
@@ -200,6 +202,7 @@ pub const FAMILIES: &[Family] = &[
         class: "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
         steps: &[
             "!",
+            "!--help",
             "!--version",
             "!--list",
             "!--validate-regex a.*",
@@ -278,6 +281,7 @@ pub const FAMILIES: &[Family] = &[
         class: "org.apache.kafka.tools.DeleteRecordsCommand",
         steps: &[
             "!",
+            "!--help",
             "!--version",
             "!--bogus",
             "--command-config {dir}/client.properties",
@@ -300,6 +304,7 @@ pub const FAMILIES: &[Family] = &[
         class: "org.apache.kafka.tools.LogDirsCommand",
         steps: &[
             "!",
+            "!--help",
             "!--version",
             "!--bogus",
             "--topic-list t",
@@ -316,6 +321,7 @@ pub const FAMILIES: &[Family] = &[
         class: "org.apache.kafka.tools.GroupsCommand",
         steps: &[
             "!",
+            "!--help",
             "!--list",
             "--version",
             "--bogus",
@@ -339,6 +345,7 @@ pub const FAMILIES: &[Family] = &[
         class: "org.apache.kafka.tools.BrokerApiVersionsCommand",
         steps: &[
             "!",
+            "!--help",
             "!--version",
             "!--bogus",
             "!--command-config {dir}/client.properties",
@@ -472,6 +479,7 @@ pub const FAMILIES: &[Family] = &[
         class: "org.apache.kafka.tools.ClientMetricsCommand",
         steps: &[
             "!",
+            "!--help",
             "!--version",
             "!--bogus",
             "!--list",
