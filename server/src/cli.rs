@@ -25,6 +25,8 @@ Ottla: Apache Kafka's protocol and log format, in one binary.
   ottla TOOL ...
       One of Kafka's tools, with its options: see ottla TOOL --help. A link to this binary that has the name of a tool,
       with or without .sh, is that tool.
+  ottla install-tools DIR
+      Makes such a link for every tool, as Kafka's scripts are named: DIR/bin/kafka-topics.sh and so on.
 
   --log LEVEL   error, warn, info, debug or trace, or as in RUST_LOG, which it overrides. Logs go to standard error.
   --version     Prints the version.
@@ -46,6 +48,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some((command, rest)) if command == "format" => format::run(rest),
         Some((command, rest)) if command == "config" => keys::run(rest),
         Some((command, rest)) if command == CHECK => tools::check(rest),
+        Some((command, rest)) if command == "install-tools" => install_tools(rest),
         Some((tool, rest)) if tools::is_tool(tool) => tools::run(tool, rest),
         Some((option, [])) if option == "--version" || option == "-V" => {
             say(&format!("ottla {}\n", crate::VERSION))
@@ -56,6 +59,32 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some((unknown, _)) => refuse(&format!("{unknown} is no command of ottla: see ottla --help")),
         None => refuse("a command is needed: ottla server, or see ottla --help"),
     }
+}
+
+/// Links to this binary under the names of Kafka's scripts. Links that are there already are replaced, other files are not.
+fn install_tools(arguments: &[String]) -> ExitCode {
+    let [directory] = arguments else { return refuse("ottla install-tools wants a directory") };
+    if ["--help", "-h"].contains(&directory.as_str()) {
+        return say(HELP);
+    }
+    let bin = Path::new(directory).join("bin");
+    match std::env::current_exe().and_then(|binary| link_tools(&binary, &bin)) {
+        Ok(count) => say(&format!("{count} tools in {}\n", bin.display())),
+        Err(error) => refuse(&format!("{}: {error}", bin.display())),
+    }
+}
+
+fn link_tools(binary: &Path, bin: &Path) -> std::io::Result<usize> {
+    std::fs::create_dir_all(bin)?;
+    let names = TOOLS.iter().chain([&DUMP_LOG]);
+    for name in names.clone() {
+        let link = bin.join(format!("{name}.sh"));
+        if link.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
+            std::fs::remove_file(&link)?;
+        }
+        std::os::unix::fs::symlink(binary, &link)?;
+    }
+    Ok(names.count())
 }
 
 /// What `ottla server` was asked for.
@@ -167,6 +196,20 @@ mod tests {
         for wrong in [&["--override"][..], &["--bogus"], &["a", "b"]] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn every_tool_gets_a_link() {
+        let directory = tempfile::tempdir().expect("directory");
+        let bin = directory.path().join("kafka/bin");
+        let (binary, other) = (Path::new("/usr/bin/ottla"), Path::new("/opt/ottla"));
+        assert_eq!(link_tools(other, &bin).expect("made"), TOOLS.len() + 1);
+        assert_eq!(link_tools(binary, &bin).expect("made again"), TOOLS.len() + 1);
+        let link = bin.join("kafka-configs.sh");
+        assert_eq!(std::fs::read_link(&link).expect("a link"), binary);
+        std::fs::remove_file(&link).expect("removed");
+        std::fs::write(&link, "a script").expect("written");
+        assert!(link_tools(binary, &bin).is_err(), "what is no link stays");
     }
 
     #[test]

@@ -24,8 +24,12 @@ use crate::store::FileStore;
 /// Lines that are read ahead of the records that have not been delivered.
 const LINES_AHEAD: usize = 10_000;
 /// Options that name a file whose contents a tool needs.
-const FILE_OPTIONS: [&str; 6] = [
+const FILE_OPTIONS: [&str; 10] = [
     "--command-config",
+    "-c",
+    "--config",
+    "--add-config-file",
+    "--offset-json-file",
     "--producer.config",
     "--consumer.config",
     "--reader-config",
@@ -45,14 +49,7 @@ pub fn run(name: &str, arguments: &[String]) -> ExitCode {
         return dump_log(arguments);
     }
     let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
-    let environment = match environment(arguments) {
-        Ok(environment) => environment,
-        Err(sentence) => {
-            eprintln!("{sentence}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match tools::start(name, arguments, &environment, &mut Rng::from_seed(seed)) {
+    match tools::start(name, arguments, &environment(arguments), &mut Rng::from_seed(seed)) {
         Ok(tool) => exit_code(drive(tool)),
         Err(exit) => end(exit),
     }
@@ -118,7 +115,7 @@ fn exit_code(code: i32) -> ExitCode {
 }
 
 /// What the arguments name outside of the tool: files, and the broker behind a ZooKeeper.
-fn environment(arguments: &[String]) -> Result<Environment, String> {
+fn environment(arguments: &[String]) -> Environment {
     let mut files = BTreeMap::new();
     let mut behind_zookeeper = None;
     let mut rest = arguments.iter();
@@ -129,14 +126,23 @@ fn environment(arguments: &[String]) -> Result<Environment, String> {
         };
         if FILE_OPTIONS.contains(&option) {
             let Some(path) = attached.or_else(|| rest.next().cloned()) else { continue };
-            let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-            files.insert(path, text);
+            read_into(&mut files, path);
         } else if option == "--zookeeper" {
             behind_zookeeper =
                 attached.or_else(|| rest.next().cloned()).and_then(|address| broker_behind(&address));
         }
     }
-    Ok(Environment { behind_zookeeper, files })
+    Environment { behind_zookeeper, files }
+}
+
+/// Reads a file that arguments name, and the one that says whose metadata directory it names. Tools say themselves what they miss.
+fn read_into(files: &mut BTreeMap<String, String>, path: String) {
+    let Ok(text) = std::fs::read_to_string(&path) else { return };
+    if let Some(directory) = tools::metadata_directory(&text) {
+        let meta = tools::meta_properties(&directory);
+        files.extend(std::fs::read_to_string(&meta).map(|text| (meta, text)));
+    }
+    files.insert(path, text);
 }
 
 /// Ottla's broker listens where its ZooKeeper does, on Kafka's port.

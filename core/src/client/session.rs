@@ -1,7 +1,8 @@
 //! A client's session with a cluster: bootstrap, metadata, and requests to whoever should have them.
 
-use ottla_protocol::messages::MetadataResponse;
 use ottla_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use ottla_protocol::messages::metadata_response::MetadataResponseBroker;
+use ottla_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse, MetadataResponse};
 use ottla_protocol::{ErrorCode, Request, Str};
 
 use super::cluster::Cluster;
@@ -10,6 +11,9 @@ use crate::time::Instant;
 
 /// The highest Metadata version that this client reads.
 const METADATA_VERSIONS: (i16, i16) = (0, 13);
+
+/// DescribeCluster's number for controllers.
+const CONTROLLERS: i8 = 2;
 
 /// To whom a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct SessionConfig {
     pub retry_backoff_ms: i64,
     /// `metadata.max.age.ms`
     pub metadata_max_age_ms: i64,
+    /// The addresses are of controllers (`bootstrap.controllers`), which have no metadata to tell but who they are (KIP-919).
+    pub controllers: bool,
 }
 
 impl Default for SessionConfig {
@@ -45,6 +51,7 @@ impl Default for SessionConfig {
             request_timeout_ms: 30_000,
             retry_backoff_ms: 100,
             metadata_max_age_ms: 300_000,
+            controllers: false,
         }
     }
 }
@@ -247,7 +254,12 @@ impl Session {
             ..MetadataRequest::default()
         };
         let timeout = self.config.request_timeout_ms;
-        let id = self.network.send(now, &target, METADATA_VERSIONS, request, timeout);
+        let id = if self.config.controllers {
+            let request = DescribeClusterRequest { endpoint_type: CONTROLLERS, ..Default::default() };
+            self.network.send(now, &target, (1, 2), request, timeout)
+        } else {
+            self.network.send(now, &target, METADATA_VERSIONS, request, timeout)
+        };
         self.refresh = Refresh::Asked { id, all: self.topics == Topics::All, stale: false };
     }
 
@@ -266,7 +278,11 @@ impl Session {
     }
 
     fn take_metadata(&mut self, now: Instant, reply: &Reply, all: bool, stale: bool) {
-        match reply.decode::<MetadataResponse>() {
+        let answer = match self.config.controllers {
+            true => reply.decode::<DescribeClusterResponse>().map(metadata_of),
+            false => reply.decode::<MetadataResponse>(),
+        };
+        match answer {
             Ok(answer) if !answer.brokers.is_empty() => {
                 self.cluster.update(&answer, all);
                 self.trouble = None;
@@ -314,5 +330,21 @@ impl Session {
     /// What the shell is to do.
     pub fn take_effects(&mut self) -> Vec<LinkEffect> {
         self.network.take_effects()
+    }
+}
+
+/// What controllers tell of themselves.
+fn metadata_of(answer: DescribeClusterResponse) -> MetadataResponse {
+    let brokers = answer.brokers.into_iter().map(|node| MetadataResponseBroker {
+        node_id: node.broker_id,
+        host: node.host,
+        port: node.port,
+        rack: node.rack,
+    });
+    MetadataResponse {
+        brokers: brokers.collect(),
+        cluster_id: Some(answer.cluster_id),
+        controller_id: answer.controller_id,
+        ..Default::default()
     }
 }

@@ -5,7 +5,7 @@
 pub struct MetadataVersion(i16);
 
 /// Level and release names, in order of level.
-const NAMES: [(i16, &str); 24] = [
+pub const NAMES: [(i16, &str); 24] = [
     (7, "3.3-IV3"),
     (8, "3.4-IV0"),
     (9, "3.5-IV0"),

@@ -1,5 +1,6 @@
 //! What all administrative tools share: a session, steps of requests that are repeated until they are answered, and the end.
 
+use crate::client::cluster::Cluster;
 use crate::client::{
     Destination, Failure, LinkEffect, LinkEvent, Reply, RequestId, Session, SessionConfig, Target,
 };
@@ -8,6 +9,8 @@ use ottla_protocol::Request;
 
 /// How long a step may take, in ms (`default.api.timeout.ms`).
 const PATIENCE_MS: i64 = 60_000;
+/// `client.id` of tools that are told none.
+pub const CLIENT_ID: &str = "adminclient-1";
 
 /// A session and the step that is under way: some requests, all of whose answers are awaited together.
 #[derive(Clone, Debug)]
@@ -44,8 +47,11 @@ pub enum Turn {
 impl Admin {
     /// A session with the cluster behind these addresses.
     pub fn new(bootstrap: Vec<Target>) -> Self {
-        let config =
-            SessionConfig { bootstrap, client_id: "adminclient-1".into(), ..SessionConfig::default() };
+        Self::with(SessionConfig { bootstrap, client_id: CLIENT_ID.into(), ..SessionConfig::default() })
+    }
+
+    /// The same, as the caller's settings have it.
+    pub fn with(config: SessionConfig) -> Self {
         Self {
             session: Session::new(config),
             state: State::Due(Instant(0)),
@@ -63,6 +69,10 @@ impl Admin {
             Some(event) => self.session.handle(now, event),
             None => self.session.tick(now),
         }
+        self.collect(now);
+    }
+
+    fn collect(&mut self, now: Instant) {
         for reply in self.session.take_replies(now) {
             if let Some(place) = self.asked.iter_mut().find(|(id, _)| *id == reply.id) {
                 place.1 = Some(reply);
@@ -75,6 +85,8 @@ impl Admin {
         if self.exit_code.is_some() {
             return Turn::Wait;
         }
+        // What no broker is asked, because it does not know the API, is answered at once.
+        self.collect(now);
         match self.state {
             State::Asked if self.is_answered() => return self.answers(now),
             State::Due(at) if at <= now && self.session.is_ready() => {
@@ -123,6 +135,19 @@ impl Admin {
         match self.session.send(now, to, versions, request) {
             Some(id) => self.asked.push((id, None)),
             None => self.unaddressed = true,
+        }
+    }
+
+    /// What is known of the cluster.
+    pub fn cluster(&self) -> &Cluster {
+        self.session.cluster()
+    }
+
+    /// Whom to ask what any broker may answer: of controllers only the active one does.
+    pub fn anyone(&self) -> Destination {
+        match self.session.cluster().controller {
+            Some(active) if self.session.config().controllers => Destination::Node(active),
+            _ => Destination::Any,
         }
     }
 

@@ -1,12 +1,23 @@
 //! Clients' properties, as files and `--command-property` give them.
 
-use super::Environment;
+use super::admin::CLIENT_ID;
 use super::options::Options;
+use super::{Environment, Exit, addresses};
 use crate::client::assignor::Assignor;
 use crate::client::{AutoOffsetReset, ConsumerConfig, MembershipConfig, ProducerConfig, SessionConfig};
 use crate::config::parse_properties;
 use crate::record::{Compression, CompressionType};
 use crate::small_map::SmallMap;
+
+/// The session that an administrative tool's options ask for.
+pub fn admin_session(options: &Options, environment: &Environment) -> Result<SessionConfig, Exit> {
+    let properties = Properties::gather(options, environment, &["command-config"], &[]);
+    let session = properties.and_then(|properties| properties.session(CLIENT_ID));
+    let session = session.map_err(|sentence| Exit::error(&sentence))?;
+    let controllers = options.value("bootstrap-controller");
+    let servers = options.value("bootstrap-server").or(controllers).unwrap_or_default();
+    Ok(SessionConfig { bootstrap: addresses(servers)?, controllers: controllers.is_some(), ..session })
+}
 
 /// Properties by their names.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,9 @@ use ottla_protocol::ErrorCode;
 
 use crate::client::Failure;
 
+/// Where the exceptions are that brokers' errors become.
+const ERRORS: &str = "org.apache.kafka.common.errors";
+
 /// Why a tool could not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -16,14 +19,37 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A sentence that is all there is to say.
+    pub fn terse(message: impl Into<String>) -> Self {
+        Self { class: String::new(), message: message.into() }
+    }
+
+    /// As it comes out of a future of Java's: what the cluster refused.
+    pub fn executed(self) -> Self {
+        if !self.class.starts_with(ERRORS) {
+            return self;
+        }
+        Self { class: "java.util.concurrent.ExecutionException".into(), message: self.to_string() }
+    }
+
+    /// What most tools complain of: the sentence, then its class before it.
+    pub fn complaint(&self) -> String {
+        let message = &self.message;
+        if self.class.is_empty() { format!("{message}\n") } else { format!("{message}\n{self}\n") }
+    }
+
     /// With a class and a sentence.
     pub fn new(class: &str, message: impl Into<String>) -> Self {
         let package = match class {
             "IllegalArgumentException" | "NumberFormatException" | "RuntimeException" => "java.lang",
             "AdminCommandFailedException" | "AdminOperationException" => "org.apache.kafka.tools",
             "ConfigException" => "org.apache.kafka.common.config",
-            "OptionArgumentConversionException" => "joptsimple",
-            _ => "org.apache.kafka.common.errors",
+            "OptionArgumentConversionException" | "UnrecognizedOptionException" => "joptsimple",
+            "DateTimeParseException" => "java.time.format",
+            "NoSuchElementException" => "java.util",
+            "IOException" => "java.io",
+            "JsonMappingException" => "com.fasterxml.jackson.databind",
+            _ => ERRORS,
         };
         Self { class: format!("{package}.{class}"), message: message.into() }
     }
@@ -51,8 +77,7 @@ impl From<Failure> for Refusal {
 
 /// A broker's refusal; its message where it gave one.
 pub fn refusal(error: ErrorCode, message: Option<&str>) -> Refusal {
-    let message = message.filter(|message| !message.is_empty()).unwrap_or_else(|| error.message());
-    Refusal::new(&class(error), message)
+    Refusal::new(&class(error), message.unwrap_or_else(|| error.message()))
 }
 
 /// The name of the exception: the error's name in camel case, but for some.

@@ -4,15 +4,29 @@
 //! an exit code.
 
 mod admin;
+mod api_versions;
 pub mod check;
 mod client_config;
+mod client_metrics;
+mod cluster;
+mod configs;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod delete_records;
 pub mod dump_log;
 mod failure;
+mod features;
+mod get_offsets;
+mod groups;
+mod json;
+mod log_dirs;
+mod metadata_quorum;
 pub mod options;
+mod partitions;
 mod pattern;
+mod runner;
+mod subcommands;
 mod table;
 mod topics;
 
@@ -28,10 +42,25 @@ use crate::time::{Instant, Now};
 
 pub use check::{CHECK, Check};
 pub use dump_log::{DUMP_LOG, DumpLent, DumpLog};
+pub use metadata_quorum::{meta_properties, metadata_directory};
 
 /// The tools that talk to a cluster, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
-pub const TOOLS: [&str; 4] =
-    ["kafka-topics", "kafka-console-producer", "kafka-console-consumer", "kafka-consumer-groups"];
+pub const TOOLS: [&str; 14] = [
+    "kafka-topics",
+    "kafka-console-producer",
+    "kafka-console-consumer",
+    "kafka-consumer-groups",
+    "kafka-configs",
+    "kafka-get-offsets",
+    "kafka-delete-records",
+    "kafka-log-dirs",
+    "kafka-groups",
+    "kafka-broker-api-versions",
+    "kafka-cluster",
+    "kafka-metadata-quorum",
+    "kafka-features",
+    "kafka-client-metrics",
+];
 
 /// The release of Apache Kafka whose tools these are like.
 const KAFKA_VERSION: &str = "4.3.1";
@@ -89,8 +118,8 @@ pub enum Tool {
     ConsoleProducer(console_producer::ConsoleProducer),
     /// `kafka-console-consumer`
     ConsoleConsumer(console_consumer::ConsoleConsumer),
-    /// `kafka-consumer-groups`
-    ConsumerGroups(consumer_groups::ConsumerGroups),
+    /// Any that asks and prints.
+    Other(runner::Runner),
 }
 
 /// Why a tool did not start: what it said, and its exit code.
@@ -144,9 +173,17 @@ pub fn start(
             let started = console_consumer::ConsoleConsumer::start(arguments, environment, rng);
             started.map(Tool::ConsoleConsumer)
         }
-        "kafka-consumer-groups" => {
-            consumer_groups::ConsumerGroups::start(arguments, environment).map(Tool::ConsumerGroups)
-        }
+        "kafka-consumer-groups" => consumer_groups::start(arguments, environment).map(Tool::Other),
+        "kafka-configs" => configs::start(arguments, environment, rng).map(Tool::Other),
+        "kafka-get-offsets" => get_offsets::start(arguments, environment).map(Tool::Other),
+        "kafka-delete-records" => delete_records::start(arguments, environment).map(Tool::Other),
+        "kafka-log-dirs" => log_dirs::start(arguments, environment).map(Tool::Other),
+        "kafka-groups" => groups::start(arguments, environment).map(Tool::Other),
+        "kafka-broker-api-versions" => api_versions::start(arguments, environment).map(Tool::Other),
+        "kafka-cluster" => cluster::start(arguments, environment).map(Tool::Other),
+        "kafka-metadata-quorum" => metadata_quorum::start(arguments, environment).map(Tool::Other),
+        "kafka-features" => features::start(arguments, environment).map(Tool::Other),
+        "kafka-client-metrics" => client_metrics::start(arguments, environment, rng).map(Tool::Other),
         other => {
             Err(Exit { stdout: String::new(), stderr: format!("{other}: command not found\n"), code: 127 })
         }
@@ -160,7 +197,7 @@ macro_rules! each {
             Tool::Topics($one) => $what,
             Tool::ConsoleProducer($one) => $what,
             Tool::ConsoleConsumer($one) => $what,
-            Tool::ConsumerGroups($one) => $what,
+            Tool::Other($one) => $what,
         }
     };
 }
@@ -194,7 +231,7 @@ impl Tool {
     /// Whether Ctrl-C is for the tool to handle: it has something to say before it ends.
     pub fn ends_by_interrupt(&self) -> bool {
         match self {
-            Self::Topics(_) | Self::ConsumerGroups(_) => false,
+            Self::Topics(_) | Self::Other(_) => false,
             Self::ConsoleProducer(_) | Self::ConsoleConsumer(_) => true,
         }
     }
@@ -203,7 +240,7 @@ impl Tool {
     pub fn undelivered(&self) -> usize {
         match self {
             Self::ConsoleProducer(tool) => tool.undelivered(),
-            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::ConsumerGroups(_) => 0,
+            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::Other(_) => 0,
         }
     }
 
@@ -211,7 +248,7 @@ impl Tool {
     pub fn prompt(&self) -> Option<&'static str> {
         match self {
             Self::ConsoleProducer(_) => Some(">"),
-            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::ConsumerGroups(_) => None,
+            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::Other(_) => None,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Arguments as Kafka's tools take them: `--name value`, `--name=value`, and any prefix that only one name has.
 
+use ottla_protocol::Uuid;
+
+use super::Exit;
 use crate::small_map::SmallMap;
 
 /// Whether an option takes a value.
@@ -38,6 +41,8 @@ pub const fn value(name: &'static str, what: &'static str, help: &'static str) -
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     given: SmallMap<&'static str, Vec<String>>,
+    /// The names of those that were given, in order.
+    pub order: Vec<&'static str>,
     /// What was no option, in order.
     pub rest: Vec<String>,
 }
@@ -58,7 +63,10 @@ impl Options {
                 None => (dashed, None),
             };
             let spec = find(specs, name)?;
-            let next_is_value = arguments.peek().is_some_and(|next| !next.starts_with("--"));
+            let next_is_value = match spec.takes {
+                Takes::Value(_) => arguments.peek().is_some(),
+                _ => arguments.peek().is_some_and(|next| !next.starts_with("--")),
+            };
             let value = match spec.takes {
                 Takes::Nothing if inline.is_some() => return Err(format!("Option {name} takes no argument")),
                 Takes::Nothing => String::new(),
@@ -69,9 +77,15 @@ impl Options {
                 }
                 Takes::Value(_) | Takes::MaybeValue(_) => arguments.next().cloned().unwrap_or_default(),
             };
-            options.given.or_default(spec.name).push(value);
+            options.give(spec.name, value);
         }
         Ok(options)
+    }
+
+    /// An option was given.
+    pub fn give(&mut self, name: &'static str, value: String) {
+        self.given.or_default(name).push(value);
+        self.order.push(name);
     }
 
     /// Whether an option was given.
@@ -87,6 +101,33 @@ impl Options {
     /// All values of an option.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
         self.given.get(name).into_iter().flatten().map(String::as_str)
+    }
+
+    /// All values of an option that takes several with commas between them.
+    pub fn split(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values(name).flat_map(|value| value.split(','))
+    }
+
+    /// What is said of the first of these that was not given.
+    pub fn require(&self, names: &[&str]) -> Result<(), String> {
+        match names.iter().find(|name| !self.has(name)) {
+            Some(missing) => Err(format!("Missing required argument \"[{missing}]\"")),
+            None => Ok(()),
+        }
+    }
+
+    /// What is said of the first of `others` that was given beside `used`.
+    pub fn exclude(&self, used: &str, others: &[&str]) -> Result<(), String> {
+        match others.iter().find(|other| self.has(used) && self.has(other)) {
+            Some(other) => Err(format!("Option \"[{used}]\" can't be used with option \"[{other}]\"")),
+            None => Ok(()),
+        }
+    }
+
+    /// The one of these that was given; `None` when it is not exactly one.
+    pub fn only<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+        let mut given = names.iter().filter(|name| self.has(name));
+        given.next().copied().filter(|_| given.next().is_none())
     }
 
     /// A value as a number.
@@ -105,6 +146,48 @@ impl Options {
         self.values(name).map(pair).collect()
     }
 }
+
+/// What a tool says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Manual {
+    /// Its purpose, in the words that Kafka's tool prints before its help.
+    pub about: &'static str,
+    /// Its options.
+    pub specs: &'static [OptionSpec],
+}
+
+impl Manual {
+    /// Reads arguments. `--help`, `--version` and nothing at all end the tool; what is not understood does as `unread` says.
+    pub fn read(&self, arguments: &[String], unread: impl Fn(String) -> Exit) -> Result<Options, Exit> {
+        let options = Options::parse(&[self.specs, &COMMON], arguments).map_err(unread)?;
+        if arguments.is_empty() || options.has("help") {
+            return Err(self.usage(self.about));
+        }
+        if options.has("version") {
+            return Err(Exit::version());
+        }
+        Ok(options)
+    }
+
+    /// Of a wrong command line.
+    pub fn usage(&self, message: &str) -> Exit {
+        Exit::usage(&[self.specs, &COMMON], message)
+    }
+}
+
+/// What every tool has.
+static COMMON: [OptionSpec; 3] = [
+    value("command-config", "file", "A properties file for the admin client."),
+    flag("help", "Prints this."),
+    flag("version", "Prints the version."),
+];
+
+/// Where the cluster is.
+pub const BOOTSTRAP: OptionSpec = value(
+    "bootstrap-server",
+    "host:port",
+    "REQUIRED: a server of the cluster, or several, separated by commas.",
+);
 
 /// The option with this name, or the one that it is short for. An earlier list goes before a later one, so that an option that
 /// came to a tool later does not take a short form away.
@@ -140,6 +223,36 @@ pub fn help(specs: &[&[OptionSpec]]) -> String {
         text.push_str(&format!("{:<width$}  {}\n", label(spec), spec.help));
     }
     text
+}
+
+/// An id in base 64; the error is what Java finds wrong with it.
+pub fn parsed_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| unread_id(text))
+}
+
+/// What Java finds wrong with an id.
+fn unread_id(text: &str) -> String {
+    const LETTERS_MAX: usize = 24;
+    let is_known = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let letters = text.trim_end_matches('=');
+    if text.len() == 1 {
+        return "Input byte[] should at least have 2 bytes for base64 bytes".to_owned();
+    }
+    if text.chars().count() > LETTERS_MAX {
+        let prefix: String = text.chars().take(LETTERS_MAX).collect();
+        return format!("Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID");
+    }
+    if let Some(letter) = letters.chars().find(|letter| !is_known(letter)) {
+        return format!("Illegal base64 character {:x}", u32::from(letter));
+    }
+    if letters.len() % 4 == 1 {
+        return "Last unit does not have enough valid bits".to_owned();
+    }
+    let bytes = letters.len() * 3 / 4;
+    format!(
+        "Input string `{text}` decoded as {bytes} bytes, which is not equal to the expected 16 bytes of a \
+         base64-encoded UUID"
+    )
 }
 
 #[cfg(test)]

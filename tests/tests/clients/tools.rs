@@ -1,6 +1,10 @@
 //! Apache Kafka's own command-line tools: each prints the same against both brokers, and Ottla's tools print what
 //! Apache Kafka's do.
 
+mod every;
+mod known;
+mod steps;
+
 use ottla_tests::peer::{Kind, Peer, chosen, ottla_binary};
 use ottla_tests::program::{Ended, command, java, run_with};
 
@@ -37,7 +41,12 @@ fn masked(peer: &Peer, text: &str) -> String {
 
 /// A line whose list is a set of Java's, sorted.
 fn in_order(line: &str) -> String {
-    for head in ["Valid states are: ", "Valid types are: ", "takes one of these options: "] {
+    for head in [
+        "Valid states are: ",
+        "Valid types are: ",
+        "takes one of these options: ",
+        "takes the following options: ",
+    ] {
         if let Some((before, list)) = line.split_once(head) {
             let mut words: Vec<_> = list.split(", ").collect();
             words.sort_unstable();
@@ -119,15 +128,10 @@ fn play_own(peer: &Peer, (class, arguments, input): &Step<'_>) -> Option<Said> {
     let tool = match *class {
         TOPICS => "kafka-topics",
         GROUPS => "kafka-consumer-groups",
+        CONFIGS => "kafka-configs",
+        OFFSETS => "kafka-get-offsets",
         _ => return None,
     };
-    // Not built.
-    if arguments
-        .iter()
-        .any(|argument| ["--reset-offsets", "--delete-offsets", "--validate-regex"].contains(argument))
-    {
-        return None;
-    }
     let (binary, bootstrap) = (ottla_binary(), peer.bootstrap());
     let binary = binary.display().to_string();
     let mut words = vec![binary.as_str(), tool];
@@ -187,7 +191,9 @@ fn compare(steps: &[Step<'_>]) {
 
 /// Apache Kafka's tools log their errors in their logger's form.
 fn first_complaint(said: &Said) -> Said {
-    let err = said.err.lines().next().unwrap_or_default().to_owned();
+    // What is logged as a warning besides.
+    let err =
+        said.err.lines().find(|line| !line.starts_with("WARN New offset")).unwrap_or_default().to_owned();
     Said { err, ..said.clone() }
 }
 

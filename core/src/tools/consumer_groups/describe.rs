@@ -2,33 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_protocol::messages::list_offsets_request::{
-    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
-};
-use ottla_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use ottla_protocol::messages::{
-    DescribeGroupsRequest, DescribeGroupsResponse, ListOffsetsResponse, MetadataResponse, OffsetFetchRequest,
-    OffsetFetchResponse,
+    DescribeGroupsRequest, DescribeGroupsResponse, MetadataResponse, OffsetFetchRequest, OffsetFetchResponse,
 };
 use ottla_protocol::{ErrorCode, Str};
 
-use super::Next;
-use super::options::{Command, View};
+use super::After;
+use super::scope::{Command, View};
 use crate::client::{Destination, Reply, Target, assigned_partitions};
 use crate::time::Instant;
 use crate::tools::ToolCx;
 use crate::tools::admin::Admin;
 use crate::tools::failure::{Refusal, refusal};
+use crate::tools::partitions::{ByLeader, LATEST, TopicPartition, ask_metadata, ask_offsets, offsets};
 use crate::tools::table::{Column, columns};
-
-/// The timestamp that asks for the end of a partition.
-const LATEST: i64 = -1;
 
 /// What `--members --verbose` shows besides.
 const VERBOSE_HEAD: [&str; 5] =
     ["CURRENT-EPOCH", "CURRENT-ASSIGNMENT", "TARGET-EPOCH", "TARGET-ASSIGNMENT", ""];
-
-type TopicPartition = (Str, i32);
 
 /// What has been learned of a group so far.
 #[derive(Clone, Debug)]
@@ -42,7 +33,7 @@ pub struct Description {
     strategy: Str,
     members: Vec<Member>,
     committed: BTreeMap<TopicPartition, Committed>,
-    leaders: BTreeMap<i32, Vec<TopicPartition>>,
+    leaders: ByLeader,
     ends: BTreeMap<TopicPartition, i64>,
 }
 
@@ -101,38 +92,10 @@ impl Description {
                 admin.ask(now, &coordinator, (2, 7), request);
             }
             Stage::Leaders => {
-                let topics: BTreeSet<&Str> = self.partitions().map(|(topic, _)| topic).collect();
-                let named =
-                    |name: &&Str| MetadataRequestTopic { name: Some((*name).clone()), ..Default::default() };
-                let request = MetadataRequest {
-                    topics: Some(topics.iter().map(named).collect()),
-                    allow_auto_topic_creation: false,
-                    ..Default::default()
-                };
-                admin.ask(now, &Destination::Any, (4, 13), request);
+                let mut topics: BTreeSet<Str> = self.partitions().map(|(topic, _)| topic.clone()).collect();
+                ask_metadata(now, admin, Some(&mut std::mem::take(&mut topics).into_iter()));
             }
-            Stage::Ends => {
-                for (leader, partitions) in &self.leaders {
-                    let mut topics: BTreeMap<&Str, Vec<ListOffsetsPartition>> = BTreeMap::new();
-                    for (topic, partition_index) in partitions {
-                        let partition = ListOffsetsPartition {
-                            partition_index: *partition_index,
-                            timestamp: LATEST,
-                            ..Default::default()
-                        };
-                        topics.entry(topic).or_default().push(partition);
-                    }
-                    let topics = topics.into_iter();
-                    let request = ListOffsetsRequest {
-                        replica_id: -1,
-                        topics: topics
-                            .map(|(name, partitions)| ListOffsetsTopic { name: name.clone(), partitions })
-                            .collect(),
-                        ..Default::default()
-                    };
-                    admin.ask(now, &Destination::Node(*leader), (1, 10), request);
-                }
-            }
+            Stage::Ends => ask_offsets(now, admin, &self.leaders, LATEST),
         }
     }
 
@@ -146,48 +109,47 @@ impl Description {
         cx: &mut ToolCx<'_>,
         command: &Command,
         replies: &[Reply],
-    ) -> Result<Next, Refusal> {
+    ) -> Result<After, Refusal> {
         let first = replies.first();
         match &self.stage {
             Stage::Group => {
-                let Some(reply) = first else { return Ok(Next::Again) };
+                let Some(reply) = first else { return Ok(After::Again) };
                 let next = self.group_known(&reply.decode()?)?;
-                if next == Next::Again {
+                if next == After::Again {
                     return Ok(next);
                 }
                 if command.view != View::Offsets {
                     self.print(cx, command);
-                    return Ok(Next::Group);
+                    return Ok(After::Group);
                 }
                 self.stage = Stage::Committed;
             }
             Stage::Committed => {
-                let Some(reply) = first else { return Ok(Next::Again) };
+                let Some(reply) = first else { return Ok(After::Again) };
                 self.committed_known(&reply.decode()?)?;
                 self.stage = Stage::Leaders;
                 if self.partitions().next().is_none() {
                     self.print(cx, command);
-                    return Ok(Next::Group);
+                    return Ok(After::Group);
                 }
             }
             Stage::Leaders => {
-                let Some(reply) = first else { return Ok(Next::Again) };
+                let Some(reply) = first else { return Ok(After::Again) };
                 self.leaders_known(&reply.decode()?);
                 self.stage = Stage::Ends;
             }
             Stage::Ends => {
-                for reply in replies {
-                    self.ends_known(&reply.decode()?);
-                }
+                let known = offsets(replies)?.into_iter();
+                self.ends = known.filter_map(|(place, offset)| Some((place, offset.ok()?))).collect();
                 self.print(cx, command);
-                return Ok(Next::Group);
+                return Ok(After::Group);
             }
         }
-        Ok(Next::Proceed)
+        Ok(After::Proceed)
     }
 
-    fn group_known(&mut self, answer: &DescribeGroupsResponse) -> Result<Next, Refusal> {
-        let Some(group) = answer.groups.first() else { return Ok(Next::Again) };
+    fn group_known(&mut self, answer: &DescribeGroupsResponse) -> Result<After, Refusal> {
+        let Some(group) = answer.groups.first() else { return Ok(After::Again) };
         let missing = || {
             let message = format!("Group {} not found.", self.group);
             Refusal::new("GroupIdNotFoundException", message)
@@ -196,7 +158,7 @@ impl Description {
             ErrorCode::None if &*group.group_state == "Dead" => return Err(missing()),
             ErrorCode::None => {}
             ErrorCode::GroupIdNotFound => return Err(missing()),
-            error if error.is_retriable() => return Ok(Next::Again),
+            error if error.is_retriable() => return Ok(After::Again),
             error => return Err(refusal(error, group.error_message.as_deref())),
         }
         self.state = group.group_state.detached();
@@ -212,7 +174,7 @@ impl Description {
                 partitions: assigned_partitions(&member.member_assignment),
             })
             .collect();
-        Ok(Next::Proceed)
+        Ok(After::Proceed)
     }
 
     fn committed_known(&mut self, answer: &OffsetFetchResponse) -> Result<(), Refusal> {
@@ -242,14 +204,6 @@ impl Description {
                 if wanted.contains(&key) {
                     self.leaders.entry(partition.leader_id).or_default().push(key);
                 }
-            }
-        }
-    }
-
-    fn ends_known(&mut self, answer: &ListOffsetsResponse) {
-        for topic in &answer.topics {
-            for partition in topic.partitions.iter().filter(|partition| partition.error_code == 0) {
-                self.ends.insert((topic.name.detached(), partition.partition_index), partition.offset);
             }
         }
     }

@@ -1,36 +1,48 @@
-//! `kafka-consumer-groups`: lists, describes and deletes groups.
+//! `kafka-consumer-groups`: lists, describes and deletes groups, and resets and deletes what they have committed.
 
+mod deletion;
 mod describe;
-mod options;
+mod plan;
+mod reset;
+mod scope;
+mod time;
+
+use std::collections::BTreeMap;
 
 use ottla_protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-    ListGroupsRequest, ListGroupsResponse,
 };
 use ottla_protocol::{ErrorCode, Str};
 
+use self::deletion::Deletion;
 use self::describe::Description;
-use self::options::{Action, Command};
-use super::admin::{Admin, Turn};
+use self::plan::Offsets;
+use self::reset::Reset;
+use self::scope::{Action, Command};
+use super::admin::Admin;
+use super::client_config::admin_session;
 use super::failure::{Refusal, refusal};
-use super::table::{Column, columns};
-use super::{Environment, Exit, Output, ToolCx, ToolEvent};
-use crate::client::{Destination, LinkEffect, Reply, Target};
+use super::groups::{ask_groups, listed};
+use super::runner::{Next, Runner, Steps};
+use super::table::{Column, capitalized, columns};
+use super::{Environment, Exit, Output, ToolCx};
+use crate::client::{Destination, Reply, Target};
 use crate::time::Instant;
 
-/// The running tool.
+/// The tool at work.
 #[derive(Clone, Debug)]
-pub struct ConsumerGroups {
+struct ConsumerGroups {
     command: Command,
-    admin: Admin,
     step: Step,
-    /// Groups that remain to be described or deleted, the next one first.
+    /// Groups that remain to be described, deleted or reset, the next one first.
     groups: Vec<Str>,
     /// Groups that could not be deleted, and why.
     refused: Vec<(Str, Refusal)>,
     deleted: Vec<Str>,
     /// What is printed once all groups are known: one that is not there is all that is said.
     described: Output,
+    /// What the groups are reset to.
+    planned: BTreeMap<Str, Offsets>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,11 +52,13 @@ enum Step {
     Coordinator,
     Delete(Target),
     Describe(Description),
+    Reset(Reset),
+    DeleteOffsets(Deletion),
 }
 
 /// How the tool goes on after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+enum After {
     Proceed,
     Again,
     /// With the next group, when there is one.
@@ -52,148 +66,117 @@ enum Next {
     Exit,
 }
 
-impl ConsumerGroups {
-    /// Reads the arguments.
-    pub fn start(arguments: &[String], environment: &Environment) -> Result<Self, Exit> {
-        let command = Command::parse(arguments, environment)?;
-        let groups = command.groups.clone();
-        let step =
-            if command.action == Action::List || command.all_groups { Step::List } else { Step::Coordinator };
-        let admin = Admin::new(command.bootstrap.clone());
-        Ok(Self {
-            admin,
-            command,
-            step,
-            groups,
-            refused: Vec::new(),
-            deleted: Vec::new(),
-            described: Output::default(),
-        })
+/// Reads the arguments.
+pub fn start(arguments: &[String], environment: &Environment) -> Result<Runner, Exit> {
+    let (command, options) = Command::parse(arguments, environment)?;
+    let mut groups = command.groups.clone();
+    if command.action == Action::DeleteOffsets {
+        groups.truncate(1);
     }
+    let step =
+        if command.action == Action::List || command.all_groups { Step::List } else { Step::Coordinator };
+    let greeting = Output { stdout: String::new(), stderr: command.warning.to_owned() };
+    let steps = ConsumerGroups {
+        command,
+        step,
+        groups,
+        refused: Vec::new(),
+        deleted: Vec::new(),
+        described: Output::default(),
+        planned: BTreeMap::new(),
+    };
+    Ok(Runner::new(admin_session(&options, environment)?, steps).greets(greeting))
+}
 
-    /// Handles one event.
-    pub fn handle(&mut self, cx: &mut ToolCx<'_>, event: ToolEvent) {
-        let now = cx.now.monotonic;
-        match event {
-            ToolEvent::Link(event) => self.admin.take(now, Some(event)),
-            ToolEvent::Tick => self.admin.take(now, None),
-            ToolEvent::Interrupt => self.admin.exit(130),
-            ToolEvent::Line(_) | ToolEvent::EndOfInput => {}
-        }
-        loop {
-            let outcome = match self.admin.turn(now) {
-                Turn::Wait => return,
-                Turn::Ask => {
-                    self.ask(now);
-                    continue;
-                }
-                Turn::Answers(replies) => self.answered(cx, &replies),
-                Turn::GaveUp(reason) => Err(Refusal::new("TimeoutException", reason)),
-            };
-            match outcome {
-                Ok(Next::Proceed) => self.admin.proceed(now),
-                Ok(Next::Again) => self.admin.again(now),
-                Ok(Next::Group) if self.groups.is_empty() => self.finish(cx),
-                Ok(Next::Group) => {
-                    self.step = Step::Coordinator;
-                    self.admin.proceed(now);
-                }
-                Ok(Next::Exit) => self.admin.exit(0),
-                Err(refusal) => {
-                    // Kafka's tool says so and ends well all the same.
-                    let sentence = "\nError: Executing consumer group command failed due to";
-                    cx.output.stdout.push_str(&format!("{sentence} {refusal}\n"));
-                    cx.output
-                        .stderr
-                        .push_str(&format!("java.util.concurrent.ExecutionException: {refusal}\n"));
-                    self.admin.exit(0);
-                }
-            }
-        }
-    }
-
-    /// When it wants a tick.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.admin.deadline()
-    }
-
-    /// What to do with its links.
-    pub fn take_effects(&mut self) -> Vec<LinkEffect> {
-        self.admin.take_effects()
-    }
-
-    /// Its exit code, once it has ended.
-    pub fn exit_code(&self) -> Option<i32> {
-        self.admin.exit_code()
-    }
-
-    fn ask(&mut self, now: Instant) {
+impl Steps for ConsumerGroups {
+    fn ask(&mut self, now: Instant, admin: &mut Admin) {
         match &self.step {
-            Step::List => {
-                for broker in self.admin.brokers() {
-                    self.admin.ask(now, &Destination::Node(broker), (0, 5), ListGroupsRequest::default());
-                }
-            }
+            Step::List => ask_groups(now, admin),
             Step::Coordinator => {
                 let key = self.groups.first().cloned().unwrap_or_default();
                 let request = FindCoordinatorRequest { key, ..FindCoordinatorRequest::default() };
-                self.admin.ask(now, &Destination::Any, (0, 3), request);
+                admin.ask(now, &Destination::Any, (0, 3), request);
             }
             Step::Delete(coordinator) => {
                 let request =
                     DeleteGroupsRequest { groups_names: self.groups.first().cloned().into_iter().collect() };
-                self.admin.ask(now, &Destination::Coordinator(coordinator.clone()), (0, 2), request);
+                admin.ask(now, &Destination::Coordinator(coordinator.clone()), (0, 2), request);
             }
-            Step::Describe(description) => description.ask(now, &mut self.admin),
+            Step::Describe(description) => description.ask(now, admin),
+            Step::Reset(reset) => reset.ask(now, admin, &self.command),
+            Step::DeleteOffsets(deletion) => deletion.ask(now, admin),
         }
     }
 
-    fn answered(&mut self, cx: &mut ToolCx<'_>, replies: &[Reply]) -> Result<Next, Refusal> {
-        match &mut self.step {
-            Step::List => self.listed(cx, replies),
+    fn answered(&mut self, cx: &mut ToolCx<'_>, _admin: &Admin, replies: &[Reply]) -> Result<Next, Refusal> {
+        let after = match &mut self.step {
+            Step::List => self.listed(cx, replies).map_err(Refusal::executed)?,
             Step::Coordinator => {
                 let Some(reply) = replies.first() else { return Ok(Next::Again) };
-                self.coordinator_found(&reply.decode()?)
+                self.coordinator_found(&reply.decode()?).map_err(Refusal::executed)?
             }
             Step::Delete(_) => {
                 let Some(reply) = replies.first() else { return Ok(Next::Again) };
-                self.group_deleted(&reply.decode()?)
+                self.group_deleted(&reply.decode()?)?
             }
             Step::Describe(description) => {
                 let (now, compressors) = (cx.now, cx.compressors);
                 let mut held = ToolCx { now, compressors, output: &mut self.described };
-                let next = description.answered(&mut held, &self.command, replies)?;
-                if next == Next::Group {
+                let after = description.answered(&mut held, &self.command, replies);
+                let after = after.map_err(Refusal::executed)?;
+                if after == After::Group {
                     self.groups.remove(0);
                 }
-                Ok(next)
+                after
             }
-        }
+            Step::Reset(reset) => {
+                let after = reset.answered(cx, &self.command, replies)?;
+                if after == After::Group {
+                    self.planned.insert(self.groups.remove(0), std::mem::take(&mut reset.planned));
+                }
+                after
+            }
+            Step::DeleteOffsets(deletion) => deletion.answered(cx, replies)?,
+        };
+        Ok(match after {
+            After::Proceed => Next::Proceed,
+            After::Again => Next::Again,
+            After::Exit => Next::Exit(0),
+            After::Group if self.groups.is_empty() => {
+                self.finish(cx.output);
+                Next::Exit(0)
+            }
+            After::Group => {
+                self.step = Step::Coordinator;
+                Next::Proceed
+            }
+        })
     }
 
-    fn listed(&mut self, cx: &mut ToolCx<'_>, replies: &[Reply]) -> Result<Next, Refusal> {
+    fn refused(&self, output: &mut Output, refusal: Refusal) -> i32 {
+        let exit = match refusal.class.ends_with(".IllegalArgumentException") {
+            true => scope::usage(&refusal.message),
+            false => scope::failed(&refusal),
+        };
+        output.stdout.push_str(&exit.stdout);
+        output.stderr.push_str(&exit.stderr);
+        exit.code
+    }
+}
+
+impl ConsumerGroups {
+    fn listed(&mut self, cx: &mut ToolCx<'_>, replies: &[Reply]) -> Result<After, Refusal> {
+        let Some(groups) = listed(replies)? else { return Ok(After::Again) };
         let mut listed: Vec<(Str, Str, Str)> = Vec::new();
-        for reply in replies {
-            let answer: ListGroupsResponse = reply.decode()?;
-            match ErrorCode::from_code(answer.error_code).unwrap_or(ErrorCode::UnknownServerError) {
-                ErrorCode::None => {}
-                ErrorCode::CoordinatorNotAvailable | ErrorCode::CoordinatorLoadInProgress => {
-                    return Ok(Next::Again);
-                }
-                error => return Err(refusal(error, None)),
+        for [group, kind, protocol, state] in groups {
+            if matches!(&*protocol, "consumer" | "") && !matches!(&*kind, "share" | "streams") {
+                listed.push((group, kind, state));
             }
-            let consumers = answer.groups.iter().filter(|group| {
-                matches!(&*group.protocol_type, "consumer" | "")
-                    && !matches!(&*group.group_type, "share" | "streams")
-            });
-            listed.extend(consumers.map(|group| {
-                (group.group_id.detached(), group.group_type.detached(), group.group_state.detached())
-            }));
         }
         if self.command.action != Action::List {
             listed.sort_unstable();
             self.groups = listed.into_iter().map(|(group, ..)| group).collect();
-            return Ok(Next::Group);
+            return Ok(After::Group);
         }
         let wanted = |filter: &Option<Vec<String>>, value: &Str| {
             let chosen = filter.as_deref().unwrap_or_default();
@@ -205,7 +188,7 @@ impl ConsumerGroups {
         let (types, states) = (self.command.types.is_some(), self.command.states.is_some());
         if !types && !states {
             listed.iter().for_each(|(group, ..)| cx.output.stdout.push_str(&format!("{group}\n")));
-            return Ok(Next::Exit);
+            return Ok(After::Exit);
         }
         let width = listed.iter().map(|(group, ..)| group.chars().count()).max().unwrap_or(0).max(15) + 10;
         let row = |group: &str, kind: &str, state: &str| {
@@ -218,28 +201,32 @@ impl ConsumerGroups {
         rows.extend(listed.iter().map(|(group, kind, state)| row(group, &capitalized(kind), state)));
         let layout = [Column::Fixed(width), Column::Fixed(20), Column::Fixed(20)];
         cx.output.stdout.push_str(&columns(&layout, &rows));
-        Ok(Next::Exit)
+        Ok(After::Exit)
     }
 
-    fn coordinator_found(&mut self, answer: &FindCoordinatorResponse) -> Result<Next, Refusal> {
+    fn coordinator_found(&mut self, answer: &FindCoordinatorResponse) -> Result<After, Refusal> {
         match ErrorCode::from_code(answer.error_code).unwrap_or(ErrorCode::UnknownServerError) {
             ErrorCode::None => {}
-            error if error.is_retriable() => return Ok(Next::Again),
+            error if error.is_retriable() => return Ok(After::Again),
             error => return Err(refusal(error, answer.error_message.as_deref())),
         }
-        let Ok(port) = u16::try_from(answer.port) else { return Ok(Next::Again) };
+        let Ok(port) = u16::try_from(answer.port) else { return Ok(After::Again) };
         let coordinator = Target { host: answer.host.detached(), port };
         let group = self.groups.first().cloned().unwrap_or_default();
         self.step = match self.command.action {
             Action::Delete => Step::Delete(coordinator),
+            Action::ResetOffsets => Step::Reset(Reset::new(group, coordinator)),
+            Action::DeleteOffsets => {
+                Step::DeleteOffsets(Deletion::new(group, coordinator, &self.command.scope))
+            }
             Action::Describe | Action::List => {
                 Step::Describe(Description::new(group, coordinator, answer.node_id))
             }
         };
-        Ok(Next::Proceed)
+        Ok(After::Proceed)
     }
 
-    fn group_deleted(&mut self, answer: &DeleteGroupsResponse) -> Result<Next, Refusal> {
+    fn group_deleted(&mut self, answer: &DeleteGroupsResponse) -> Result<After, Refusal> {
         for result in &answer.results {
             match ErrorCode::from_code(result.error_code).unwrap_or(ErrorCode::UnknownServerError) {
                 ErrorCode::None => self.deleted.push(result.group_id.detached()),
@@ -247,21 +234,24 @@ impl ConsumerGroups {
                 | ErrorCode::CoordinatorLoadInProgress
                 | ErrorCode::CoordinatorNotAvailable => {
                     self.step = Step::Coordinator;
-                    return Ok(Next::Again);
+                    return Ok(After::Again);
                 }
                 error => self.refused.push((result.group_id.detached(), refusal(error, None))),
             }
         }
         self.groups.remove(0);
-        Ok(Next::Group)
+        Ok(After::Group)
     }
 
     /// All groups have had their turn.
-    fn finish(&mut self, cx: &mut ToolCx<'_>) {
-        cx.output.stdout.push_str(&self.described.stdout);
-        cx.output.stderr.push_str(&self.described.stderr);
+    fn finish(&mut self, output: &mut Output) {
+        output.stdout.push_str(&self.described.stdout);
+        output.stderr.push_str(&self.described.stderr);
+        let out = &mut output.stdout;
+        if self.command.action == Action::ResetOffsets {
+            out.push_str(&self.reset());
+        }
         if self.command.action == Action::Delete {
-            let out = &mut cx.output.stdout;
             let names = |groups: &[Str]| {
                 groups.iter().map(|group| format!("'{group}'")).collect::<Vec<_>>().join(", ")
             };
@@ -281,11 +271,23 @@ impl ConsumerGroups {
                 }
             }
         }
-        self.admin.exit(0);
     }
-}
 
-fn capitalized(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    /// What the groups were, or would be, reset to.
+    fn reset(&self) -> String {
+        if self.command.export {
+            return format!("{}\n", plan::written(&self.planned, self.command.groups.len() != 1));
+        }
+        if self.planned.is_empty() {
+            return "\n".to_owned();
+        }
+        let mut rows = vec![["GROUP", "TOPIC", "PARTITION", "NEW-OFFSET"].map(str::to_owned).to_vec()];
+        for (group, offsets) in &self.planned {
+            rows.extend(offsets.iter().map(|((topic, partition), offset)| {
+                vec![group.to_string(), topic.to_string(), partition.to_string(), offset.to_string()]
+            }));
+        }
+        let layout = [Column::AtLeast(15), Column::AtLeast(15), Column::Fixed(10), Column::Last];
+        format!("\n{}", columns(&layout, &rows))
+    }
 }

@@ -6,7 +6,7 @@ use crate::client::Target;
 use crate::config::{ConfigError, validate_topic_config};
 use crate::small_map::SmallMap;
 use crate::tools::failure::Refusal;
-use crate::tools::options::{OptionSpec, Options, flag, value};
+use crate::tools::options::{OptionSpec, Options, flag, parsed_id, value};
 use crate::tools::pattern::Pattern;
 use crate::tools::{Environment, Exit, addresses};
 
@@ -282,29 +282,7 @@ fn configs(options: &Options) -> Result<SmallMap<String, String>, Refusal> {
 }
 
 fn topic_id(text: &str) -> Result<Uuid, Refusal> {
-    text.parse().map_err(|_| illegal(unread_id(text)))
-}
-
-/// What Java finds wrong with an id.
-fn unread_id(text: &str) -> String {
-    const LETTERS_MAX: usize = 24;
-    let is_known = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
-    let letters = text.trim_end_matches('=');
-    if text.chars().count() > LETTERS_MAX {
-        let prefix: String = text.chars().take(LETTERS_MAX).collect();
-        return format!("Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID");
-    }
-    if let Some(letter) = letters.chars().find(|letter| !is_known(letter)) {
-        return format!("Illegal base64 character {:x}", u32::from(letter));
-    }
-    if letters.len() % 4 == 1 {
-        return "Last unit does not have enough valid bits".to_owned();
-    }
-    let bytes = letters.len() * 3 / 4;
-    format!(
-        "Input string `{text}` decoded as {bytes} bytes, which is not equal to the expected 16 bytes of a \
-         base64-encoded UUID"
-    )
+    parsed_id(text).map_err(illegal)
 }
 
 fn replica_assignment(text: &str) -> Result<Vec<Vec<i32>>, Refusal> {
