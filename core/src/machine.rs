@@ -11,7 +11,7 @@ use crate::broker::Message;
 use crate::ids::ConnectionId;
 use crate::log::LogStore;
 use crate::metadata::Published;
-use crate::metrics::Measured;
+use crate::metrics::{Answered, Measured};
 use crate::network::LinkEffect;
 use crate::record::compression::Compressors;
 use crate::time::{Instant, Now};
@@ -80,6 +80,8 @@ pub enum Effect<S: LogStore> {
         /// What.
         effect: LinkEffect,
     },
+    /// Count a request.
+    Answered(Answered),
     /// What a shard has measured, which was asked for.
     Measured(Box<Measured>),
     /// Tell [`Quotas`](crate::broker::Quotas) how long this event has taken, before anything else that it asks for: it was for a client whose

@@ -37,6 +37,8 @@ async fn what_was_done_is_counted() {
             "kafka_controller_kafkacontroller_activecontrollercount 1",
             "kafka_controller_kafkacontroller_globalpartitioncount 2",
             "kafka_server_socket_server_metrics_connection_count 1",
+            "kafka_network_requestmetrics_requests_total{request=\"Produce\",version=\"9\"} 2",
+            "kafka_network_requestmetrics_totaltime_seconds_count{request=\"Produce\"} 2",
         ] {
             assert!(text.lines().any(|it| it == line), "{line}\nis not in\n{text}");
         }

@@ -21,6 +21,7 @@ use crate::ids::ConnectionId;
 use crate::log::LogStore;
 use crate::machine::{Cx, Effect, Frame, Machine};
 use crate::metadata::Published;
+use crate::metrics::Answered;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::TraceEvent;
@@ -55,6 +56,7 @@ struct InFlight<S: LogStore> {
     request: Request,
     /// Of the request, with its header.
     bytes: usize,
+    began: Instant,
     state: State<S>,
 }
 
@@ -192,7 +194,7 @@ impl<S: LogStore> Connection<S> {
             Ok(outcome) => self.settle(cx, &request, bytes, outcome),
             Err(reason) => return self.close(cx, reason),
         };
-        self.in_flight.push_back(InFlight { request, bytes, state });
+        self.in_flight.push_back(InFlight { request, bytes, began: cx.now.monotonic, state });
         self.send_what_is_ready(cx);
     }
 
@@ -268,25 +270,33 @@ impl<S: LogStore> Connection<S> {
     }
 
     fn send_what_is_ready(&mut self, cx: &mut Cx<'_, S>) {
-        while let Some(InFlight { request, bytes, state }) = self.in_flight.pop_front() {
+        while let Some(InFlight { request, bytes, began, state }) = self.in_flight.pop_front() {
             match state {
                 State::Waiting(_) | State::Weighed(_) => {
-                    self.in_flight.push_front(InFlight { request, bytes, state });
+                    self.in_flight.push_front(InFlight { request, bytes, began, state });
                     return;
                 }
-                State::Silent => {}
+                State::Silent => self.count(cx, &request, bytes, began),
                 State::Answered(frame) if frame.len == 0 => {
                     let (api, version) = (request.api.name(), request.version);
                     return self
                         .close(cx, format!("the answer to {api} v{version} does not fit its version"));
                 }
                 State::Answered(frame) => {
+                    self.count(cx, &request, bytes, began);
                     let (connection, api, bytes) = (self.id, request.api, frame.len);
                     cx.traces.emit(|| TraceEvent::ResponseSent { connection, api, bytes });
                     cx.effects.push(Effect::Send { connection, frame });
                 }
             }
         }
+    }
+
+    /// A request is over.
+    fn count(&self, cx: &mut Cx<'_, S>, request: &Request, request_bytes: usize, began: Instant) {
+        let took_us = cx.now.monotonic.0.saturating_sub(began.0);
+        let (api, version) = (request.api, request.version);
+        cx.effects.push(Effect::Answered(Answered { api, version, took_us, request_bytes }));
     }
 }
 

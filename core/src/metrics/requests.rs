@@ -45,7 +45,28 @@ pub struct RequestMeters {
     pub by_version: BTreeMap<(i16, i16), u64>,
 }
 
+impl RequestMeter {
+    fn add(&mut self, other: &Self) {
+        for (own, other) in self.classes.iter_mut().zip(other.classes) {
+            count(own, other);
+        }
+        count(&mut self.count, other.count);
+        count(&mut self.total_us, other.total_us);
+        count(&mut self.request_bytes, other.request_bytes);
+    }
+}
+
 impl RequestMeters {
+    /// Adds what another one counted.
+    pub fn add(&mut self, other: &Self) {
+        for (api, meter) in &other.by_api {
+            self.by_api.entry(*api).or_default().add(meter);
+        }
+        for (version, meter) in &other.by_version {
+            count(self.by_version.entry(*version).or_default(), *meter);
+        }
+    }
+
     /// Another one.
     pub fn answered(&mut self, answered: &Answered) {
         let api = answered.api.key();

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use ottla_core::broker::ShardEvent;
-use ottla_core::metrics::{Facts, Measured, RequestMeters, exposition};
+use ottla_core::metrics::{Answered, Facts, Measured, RequestMeters, exposition};
 use tokio::sync::oneshot;
 
 use super::Driver;
@@ -11,9 +11,13 @@ use super::ready::{Ready, Storage};
 use crate::metrics::{Metered, Process};
 use crate::store::Durable;
 
-/// Answers that are being collected.
+/// Threads that count requests at a time without waiting for each other, mostly.
+const COUNTERS: usize = 8;
+
+/// What has been counted, and answers that are being collected.
 #[derive(Debug, Default)]
 pub(super) struct Meters {
+    requests: [Mutex<RequestMeters>; COUNTERS],
     asked: Mutex<Vec<Asked>>,
 }
 
@@ -29,6 +33,20 @@ impl Meters {
         let (to, answer) = oneshot::channel();
         self.asked().push(Asked { answers: Vec::new(), shards, to });
         answer
+    }
+
+    /// A client's request is over.
+    pub(super) fn answered(&self, client: u64, answered: &Answered) {
+        let counter = &self.requests[(client % COUNTERS as u64) as usize];
+        counter.lock().unwrap_or_else(PoisonError::into_inner).answered(answered);
+    }
+
+    fn requests(&self) -> RequestMeters {
+        let mut all = RequestMeters::default();
+        for counter in &self.requests {
+            all.add(&counter.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        all
     }
 
     /// A shard answered one who has not heard from it yet.
@@ -64,11 +82,11 @@ impl<S: Durable> Metered for Driver<S> {
     }
 
     fn exposition(&self, shards: &[Measured], process: &Process) -> String {
-        let published = self.published();
+        let (published, requests) = (self.published(), self.meters.requests());
         let facts = Facts {
             node_id: self.config.node_id,
             published: &published,
-            requests: &RequestMeters::default(),
+            requests: &requests,
             connections: self.connected(),
             cpu_seconds: process.cpu_seconds,
             resident_bytes: process.resident_bytes,

@@ -305,6 +305,9 @@ impl<S: Durable> Driver<S> {
                 }
             }
             Effect::Link { owner, effect } => self.links.perform(owner, effect, &self.this),
+            Effect::Answered(answered) => {
+                self.meters.answered(client.map_or(0, |client| client.id.0), &answered);
+            }
             Effect::Measured(measured) => self.meters.measured(*measured),
             Effect::Publish(published) => self.publish(&published, ready),
             // Only who has seen the event begin can say.

@@ -519,8 +519,8 @@ impl<S: Disk, P: Program> World<S, P> {
                 }
                 // Clients find out by themselves.
                 Effect::Relieved => {}
-                // Nobody asks for it.
-                Effect::Measured(_) => {}
+                // Nobody asks for numbers.
+                Effect::Measured(_) | Effect::Answered(_) => {}
                 // Delivered by the node itself.
                 Effect::Tell(_) | Effect::Publish(_) | Effect::Time(_) => {}
             }
