@@ -12,11 +12,6 @@ pub struct Known {
 }
 
 pub const KNOWN: &[Known] = &[
-    quotas("--user"),
-    quotas("--client-defaults"),
-    quotas("--ip"),
-    quotas("--entity-type users"),
-    quotas("--entity-type ips"),
     Known {
         step: "kafka-features downgrade --release-version",
         tool: "",
@@ -30,8 +25,3 @@ pub const KNOWN: &[Known] = &[
         why: "what is not built is not advertised",
     },
 ];
-
-const fn quotas(step: &'static str) -> Known {
-    let why = "brokers do not serve the limits of clients and SCRAM credentials yet";
-    Known { step, tool: "", broker: "Ottla", why }
-}
