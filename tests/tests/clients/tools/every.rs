@@ -35,7 +35,7 @@ fn prepare(peer: &Peer) {
     assert_eq!(created.out, "Created topic t.", "{created:?}");
     for (index, count) in [(0, 6), (1, 4)] {
         let records = Batch::of(count).encode().into();
-        let partition = PartitionProduceData { index, records, ..Default::default() };
+        let partition = PartitionProduceData { index, records };
         let topic =
             TopicProduceData { name: "t".into(), partition_data: vec![partition], ..Default::default() };
         let request =
@@ -89,7 +89,7 @@ fn all_java(peer: &Peer, family: &Family) -> Vec<Said> {
     let mut all = Vec::new();
     let alone = |step: &&str| family.ends_its_jvm && step.starts_with('!');
     for run in family.steps.chunk_by(|one, other| !alone(one) && !alone(other)) {
-        if run.iter().any(|step| alone(&step)) {
+        if run.iter().any(|step| alone(step)) {
             for step in run {
                 let words = words(peer, family, step);
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -129,8 +129,9 @@ fn plain(peer: &Peer, family: &Family, step: &str, text: &str) -> String {
     let masked = masked(peer, &text).replace(&format!(" {port} "), " <port> ");
     let lines = masked.lines().filter(|line| !is_of_java(line) && !is_to_come(line));
     let mut lines: Vec<String> = lines.map(|line| scrubbed(family, line)).collect();
-    // Java tells of partitions in no order.
-    if family.is_unordered || step.contains("--reset-offsets") {
+    // Java tells of partitions in no order, and of those who have limits.
+    let are_limits = lines.iter().any(|line| line.starts_with("Quota configs for "));
+    if family.is_unordered || are_limits || step.contains("--reset-offsets") {
         lines.sort();
     }
     lines.join("\n")
@@ -156,11 +157,12 @@ fn scrubbed(family: &Family, line: &str) -> String {
         words.sort_unstable();
         return words.join(" ");
     }
-    if line.starts_with("Quota configs for ") && line.contains(" are ") {
-        let (before, list) = line.split_once(" are ").unwrap_or((line, ""));
-        let mut limits: Vec<&str> = list.split(", ").collect();
-        limits.sort_unstable();
-        return format!("{before} are {}", limits.join(", "));
+    let is_listed =
+        ["Quota configs for ", "SCRAM credential configs for "].iter().any(|it| line.starts_with(it));
+    if let Some((before, list)) = line.split_once(" are ").filter(|_| is_listed) {
+        let mut listed: Vec<&str> = list.split(", ").collect();
+        listed.sort_unstable();
+        return format!("{before} are {}", listed.join(", "));
     }
     if line.starts_with("{\"brokers\"") {
         let ends = |part: &str| part.find('}').map_or(part.len(), |end| end + 1);
