@@ -89,7 +89,7 @@ fn all_java(peer: &Peer, family: &Family) -> Vec<Said> {
     let mut all = Vec::new();
     let alone = |step: &&str| family.ends_its_jvm && step.starts_with('!');
     for run in family.steps.chunk_by(|one, other| !alone(one) && !alone(other)) {
-        if run.iter().any(|step| alone(step)) {
+        if run.iter().any(&alone) {
             for step in run {
                 let words = words(peer, family, step);
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
