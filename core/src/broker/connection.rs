@@ -283,10 +283,10 @@ impl<S: LogStore> Connection<S> {
                         .close(cx, format!("the answer to {api} v{version} does not fit its version"));
                 }
                 State::Answered(frame) => {
-                    self.count(cx, &request, bytes, began);
-                    let (connection, api, bytes) = (self.id, request.api, frame.len);
-                    cx.traces.emit(|| TraceEvent::ResponseSent { connection, api, bytes });
+                    let (connection, api, response_bytes) = (self.id, request.api, frame.len);
+                    cx.traces.emit(|| TraceEvent::ResponseSent { connection, api, bytes: response_bytes });
                     cx.effects.push(Effect::Send { connection, frame });
+                    self.count(cx, &request, bytes, began);
                 }
             }
         }

@@ -452,6 +452,7 @@ impl Cluster {
                         outside.push((broker.connections[&connection].1, Bytes::from(bytes).slice(4..)));
                     }
                     Effect::Link { effect, .. } => broker.links.push(effect),
+                    Effect::Answered(_) => {}
                     other => panic!("{other:?}"),
                 }
             }
