@@ -2,6 +2,10 @@
 //!
 //! A shell starts a tool with [`start`], carries its links, hands it lines that are typed, and prints what it says until it has
 //! an exit code.
+//!
+//! Those for administrators are a feature (`administration`), so that what a page loads at first stays small.
+
+#![cfg_attr(not(any(feature = "administration", test)), allow(dead_code))]
 
 mod admin;
 mod api_versions;
@@ -45,7 +49,12 @@ pub use dump_log::{DUMP_LOG, DumpLent, DumpLog};
 pub use metadata_quorum::{meta_properties, metadata_directory};
 
 /// The tools that talk to a cluster, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
-pub const TOOLS: [&str; 14] = [
+pub const TOOLS: &[&str] = if FOR_ADMINISTRATORS { &ALL_TOOLS } else { ALL_TOOLS.split_at(FIRST_TOOLS).0 };
+/// Whether this build has what only administrators use.
+const FOR_ADMINISTRATORS: bool = cfg!(any(feature = "administration", test));
+/// So many of them are not for administrators only.
+const FIRST_TOOLS: usize = 4;
+const ALL_TOOLS: [&str; 14] = [
     "kafka-topics",
     "kafka-console-producer",
     "kafka-console-consumer",
@@ -150,6 +159,10 @@ impl Exit {
         Self { stdout, stderr: format!("ERROR {reason}\n"), code: 1 }
     }
 
+    fn not_found(tool: &str) -> Self {
+        Self { stdout: String::new(), stderr: format!("{tool}: command not found\n"), code: 127 }
+    }
+
     /// After `--version`: the release of Kafka whose behaviour this is.
     fn version() -> Self {
         Self { stdout: format!("{KAFKA_VERSION}\n"), stderr: String::new(), code: 0 }
@@ -174,20 +187,36 @@ pub fn start(
             started.map(Tool::ConsoleConsumer)
         }
         "kafka-consumer-groups" => consumer_groups::start(arguments, environment).map(Tool::Other),
-        "kafka-configs" => configs::start(arguments, environment, rng).map(Tool::Other),
-        "kafka-get-offsets" => get_offsets::start(arguments, environment).map(Tool::Other),
-        "kafka-delete-records" => delete_records::start(arguments, environment).map(Tool::Other),
-        "kafka-log-dirs" => log_dirs::start(arguments, environment).map(Tool::Other),
-        "kafka-groups" => groups::start(arguments, environment).map(Tool::Other),
-        "kafka-broker-api-versions" => api_versions::start(arguments, environment).map(Tool::Other),
-        "kafka-cluster" => cluster::start(arguments, environment).map(Tool::Other),
-        "kafka-metadata-quorum" => metadata_quorum::start(arguments, environment).map(Tool::Other),
-        "kafka-features" => features::start(arguments, environment).map(Tool::Other),
-        "kafka-client-metrics" => client_metrics::start(arguments, environment, rng).map(Tool::Other),
-        other => {
-            Err(Exit { stdout: String::new(), stderr: format!("{other}: command not found\n"), code: 127 })
-        }
+        other => start_administration(other, arguments, environment, rng),
     }
+}
+
+#[cfg(any(feature = "administration", test))]
+fn start_administration(
+    name: &str,
+    arguments: &[String],
+    environment: &Environment,
+    rng: &mut Rng,
+) -> Result<Tool, Exit> {
+    match name {
+        "kafka-configs" => configs::start(arguments, environment, rng),
+        "kafka-get-offsets" => get_offsets::start(arguments, environment),
+        "kafka-delete-records" => delete_records::start(arguments, environment),
+        "kafka-log-dirs" => log_dirs::start(arguments, environment),
+        "kafka-groups" => groups::start(arguments, environment),
+        "kafka-broker-api-versions" => api_versions::start(arguments, environment),
+        "kafka-cluster" => cluster::start(arguments, environment),
+        "kafka-metadata-quorum" => metadata_quorum::start(arguments, environment),
+        "kafka-features" => features::start(arguments, environment),
+        "kafka-client-metrics" => client_metrics::start(arguments, environment, rng),
+        other => Err(Exit::not_found(other)),
+    }
+    .map(Tool::Other)
+}
+
+#[cfg(not(any(feature = "administration", test)))]
+fn start_administration(name: &str, _: &[String], _: &Environment, _: &mut Rng) -> Result<Tool, Exit> {
+    Err(Exit::not_found(name))
 }
 
 /// The same of whichever tool it is.

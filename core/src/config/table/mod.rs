@@ -18,7 +18,8 @@ macro_rules! keys {
             update_mode: UpdateMode::$mode,
             status: $status,
             internal: $internal,
-            documentation: concat!($($doc),+),
+            // A page shows none of it.
+            documentation: if cfg!(any(feature = "administration", test)) { concat!($($doc),+) } else { "" },
         }),*];
     };
     (@preset required) => { Preset::Required };

@@ -25,7 +25,7 @@ use super::failure::{Refusal, refusal};
 use super::groups::{ask_groups, listed};
 use super::runner::{Next, Runner, Steps};
 use super::table::{Column, capitalized, columns};
-use super::{Environment, Exit, Output, ToolCx};
+use super::{Environment, Exit, FOR_ADMINISTRATORS, Output, ToolCx};
 use crate::client::{Destination, Reply, Target};
 use crate::time::Instant;
 
@@ -103,8 +103,9 @@ impl Steps for ConsumerGroups {
                 admin.ask(now, &Destination::Coordinator(coordinator.clone()), (0, 2), request);
             }
             Step::Describe(description) => description.ask(now, admin),
-            Step::Reset(reset) => reset.ask(now, admin, &self.command),
-            Step::DeleteOffsets(deletion) => deletion.ask(now, admin),
+            Step::Reset(reset) if FOR_ADMINISTRATORS => reset.ask(now, admin, &self.command),
+            Step::DeleteOffsets(deletion) if FOR_ADMINISTRATORS => deletion.ask(now, admin),
+            Step::Reset(_) | Step::DeleteOffsets(_) => {}
         }
     }
 
@@ -129,14 +130,15 @@ impl Steps for ConsumerGroups {
                 }
                 after
             }
-            Step::Reset(reset) => {
+            Step::Reset(reset) if FOR_ADMINISTRATORS => {
                 let after = reset.answered(cx, &self.command, replies)?;
                 if after == After::Group {
                     self.planned.insert(self.groups.remove(0), std::mem::take(&mut reset.planned));
                 }
                 after
             }
-            Step::DeleteOffsets(deletion) => deletion.answered(cx, replies)?,
+            Step::DeleteOffsets(deletion) if FOR_ADMINISTRATORS => deletion.answered(cx, replies)?,
+            Step::Reset(_) | Step::DeleteOffsets(_) => After::Exit,
         };
         Ok(match after {
             After::Proceed => Next::Proceed,
@@ -215,11 +217,11 @@ impl ConsumerGroups {
         let group = self.groups.first().cloned().unwrap_or_default();
         self.step = match self.command.action {
             Action::Delete => Step::Delete(coordinator),
-            Action::ResetOffsets => Step::Reset(Reset::new(group, coordinator)),
-            Action::DeleteOffsets => {
+            Action::ResetOffsets if FOR_ADMINISTRATORS => Step::Reset(Reset::new(group, coordinator)),
+            Action::DeleteOffsets if FOR_ADMINISTRATORS => {
                 Step::DeleteOffsets(Deletion::new(group, coordinator, &self.command.scope))
             }
-            Action::Describe | Action::List => {
+            Action::Describe | Action::List | Action::ResetOffsets | Action::DeleteOffsets => {
                 Step::Describe(Description::new(group, coordinator, answer.node_id))
             }
         };
@@ -248,7 +250,7 @@ impl ConsumerGroups {
         output.stdout.push_str(&self.described.stdout);
         output.stderr.push_str(&self.described.stderr);
         let out = &mut output.stdout;
-        if self.command.action == Action::ResetOffsets {
+        if self.command.action == Action::ResetOffsets && FOR_ADMINISTRATORS {
             out.push_str(&self.reset());
         }
         if self.command.action == Action::Delete {

@@ -9,7 +9,7 @@ use super::time::{datetime, duration};
 use crate::tools::failure::Refusal;
 use crate::tools::options::{BOOTSTRAP, Manual, OptionSpec, Options, Takes, flag, value};
 use crate::tools::partitions::TopicPartition;
-use crate::tools::{Environment, Exit};
+use crate::tools::{Environment, Exit, FOR_ADMINISTRATORS};
 
 /// The actions, one of which is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,12 +184,22 @@ impl Command {
         }
         let action =
             ACTIONS.iter().find(|(action, _)| *action == name).map_or(Action::List, |(_, action)| *action);
+        let is_of_administrators = matches!(action, Action::ResetOffsets | Action::DeleteOffsets);
+        if is_of_administrators && !FOR_ADMINISTRATORS {
+            let sentence =
+                "a page does not change what is committed; the binary's kafka-consumer-groups does";
+            return Err(Exit::error(sentence));
+        }
         let views = [("members", View::Members), ("state", View::State)];
         let view = views.iter().find(|(name, _)| options.has(name)).map_or(View::Offsets, |(_, view)| *view);
         let (states, types) = lists(action, &options)?;
         let groups: Vec<Str> = options.values("group").map(Str::from).collect();
-        let scenario = Scenario::of(&options, environment, &groups)
-            .map_err(|refusal| Self::warned(warning, failed(&refusal)))?;
+        let scenario = if FOR_ADMINISTRATORS {
+            Scenario::of(&options, environment, &groups)
+                .map_err(|refusal| Self::warned(warning, failed(&refusal)))?
+        } else {
+            None
+        };
         let scope = Scope::of(&options).map_err(|sentence| Self::warned(warning, usage(&sentence)))?;
         let command = Self {
             action,
