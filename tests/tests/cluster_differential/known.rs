@@ -20,5 +20,4 @@ pub const KNOWN: &[Known] = &[
         step: "--add-config ssl.keystore.location=/nowhere",
         why: "TLS is not built: a setting that cannot be honoured is refused for that reason first",
     },
-    Known { step: "--entity-type clients --entity-name c", why: "limits of clients are not built" },
 ];

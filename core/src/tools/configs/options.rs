@@ -238,7 +238,7 @@ fn check(options: &Options, types: &[&str], names: &[Str]) -> Result<(), String>
 
 /// Addresses are; of names, which only a resolver could tell, the one that always is.
 fn may_resolve(name: &str) -> bool {
-    name.parse::<std::net::IpAddr>().is_ok() || name == "localhost"
+    name.parse::<core::net::IpAddr>().is_ok() || name == "localhost"
 }
 
 fn changes(options: &Options, environment: &Environment) -> Result<Changes, Refusal> {
