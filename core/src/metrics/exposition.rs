@@ -234,7 +234,7 @@ fn requests(text: &mut Text, meters: &RequestMeters) {
         text.sample(name, &[("request", &api(*key))], meter.request_bytes);
     }
     let name = "kafka_network_requestmetrics_totaltime_seconds";
-    text.family(name, "histogram", "From the arrival of a request to its answer.");
+    text.family(name, "histogram", "From when a request is begun to its answer.");
     for (key, meter) in &meters.by_api {
         let mut below = 0_u64;
         for (bound_us, count) in BOUNDS_US.iter().zip(&meter.classes) {

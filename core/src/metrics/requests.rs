@@ -13,7 +13,7 @@ pub struct Answered {
     pub api: ApiKey,
     /// In which version.
     pub version: i16,
-    /// From its arrival to its answer, in µs.
+    /// From when it was begun, which the ones before it may delay, to its answer, in µs.
     pub took_us: u64,
     /// Its size in bytes, without the length prefix.
     pub request_bytes: usize,
