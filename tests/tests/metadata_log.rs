@@ -57,15 +57,7 @@ fn write_directory() -> PathBuf {
             let request =
                 ControllerRequest::CreateTopics(CreateTopicsRequest { topics, ..Default::default() });
             let token = Token { connection: ConnectionId(1), request: 1 };
-            let text = |text: &str| text.into();
-            let context = RequestContext {
-                principal: text("User:ANONYMOUS"),
-                has_token: false,
-                listener: text("PLAINTEXT"),
-                client_id: None,
-                host: text("/127.0.0.1"),
-                envelope: None,
-            };
+            let context = RequestContext::anonymous("PLAINTEXT", "/127.0.0.1");
             controller.handle(&mut cx, ControllerEvent::Request { token, context, request, version: None });
             loop {
                 let syncs: Vec<u64> = cx

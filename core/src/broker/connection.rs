@@ -91,14 +91,7 @@ impl<S: LogStore> Connection<S> {
         seed: u64,
     ) -> Self {
         let apis = api::of_listener(&config, &peer.listener);
-        let context = RequestContext {
-            principal: "User:ANONYMOUS".into(),
-            has_token: false,
-            listener: peer.listener,
-            client_id: None,
-            host: peer.host,
-            envelope: None,
-        };
+        let context = RequestContext::anonymous(peer.listener, peer.host);
         let mut connection = Self {
             id: peer.id,
             context,

@@ -20,6 +20,18 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
+    /// Somebody who has not authenticated, and has not said anything yet.
+    pub fn anonymous(listener: impl Into<Str>, host: impl Into<Str>) -> Self {
+        Self {
+            principal: "User:ANONYMOUS".into(),
+            has_token: false,
+            listener: listener.into(),
+            client_id: None,
+            host: host.into(),
+            envelope: None,
+        }
+    }
+
     /// The name of the principal, as quotas know it.
     pub fn user(&self) -> Str {
         self.principal.split_once(':').map_or_else(|| self.principal.clone(), |(_, name)| name.into())

@@ -185,14 +185,7 @@ impl Lifecycle {
         self.next_request = self.next_request.saturating_add(1);
         cx.effects.tell(Message::Controller(ControllerEvent::Request {
             token: Token { connection: ConnectionId::BROKER, request: number },
-            context: RequestContext {
-                principal: "User:ANONYMOUS".into(),
-                has_token: false,
-                listener: self.config.inter_broker_listener_name.as_str().into(),
-                client_id: None,
-                host: "".into(),
-                envelope: None,
-            },
+            context: RequestContext::anonymous(self.config.inter_broker_listener_name.as_str(), ""),
             request,
             version: None,
         }));

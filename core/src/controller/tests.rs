@@ -121,14 +121,7 @@ impl<S: LogStore> World<S> {
 
     fn submit(&mut self, request: ControllerRequest) {
         let token = Token { connection: ConnectionId(1), request: 1 };
-        let context = RequestContext {
-            principal: "User:ANONYMOUS".into(),
-            has_token: false,
-            listener: "PLAINTEXT".into(),
-            client_id: None,
-            host: "/127.0.0.1".into(),
-            envelope: None,
-        };
+        let context = RequestContext::anonymous("PLAINTEXT", "/127.0.0.1");
         self.handle(ControllerEvent::Request { token, context, request, version: None });
     }
 

@@ -177,6 +177,11 @@ impl Leadership {
         self.isr.len().saturating_add(joining) < self.effective_min_isr(min_insync_replicas)
     }
 
+    /// With one fewer in sync there would be too few.
+    pub fn is_at_min_isr(&self, min_insync_replicas: i32) -> bool {
+        self.isr.len() == self.effective_min_isr(min_insync_replicas)
+    }
+
     fn effective_min_isr(&self, min_insync_replicas: i32) -> usize {
         usize::try_from(min_insync_replicas).unwrap_or(0).min(self.followers.len().saturating_add(1))
     }

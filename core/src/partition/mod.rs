@@ -164,12 +164,8 @@ impl<S: LogStore> Partition<S> {
 
     /// How it stands.
     pub fn measure(&self) -> MeasuredReplica {
-        let (in_sync, replicas) = match self.leadership() {
-            Some(leadership) => (leadership.isr().len(), leadership.followers().len().saturating_add(1)),
-            None => (1, 1),
-        };
-        let min_in_sync = usize::try_from(self.config.min_insync_replicas).unwrap_or(0).min(replicas);
-        let is_leader = self.is_leader();
+        let (is_leader, leadership) = (self.is_leader(), self.leadership());
+        let is_at_min_isr = |it: &Leadership| it.is_at_min_isr(self.config.min_insync_replicas);
         MeasuredReplica {
             partition: self.name.clone(),
             log_dir: self.log_dir,
@@ -178,9 +174,9 @@ impl<S: LogStore> Partition<S> {
             start_offset: self.log.log_start_offset(),
             end_offset: self.log.log_end_offset(),
             is_leader,
-            is_under_replicated: is_leader && in_sync < replicas,
-            is_under_min_isr: is_leader && in_sync < min_in_sync,
-            is_at_min_isr: is_leader && in_sync == min_in_sync,
+            is_under_replicated: leadership.is_some_and(|it| it.isr().len() <= it.followers().len()),
+            is_under_min_isr: self.has_too_few_in_sync(),
+            is_at_min_isr: is_leader && leadership.is_none_or(is_at_min_isr),
             has_failed: self.failure.is_some(),
         }
     }

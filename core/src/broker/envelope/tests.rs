@@ -39,14 +39,7 @@ fn envelope(data: impl Into<Bytes>, principal: Option<&[u8]>, address: &[u8]) ->
 }
 
 fn read(frame: Bytes) -> Parsed {
-    let context = RequestContext {
-        principal: "User:ANONYMOUS".into(),
-        has_token: false,
-        listener: "CONTROLLER".into(),
-        client_id: None,
-        host: "/127.0.0.1".into(),
-        envelope: None,
-    };
+    let context = RequestContext::anonymous("CONTROLLER", "/127.0.0.1");
     parse(frame, 1, &context, CONTROLLER)
 }
 

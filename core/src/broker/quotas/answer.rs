@@ -39,14 +39,7 @@ mod tests {
     use crate::broker::RequestContext;
 
     fn request(api: ApiKey, version: i16) -> Request {
-        let context = RequestContext {
-            principal: "User:ANONYMOUS".into(),
-            has_token: false,
-            listener: "PLAINTEXT".into(),
-            client_id: None,
-            host: "/127.0.0.1".into(),
-            envelope: None,
-        };
+        let context = RequestContext::anonymous("PLAINTEXT", "/127.0.0.1");
         Request { id: 0, api, version, correlation_id: 7, context }
     }
 

@@ -45,14 +45,7 @@ fn write_metadata(store: &mut MemoryStore) {
         ..CreatableTopic::default()
     };
     let request = CreateTopicsRequest { topics: vec![topic], ..CreateTopicsRequest::default() };
-    let context = RequestContext {
-        principal: "User:ANONYMOUS".into(),
-        has_token: false,
-        listener: "PLAINTEXT".into(),
-        client_id: None,
-        host: "/127.0.0.1".into(),
-        envelope: None,
-    };
+    let context = RequestContext::anonymous("PLAINTEXT", "/127.0.0.1");
     let token = Token { connection: ConnectionId(1), request: 1 };
     let request = ControllerRequest::CreateTopics(request);
     controller.handle(&mut cx, ControllerEvent::Request { token, context, request, version: None });
