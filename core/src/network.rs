@@ -50,6 +50,8 @@ pub enum Lane {
     Data,
     /// What a group's members use for their coordinator.
     Coordination,
+    /// What a leader that leaves passes on to the next.
+    PassedOn,
 }
 
 /// What the shell does.

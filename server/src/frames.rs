@@ -54,6 +54,11 @@ impl FrameReader {
         Ok(Some(self.buffer.split_to(len).freeze()))
     }
 
+    /// Whether nothing has arrived of a frame that is not whole yet.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// Reads once; 0 is the end of the stream. Cancelling loses nothing.
     pub async fn fill(&mut self, from: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
         if self.buffer.is_empty() && self.buffer.capacity() > TRUSTED_MAX {

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ottla_core::broker::quotas::{ConnectionLimits, ConnectionRates};
 use ottla_core::config::{BrokerConfig, Listener};
@@ -29,6 +28,9 @@ const IDLE_CHECKS: u32 = 4;
 
 /// How long a stopping node waits for a client to take its last responses.
 const PARTING: Duration = Duration::from_millis(500);
+/// How long it waits for a moment in which a client has no request on its way that could fail, and how often it looks.
+const QUIET_MAX: Duration = Duration::from_millis(300);
+const QUIET_CHECK: Duration = Duration::from_millis(1);
 
 /// A bound socket that does not accept yet: clients that come early wait in its backlog.
 #[derive(Debug)]
@@ -185,8 +187,11 @@ async fn read_requests(
 ) {
     let mut frames = FrameReader::new(limits.request_bytes_max);
     let mut idle = Idle::new(limits.idle_max);
-    let mut stopped = pin!(stopped(stop));
+    let mut parting = Parting { stop, until: None };
     loop {
+        if parting.is_over(|| frames.is_empty() && session.may_part()) {
+            return part(outbox).await;
+        }
         if outbox.bytes() > UNSENT_BYTES_MAX && !outbox.drain().await {
             return;
         }
@@ -194,7 +199,7 @@ async fn read_requests(
             tokio::select! {
                 () = session.resumed().notified() => {}
                 () = outbox.stuck() => if !outbox.drain().await { return },
-                () = &mut stopped => return part(outbox).await,
+                () = parting.next() => {}
             }
             continue;
         }
@@ -226,8 +231,32 @@ async fn read_requests(
                 tracing::debug!(%host, "closing an idle connection");
                 return;
             }
-            () = &mut stopped => return part(outbox).await,
+            () = parting.next() => {}
         }
+    }
+}
+
+/// A connection of a node that stops: it ends when its client has nothing on its way, or when that takes too long.
+struct Parting<'a> {
+    stop: &'a mut watch::Receiver<bool>,
+    until: Option<Instant>,
+}
+
+impl Parting<'_> {
+    /// Waits until it may be over.
+    async fn next(&mut self) {
+        match self.until {
+            None => stopped(self.stop).await,
+            Some(_) => tokio::time::sleep(QUIET_CHECK).await,
+        }
+    }
+
+    fn is_over(&mut self, is_quiet: impl FnOnce() -> bool) -> bool {
+        // A sender that is gone is a node that is gone.
+        if self.until.is_none() && (*self.stop.borrow() || self.stop.has_changed().is_err()) {
+            self.until = Some(Instant::now() + QUIET_MAX);
+        }
+        self.until.is_some_and(|until| is_quiet() || Instant::now() >= until)
     }
 }
 

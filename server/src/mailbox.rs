@@ -52,6 +52,12 @@ impl<M, E> Mailbox<M, E> {
         self.lock().events.len()
     }
 
+    /// What a machine says that nobody drives and nothing waits for.
+    pub fn at_rest<R>(&self, look: impl FnOnce(&M) -> R) -> Option<R> {
+        let inbox = self.lock();
+        inbox.machine.as_deref().filter(|_| inbox.events.is_empty()).map(look)
+    }
+
     /// Takes the machine and up to `events_max` events; `None` when another thread has it or nothing waits.
     pub fn claim(&self, events_max: usize) -> Option<Turn<'_, M, E>> {
         let mut inbox = self.lock();

@@ -29,6 +29,8 @@ pub trait Session: Send + Sync {
     fn wants_more(&self) -> bool;
     /// Told when [`wants_more`](Self::wants_more) becomes true again.
     fn resumed(&self) -> &Notify;
+    /// Whether a node that stops may send this client away now: nothing that it produces is on its way.
+    fn may_part(&self) -> bool;
 }
 
 /// Where a client came from.

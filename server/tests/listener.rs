@@ -200,3 +200,23 @@ async fn stopping_closes_connections() {
     fixture.stop.send_replace(true);
     assert!(is_closed(&mut stream).await);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_answers_what_was_asked_first() {
+    let fixture = fixture(&[]).await;
+    let mut stream = fixture.connect().await;
+    fixture.echo.held.store(true, Ordering::SeqCst);
+    stream.write_all(&framed(["hello"])).await.expect("written");
+    let is_held = |echo: &Echo| {
+        let sessions = echo.sessions.lock().expect("lock");
+        sessions.first().is_some_and(|session| !session.waiting.lock().expect("lock").is_empty())
+    };
+    while !is_held(&fixture.echo) {
+        tokio::task::yield_now().await;
+    }
+    fixture.stop.send_replace(true);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    fixture.echo.release();
+    assert_eq!(read_frame(&mut stream).await, b"hello");
+    assert!(is_closed(&mut stream).await);
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ottla_protocol::ErrorCode;
 
-use super::data::{DataResponse, ProduceError};
+use super::data::{DataResponse, ProduceError, Produced};
 use crate::coordinator::Token;
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
@@ -19,6 +19,8 @@ pub(super) enum Until {
     Committed,
     /// No replica has anything below.
     Deleted,
+    /// The next leader has answered; `up_to` is the number under which it was asked.
+    PassedOn,
 }
 
 /// A partition has to come to `up_to` in a way; its place in the request.
@@ -106,6 +108,44 @@ impl<S: LogStore> Acknowledgements<S> {
     ) -> Vec<(Token, DataResponse<S>)> {
         let all = [Until::Durable, Until::Committed, Until::Deleted];
         all.into_iter().flat_map(|until| self.reached(partition, until, i64::MAX, Some(error))).collect()
+    }
+
+    /// A log ends at `end` now: what was appended above is lost.
+    pub(super) fn cut(
+        &mut self,
+        partition: TopicIdPartition,
+        end: i64,
+        error: ErrorCode,
+    ) -> Vec<(Token, DataResponse<S>)> {
+        let Some(parts) = self.parts.get_mut(&(partition, Until::Committed)) else { return Vec::new() };
+        let lost = parts.split_off(parts.partition_point(|(up_to, ..)| *up_to <= end));
+        if parts.is_empty() {
+            self.parts.remove(&(partition, Until::Committed));
+        }
+        lost.into_iter()
+            .filter_map(|(_, key, index)| self.settle(key, partition, index, Some(error)))
+            .collect()
+    }
+
+    /// The next leader answered what was passed on to it as `number`.
+    pub(super) fn answered(
+        &mut self,
+        partition: TopicIdPartition,
+        number: i64,
+        outcome: Result<Produced, ProduceError>,
+    ) -> Option<(Token, DataResponse<S>)> {
+        let parts = self.parts.get_mut(&(partition, Until::PassedOn))?;
+        let at = parts.iter().position(|(up_to, ..)| *up_to == number)?;
+        let (_, key, index) = parts.remove(at)?;
+        if parts.is_empty() {
+            self.parts.remove(&(partition, Until::PassedOn));
+        }
+        if let DataResponse::Produced(answers) = &mut self.waiting.get_mut(&key)?.response
+            && let Some((_, answer)) = answers.iter_mut().find(|(place, _)| *place == index)
+        {
+            *answer = outcome;
+        }
+        self.settle(key, partition, index, None)
     }
 
     /// One place of an answer is settled; the answer, if that was the last.

@@ -42,6 +42,8 @@ pub struct Connection<S: LogStore> {
     apis: &'static [Supported],
     shards: u16,
     sessions: FetchSessions,
+    /// The client has asked here who leads what.
+    has_named_leaders: bool,
     next_request: u64,
     in_flight: VecDeque<InFlight<S>>,
     backlog: VecDeque<Bytes>,
@@ -103,6 +105,7 @@ impl<S: LogStore> Connection<S> {
                 Rng::from_seed(seed),
             ),
             config,
+            has_named_leaders: false,
             next_request: 0,
             in_flight: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -124,6 +127,11 @@ impl<S: LogStore> Connection<S> {
     /// Whether the shell may read another frame.
     pub fn wants_more(&self) -> bool {
         !self.closed && self.muted_until.is_none() && self.backlog.len() < BACKLOG_MAX
+    }
+
+    /// Whether the client would lose nothing if it were sent away now: nothing that it produces is on its way.
+    pub fn may_part(&self) -> bool {
+        self.backlog.is_empty() && self.in_flight.iter().all(|one| one.request.api != ApiKey::Produce)
     }
 
     fn close(&mut self, cx: &mut Cx<'_, S>, reason: String) {
@@ -174,6 +182,7 @@ impl<S: LogStore> Connection<S> {
             Parsed::Request(request, body) => {
                 let (connection, api, version) = (self.id, request.api, request.version);
                 cx.traces.emit(|| TraceEvent::RequestReceived { connection, api, version, bytes });
+                self.has_named_leaders |= matches!(api, ApiKey::Metadata | ApiKey::DescribeTopicPartitions);
                 let outcome = match handlers::handle(&mut self.env(cx), &request, body) {
                     Err(_) if request.context.envelope.is_some() => {
                         Ok(Outcome::Reply(request.refuse_envelope(envelope::UNREADABLE)))
@@ -224,6 +233,7 @@ impl<S: LogStore> Connection<S> {
             published: &self.published,
             apis: self.apis,
             shards: self.shards,
+            has_named_leaders: self.has_named_leaders,
             sessions: &mut self.sessions,
         }
     }

@@ -10,8 +10,9 @@ use crate::record::EndTxnMarker;
 /// Partitions of one request that one shard owns.
 #[derive(Clone, Debug)]
 pub enum DataRequest {
-    /// Append a batch to each partition; with acks=all the answer waits for the in-sync replicas, at most `timeout_ms`.
-    Produce { version: i16, acks: i16, timeout_ms: i32, parts: Vec<ProducePart> },
+    /// Append a batch to each partition; with acks=all the answer waits for the in-sync replicas, at most `timeout_ms`. A broker that leaves
+    /// may pass on what others lead.
+    Produce { version: i16, acks: i16, timeout_ms: i32, may_pass_on: bool, parts: Vec<ProducePart> },
     /// Say what is readable now, and again whenever that grows, until `Unwatch` or `Read`. Of a follower it says what that has.
     Watch { parts: Vec<WatchPart>, reader: Reader },
     /// Stop watching.

@@ -2,6 +2,7 @@
 
 mod directories;
 mod opening;
+mod passing_on;
 mod placing;
 mod replicas;
 mod requests;

@@ -24,6 +24,16 @@ use crate::time::Instant;
 pub const FETCH_VERSIONS: (i16, i16) = (15, 17);
 /// The versions of ListOffsets that a replica speaks: it names its leader epoch (4).
 pub const LIST_OFFSETS_VERSIONS: (i16, i16) = (4, 9);
+
+/// By what name a shard of a broker asks others.
+pub fn client_id(node_id: i32, shard: u16) -> String {
+    format!("broker-{node_id}-fetcher-{shard}")
+}
+
+/// Whether that is the name of a broker's shard.
+pub fn is_client_id(client_id: &str) -> bool {
+    client_id.strip_prefix("broker-").is_some_and(|rest| rest.contains("-fetcher-"))
+}
 /// The first pause of a partition whose leader has not heard yet that it leads, in ms; each further one is twice as long.
 const FIRST_PAUSE_MS: i64 = 10;
 

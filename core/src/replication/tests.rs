@@ -2,6 +2,7 @@
 
 mod cluster;
 mod groups;
+mod leaving;
 mod random;
 
 use ottla_protocol::ErrorCode;

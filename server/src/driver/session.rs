@@ -68,6 +68,10 @@ impl<S: Durable> Session for ClientSession<S> {
     fn resumed(&self) -> &Notify {
         &self.client.resumed
     }
+
+    fn may_part(&self) -> bool {
+        self.client.slot.mailbox.at_rest(|seat| seat.machine.may_part()) == Some(true)
+    }
 }
 
 impl<S: Durable> Drop for ClientSession<S> {

@@ -73,6 +73,10 @@ impl Session for EchoSession {
     fn resumed(&self) -> &Notify {
         &self.1.resumed
     }
+
+    fn may_part(&self) -> bool {
+        self.1.waiting.lock().expect("lock").is_empty()
+    }
 }
 
 impl Drop for EchoSession {

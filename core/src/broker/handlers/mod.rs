@@ -60,6 +60,8 @@ pub struct Env<'a, 'b, S: LogStore> {
     pub apis: &'static [Supported],
     /// Shards of this node.
     pub shards: u16,
+    /// The client has asked on this connection who leads what.
+    pub has_named_leaders: bool,
     /// The fetch sessions of this connection.
     pub sessions: &'a mut FetchSessions,
 }

@@ -14,13 +14,14 @@ use super::{Env, Handled, Outcome, Pending};
 use crate::broker::cluster_view::is_internal;
 use crate::broker::current_leaders::CurrentLeaders;
 use crate::broker::data::{DataRequest, ProduceError, ProducePart, Produced};
-use crate::broker::fan_out::{FanOut, led_here, led_here_by_id};
+use crate::broker::fan_out::{FanOut, held_here, held_here_by_id, led_here, led_here_by_id};
 use crate::broker::request::Request;
 use crate::broker::{Message, ShardEvent};
 use crate::controller::ApiError;
 use crate::ids::TopicIdPartition;
 use crate::log::LogStore;
 use crate::record::{CompressionType, MAGIC_V2, entries};
+use crate::replication::fetcher;
 
 /// From here on topics are named by id (KIP-516).
 const TOPIC_ID_VERSION: i16 = 13;
@@ -63,6 +64,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let asked: ProduceRequest = request.decode(body)?;
     let (acks, timeout_ms) = (asked.acks, asked.timeout_ms);
     let refused = refuse_whole(&asked, request.version).err();
+    let may_pass_on = may_pass_on(env, request);
     let mut slots = Slots::default();
     let mut response = ProduceResponse::default();
     let mut decided: Vec<Vec<Decided>> = Vec::with_capacity(asked.topic_data.len());
@@ -77,7 +79,10 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         for PartitionProduceData { index, records } in topic.partition_data {
             let decision = match &refused {
                 Some(refused) => Err(refused.code),
-                None => decide(env, request, acks, (&topic.name, topic.topic_id, index), records),
+                None => {
+                    let partition = (&topic.name, topic.topic_id, index);
+                    decide(env, request, (acks, may_pass_on), partition, records)
+                }
             };
             match decided.get_mut(slots.partition(answer, at, index)) {
                 Some(again) => *again = decision,
@@ -109,7 +114,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     let token = env.token(request);
     let version = request.version;
     for (shard, parts) in fan_out.into_parts() {
-        let request = DataRequest::Produce { version, acks, timeout_ms, parts };
+        let request = DataRequest::Produce { version, acks, timeout_ms, may_pass_on, parts };
         env.cx.effects.tell(Message::Shard(shard, ShardEvent::Data { token, request }));
     }
     Ok(Outcome::Wait(Box::new(Pending::Produce(join))))
@@ -152,17 +157,28 @@ fn refuse_whole(asked: &ProduceRequest, version: i16) -> Result<(), ApiError> {
     if is_fatal { Err(ApiError::bare(ErrorCode::UnknownServerError)) } else { Ok(()) }
 }
 
+/// Whether this broker leaves, and may pass on what it has handed over: not what another broker has passed on to it, and not for a client that
+/// has asked here who leads. That one needs a refusal to ask again, where others ask elsewhere once they are parted from.
+fn may_pass_on<S: LogStore>(env: &Env<'_, '_, S>, request: &Request) -> bool {
+    let leaves = env.image().broker(env.config.node_id).is_some_and(|broker| broker.in_controlled_shutdown);
+    let is_broker = || request.context.client_id.as_deref().is_some_and(fetcher::is_client_id);
+    leaves && !env.has_named_leaders && !is_broker()
+}
+
 /// What becomes of one partition; the reasons in the order in which Kafka finds them.
 fn decide<S: LogStore>(
     env: &Env<'_, '_, S>,
     request: &Request,
-    acks: i16,
+    (acks, may_pass_on): (i16, bool),
     (name, topic_id, index): (&Str, Uuid, i32),
     records: Records,
 ) -> Decided {
-    let found = match request.version {
-        TOPIC_ID_VERSION.. => led_here_by_id(env.image(), env.config, topic_id, index),
-        _ => led_here(env.image(), env.config, name, index),
+    let (image, config) = (env.image(), env.config);
+    let found = match (request.version, may_pass_on) {
+        (TOPIC_ID_VERSION.., false) => led_here_by_id(image, config, topic_id, index),
+        (TOPIC_ID_VERSION.., true) => held_here_by_id(image, config, topic_id, index),
+        (_, false) => led_here(image, config, name, index),
+        (_, true) => held_here(image, config, name, index),
     };
     if let Err(error) = found
         && error != ErrorCode::NotLeaderOrFollower
@@ -252,8 +268,12 @@ fn name_leaders<S: LogStore>(env: &Env<'_, '_, S>, request: &Request, response: 
             _ => env.image().topic(&topic.name).map(|topic| topic.id),
         };
         for answer in &mut topic.partition_responses {
-            if answer.error_code == ErrorCode::NotLeaderOrFollower.code()
-                && let Some(topic_id) = topic_id
+            let Some(topic_id) = topic_id else { continue };
+            let registration = env.image().partition(topic_id, answer.index);
+            let is_led_elsewhere = registration.is_some_and(|it| it.leader != env.config.node_id);
+            // A broker that leaves may have passed on what it did not lead: the next batch goes straight there.
+            let is_passed_on = answer.error_code == ErrorCode::None.code() && is_led_elsewhere;
+            if (answer.error_code == ErrorCode::NotLeaderOrFollower.code() || is_passed_on)
                 && let Some((leader_id, leader_epoch)) = leaders.of(env.image(), topic_id, answer.index)
             {
                 answer.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };

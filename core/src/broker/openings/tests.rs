@@ -166,7 +166,13 @@ impl<S: LogStore> World<S> {
 
     fn produce(&mut self, partition: i32, bytes: usize) {
         let parts = vec![ProducePart { index: 0, partition: id(partition), records: records(bytes) }];
-        let answer = self.ask(DataRequest::Produce { version: 9, acks: -1, timeout_ms: 30_000, parts });
+        let answer = self.ask(DataRequest::Produce {
+            version: 9,
+            acks: -1,
+            timeout_ms: 30_000,
+            may_pass_on: true,
+            parts,
+        });
         assert!(matches!(answer, DataResponse::Produced(answers) if answers[0].1.is_ok()));
     }
 
@@ -406,7 +412,7 @@ fn what_could_not_be_made_durable_without_room_is_once_there_is_some() {
     // For the records, and not for the file that names their epoch.
     world.store.trouble(0, Some(Trouble::Full(72)));
     let parts = vec![ProducePart { index: 0, partition: id(0), records: records(1) }];
-    let request = DataRequest::Produce { version: 9, acks: -1, timeout_ms: 30_000, parts };
+    let request = DataRequest::Produce { version: 9, acks: -1, timeout_ms: 30_000, may_pass_on: true, parts };
     let effects = world.handle(ShardEvent::Data { token: token(), request });
     assert!(world.sync(effects) > 0);
     assert_eq!(world.shard.offsets()[0].recovery_point, 0);

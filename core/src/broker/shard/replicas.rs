@@ -8,6 +8,7 @@ use ottla_protocol::messages::{FetchResponse, ListOffsetsResponse};
 use ottla_protocol::{ErrorCode, Records};
 
 use super::Shard;
+use super::passing_on::PassedOn;
 use crate::broker::acknowledgements::Until;
 use crate::broker::cluster_view::OFFSETS_TOPIC;
 use crate::broker::data::{Reader, Replica, WatchPart};
@@ -19,7 +20,7 @@ use crate::machine::{Cx, Effect, LinkOwner};
 use crate::metadata::{MetadataImage, PartitionRegistration};
 use crate::network::{Failure, LinkEffect, LinkEvent, Network, Reply, Target};
 use crate::partition::{Followed, LeaderData};
-use crate::replication::fetcher::{FETCH_VERSIONS, LIST_OFFSETS_VERSIONS, LeaderEnd, Myself};
+use crate::replication::fetcher::{FETCH_VERSIONS, LIST_OFFSETS_VERSIONS, LeaderEnd, Myself, client_id};
 use crate::replication::{FetchPosition, Fetcher, IsrAnswer, IsrProposal};
 use crate::small_map::SmallMap;
 use crate::time::Instant;
@@ -29,9 +30,10 @@ use crate::time::Instant;
 pub(super) struct Replicas {
     /// By the broker that they copy from.
     fetchers: SmallMap<i32, Fetcher>,
+    pub(super) passed_on: PassedOn,
     /// Where each replica that follows copies from.
     sources: BTreeMap<TopicIdPartition, i32>,
-    network: Network,
+    pub(super) network: Network,
     links: Vec<LinkEffect>,
     proposals: Vec<IsrProposal>,
     /// Those of the replicas that are throttled which had all that was committed when they last fetched.
@@ -44,8 +46,9 @@ impl Replicas {
     pub(super) fn new(node_id: i32, shard: u16) -> Self {
         Self {
             fetchers: SmallMap::new(),
+            passed_on: PassedOn::default(),
             sources: BTreeMap::new(),
-            network: Network::new(format!("broker-{node_id}-fetcher-{shard}")),
+            network: Network::new(client_id(node_id, shard)),
             links: Vec::new(),
             proposals: Vec::new(),
             caught_up: BTreeSet::new(),
@@ -56,7 +59,7 @@ impl Replicas {
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let fetchers = self.fetchers.values().filter_map(Fetcher::deadline);
-        fetchers.chain(self.network.deadline()).chain(self.shrink_at).min()
+        fetchers.chain(self.network.deadline()).chain(self.passed_on.deadline()).chain(self.shrink_at).min()
     }
 
     /// Copies a partition from another broker, or from nobody, from now on.
@@ -221,7 +224,7 @@ impl<S: LogStore> Shard<S> {
         } else {
             let is_new_epoch = partition.become_follower(cx, registration);
             if partition.is_follower() && (is_new_epoch || was_leader) {
-                self.step_down(cx, id, registration.leader);
+                self.step_down(cx, image, id, registration.leader);
             }
         }
         self.flush(cx, id);
@@ -229,13 +232,13 @@ impl<S: LogStore> Shard<S> {
     }
 
     /// Another broker leads, or nobody does: what waited for this one is told, and its records are copied.
-    fn step_down(&mut self, cx: &mut Cx<'_, S>, id: TopicIdPartition, leader: i32) {
+    fn step_down(&mut self, cx: &mut Cx<'_, S>, image: &MetadataImage, id: TopicIdPartition, leader: i32) {
         if let Some(partition) = self.partitions.get(&id)
             && *partition.name().topic == *OFFSETS_TOPIC
         {
             self.coordinators.unload(cx.now, partition.name().partition);
         }
-        self.refuse_unsynced(cx, id, ErrorCode::NotLeaderOrFollower);
+        self.hand_over(cx, image, id);
         self.tell_watchers(cx, id, |_| true);
         self.replicas.copy(id, Some(leader).filter(|leader| *leader >= 0));
         self.send_group_replies(cx);
@@ -274,13 +277,16 @@ impl<S: LogStore> Shard<S> {
 
     /// Takes what came from other brokers, and asks them for more.
     pub(super) fn replicate(&mut self, cx: &mut Cx<'_, S>) {
-        let is_idle = self.replicas.fetchers.is_empty() && self.replicas.network.deadline().is_none();
+        let is_idle = self.replicas.fetchers.is_empty()
+            && self.replicas.network.deadline().is_none()
+            && self.replicas.passed_on.is_empty();
         if is_idle || self.stopping {
             return;
         }
         self.replicas.network.tick(cx.now.monotonic);
         loop {
             self.send_fetches(cx);
+            self.send_passed_on(cx);
             let replies = self.replicas.network.take_replies();
             if replies.is_empty() {
                 break;
@@ -340,6 +346,9 @@ impl<S: LogStore> Shard<S> {
     }
 
     fn replied(&mut self, cx: &mut Cx<'_, S>, reply: &Reply) {
+        if self.was_passed_on(cx, reply) {
+            return;
+        }
         let now = cx.now.monotonic;
         let config: Arc<_> = self.config.clone();
         let whose = |fetcher: &Fetcher| fetcher.is_fetch(reply.id) || fetcher.is_lookup(reply.id);
@@ -422,6 +431,7 @@ impl<S: LogStore> Shard<S> {
                 if has_committed {
                     self.tell_watchers(cx, id, |_| true);
                 }
+                self.acknowledge_handed_over(cx, id);
             }
             Followed::Again => fetcher.pause(now, id, pause_ms),
             Followed::Failed => {
@@ -452,13 +462,14 @@ impl<S: LogStore> Shard<S> {
         } else {
             self.replicas.copy(id, None);
         }
+        self.acknowledge_handed_over(cx, id);
         self.flush(cx, id);
         self.touched(id);
     }
 }
 
 /// Where a broker listens to others.
-fn address(image: &MetadataImage, broker: i32, listener: &str) -> Option<Target> {
+pub(super) fn address(image: &MetadataImage, broker: i32, listener: &str) -> Option<Target> {
     let endpoint = image.broker(broker)?.endpoint(listener)?;
     Some(Target { host: endpoint.host.clone(), port: endpoint.port })
 }

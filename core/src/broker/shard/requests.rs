@@ -25,11 +25,16 @@ impl<S: LogStore> Shard<S> {
             self.open_first(cx, &request.partitions());
         }
         let response = match request {
-            DataRequest::Produce { version, acks, timeout_ms, parts } => {
+            DataRequest::Produce { version, acks, timeout_ms, may_pass_on, parts } => {
                 let mut grown = Vec::with_capacity(parts.len());
                 let mut answers = Vec::with_capacity(parts.len());
                 let mut awaited = Vec::new();
                 for part in parts {
+                    if may_pass_on && self.next_leader(part.partition).is_some() {
+                        answers.push((part.index, Err(ProduceError::of(ErrorCode::NotLeaderOrFollower))));
+                        awaited.push(self.pass_on(cx.now.monotonic, acks, timeout_ms, part));
+                        continue;
+                    }
                     let mut answer = match self.partitions.get_mut(&part.partition) {
                         Some(partition) => partition.produce(cx, version, acks, &part.records),
                         None => Err(ProduceError::of(self.absent(part.partition))),

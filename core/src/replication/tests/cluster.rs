@@ -494,7 +494,10 @@ impl Cluster {
         batch.append(self.now.wall, None, Some(&vec![1; bytes]), &[]);
         let records = batch.build(&Compressors::default());
         let parts = vec![ProducePart { index: 0, partition: ID, records }];
-        self.ask(broker, DataRequest::Produce { version: 12, acks, timeout_ms: 5_000, parts })
+        self.ask(
+            broker,
+            DataRequest::Produce { version: 12, acks, timeout_ms: 5_000, may_pass_on: true, parts },
+        )
     }
 
     /// What became of an append.
