@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::broker::Message;
+use crate::broker::loggers::LevelChange;
 use crate::ids::ConnectionId;
 use crate::log::LogStore;
 use crate::metadata::Published;
@@ -87,6 +88,15 @@ pub enum Effect<S: LogStore> {
     /// Tell [`Quotas`](crate::broker::Quotas) how long this event has taken, before anything else that it asks for: it was for a client whose
     /// time is limited.
     Time(ConnectionId),
+    /// Log at these levels from now on.
+    SetLevels(Vec<LevelChange>),
+    /// Tell a connection's request at which levels is logged: `ConnectionEvent::Levels`.
+    SayLevels {
+        /// Whose.
+        connection: ConnectionId,
+        /// Which.
+        request: u64,
+    },
     /// The node leads no partition any more, and all brokers know who does: its clients may be sent to them.
     Relieved,
     /// A clean stop has ended: everything is on the disk.

@@ -13,7 +13,7 @@ use crate::{format, keys, server, tools};
 const HELP: &str = "\
 Ottla: Apache Kafka's protocol and log format, in one binary.
 
-  ottla server [FILE] [--override KEY=VALUE]... [--log LEVEL]
+  ottla server [FILE] [--override KEY=VALUE]... [--log LEVELS]
       Runs a node as FILE says, a server.properties of Kafka's. Without FILE: a node of its own on 127.0.0.1:9092 with
       its data in ./data, formatted when it is not there, and its page on http://127.0.0.1:8080.
   ottla format --config FILE [--cluster-id ID] [...]
@@ -28,7 +28,9 @@ Ottla: Apache Kafka's protocol and log format, in one binary.
   ottla install-tools DIR
       Makes such a link for every tool, as Kafka's scripts are named: DIR/bin/kafka-topics.sh and so on.
 
-  --log LEVEL   error, warn, info, debug or trace, or as in RUST_LOG, which it overrides. Logs go to standard error.
+  --log LEVELS  Of the log, to standard error: fatal, error, warn, info, debug or trace, and LOGGER=LEVEL, with commas between
+                them; RUST_LOG if it is not given. `kafka-configs --entity-type broker-loggers` shows the loggers, and changes
+                their levels while the server runs.
   --version     Prints the version.
 ";
 
@@ -110,7 +112,7 @@ fn serve(arguments: &[String]) -> ExitCode {
     match configuration(arguments.file.as_deref(), &arguments.overrides) {
         Ok(resolved) => {
             for notice in &resolved.notices {
-                tracing::warn!("{notice}");
+                tracing::warn!(target: "kafka.server", "{notice}");
             }
             server::run(resolved.config, started)
         }

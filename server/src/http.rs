@@ -60,7 +60,7 @@ pub async fn serve(
 
 fn router(web: Web) -> Router {
     Router::new()
-        .route("/ready", get(async || "ready\n"))
+        .route("/ready", get(ready))
         .route("/kafka/{node}", any(kafka))
         .route("/events", any(events))
         .route("/metrics", get(async |State(web): State<Web>| metrics::respond(&*web.metered).await))
@@ -71,6 +71,13 @@ fn router(web: Web) -> Router {
         // Probes come by whatever name.
         .route("/health", get(async || "ok\n"))
         .with_state(web)
+}
+
+async fn ready(State(web): State<Web>) -> Response<Body> {
+    match web.metered.is_ready() {
+        true => plain(StatusCode::OK, "ready\n"),
+        false => plain(StatusCode::SERVICE_UNAVAILABLE, "not now: the broker is fenced, or leaves\n"),
+    }
 }
 
 async fn kafka(
@@ -99,7 +106,7 @@ async fn kafka(
     match tunnel::open(&target).await {
         Ok(stream) => upgrade.on_upgrade(move |socket| tunnel::carry(socket, stream, node)).into_response(),
         Err(error) => {
-            tracing::info!(node, %error, "a tunnel cannot be opened");
+            tracing::info!(target: "kafka.network", node, %error, "a tunnel cannot be opened");
             plain(StatusCode::BAD_GATEWAY, "that broker cannot be reached from here\n")
         }
     }

@@ -109,7 +109,7 @@ impl KafkaListener {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // The process has no descriptors left, most likely: give it time to get some back.
-                    tracing::warn!(%error, listener = %self.name, "a connection could not be accepted");
+                    tracing::warn!(target: "kafka.network", %error, listener = %self.name, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
@@ -118,14 +118,14 @@ impl KafkaListener {
             let pace = service.connection_limits(&self.name, host);
             let wait = limits.accepted(&self.name, pace);
             if !wait.is_zero() {
-                tracing::debug!(?wait, listener = %self.name, "connections come too fast");
+                tracing::debug!(target: "kafka.network", ?wait, listener = %self.name, "connections come too fast");
                 tokio::select! {
                     () = stopped(&mut stops.listener) => return,
                     () = tokio::time::sleep(wait) => {}
                 }
             }
             if let Err(wait) = limits.pace(&self.name, host, pace) {
-                tracing::debug!(%host, ?wait, listener = %self.name, "refusing a connection: they come too fast from this address");
+                tracing::debug!(target: "kafka.network", %host, ?wait, listener = %self.name, "refusing a connection: they come too fast from this address");
                 tokio::spawn(async move {
                     tokio::time::sleep(wait).await;
                     drop(stream);
@@ -133,7 +133,7 @@ impl KafkaListener {
                 continue;
             }
             let Some(place) = limits.admit(host, permit) else {
-                tracing::info!(%host, listener = %self.name, "refusing a connection: too many from this address");
+                tracing::info!(target: "kafka.network", %host, listener = %self.name, "refusing a connection: too many from this address");
                 continue;
             };
             let peer = Peer { listener: Arc::clone(&self.name), host };
@@ -157,7 +157,7 @@ async fn serve_connection(
     stop: &mut watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
+        tracing::debug!(target: "kafka.network", %error, "TCP_NODELAY");
     }
     if never_leaves_the_machine(&stream) {
         // There is no network to be gentle with, and an algorithm that paces its packets spends a quarter of the CPU on timers.
@@ -212,7 +212,7 @@ async fn read_requests(
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::info!(%host, %error, "closing a connection");
+                tracing::info!(target: "kafka.network", %host, %error, "closing a connection");
                 return;
             }
         }
@@ -223,12 +223,12 @@ async fn read_requests(
                 Ok(0) => return,
                 Ok(_) => idle.is_active(),
                 Err(error) => {
-                    tracing::debug!(%host, %error, "a connection broke");
+                    tracing::debug!(target: "kafka.network", %host, %error, "a connection broke");
                     return;
                 }
             },
             () = idle.passed(outbox) => {
-                tracing::debug!(%host, "closing an idle connection");
+                tracing::debug!(target: "kafka.network", %host, "closing an idle connection");
                 return;
             }
             () = parting.next() => {}
@@ -317,7 +317,9 @@ impl Limits {
                 Ok(addresses) => {
                     overrides.extend(addresses.map(|address| (address.ip().to_canonical(), bound(*max))));
                 }
-                Err(error) => tracing::warn!(%host, %error, "max.connections.per.ip.overrides: unknown host"),
+                Err(error) => {
+                    tracing::warn!(target: "kafka.network", %host, %error, "max.connections.per.ip.overrides: unknown host")
+                }
             }
         }
         let per_ip = PerIp { counts: Mutex::default(), max: bound(config.max_connections_per_ip), overrides };

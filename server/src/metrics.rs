@@ -16,6 +16,8 @@ use crate::page::plain;
 pub trait Metered: Debug + Send + Sync + 'static {
     /// Has every shard say what it has measured; the answer comes when all have.
     fn measure(&self) -> oneshot::Receiver<Vec<Measured>>;
+    /// Whether clients had better come here: the cluster has let the broker in, and it does not leave. A node that is no broker is ready.
+    fn is_ready(&self) -> bool;
     /// All of it as text, with what the node knows besides.
     fn exposition(&self, shards: &[Measured], process: &Process) -> String;
 }

@@ -194,7 +194,7 @@ impl TcpOutbox {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::SocketFull,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    tracing::debug!(%error, "a response could not be sent");
+                    tracing::debug!(target: "kafka.network", %error, "a response could not be sent");
                     sending.clear();
                     self.closing.store(true, Ordering::Release);
                     return Flushed::Broken;
@@ -295,7 +295,7 @@ impl Outbox for TcpOutbox {
     }
 
     fn close(&self, reason: &str) {
-        tracing::info!(reason, peer = ?self.socket.peer_addr().ok(), "closing a connection");
+        tracing::info!(target: "kafka.network", reason, peer = ?self.socket.peer_addr().ok(), "closing a connection");
         self.closing.store(true, Ordering::Release);
         self.call();
     }

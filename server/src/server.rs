@@ -58,7 +58,7 @@ fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit of descriptors stays as it is");
+        tracing::debug!(target: "kafka.server", %error, "the limit of descriptors stays as it is");
     }
 }
 
@@ -114,7 +114,7 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
         tokio::select! {
             () = driver.let_in() => {}
             signal = signals.next() => {
-                tracing::info!(signal, "stopping before the cluster has let the broker in");
+                tracing::info!(target: "kafka.server", signal, "stopping before the cluster has let the broker in");
                 return Ok(());
             }
         }
@@ -131,21 +131,21 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
                 let _ = closed.wait_for(|closed| *closed).await;
             };
             if let Err(error) = http::serve(listener, web, stopping).await {
-                tracing::error!(%error, "the page is not served any more");
+                tracing::error!(target: "kafka.server", %error, "the page is not served any more");
             }
         });
     }
     announce(&config, &addresses, &pages, started);
 
     let signal = signals.next().await;
-    tracing::info!(signal, "stopping");
+    tracing::info!(target: "kafka.server", signal, "stopping");
     tokio::spawn(async move {
         let signal = signals.next().await;
-        tracing::warn!(signal, "stopping at once: the next start will recover");
+        tracing::warn!(target: "kafka.server", signal, "stopping at once: the next start will recover");
         std::process::exit(1);
     });
     if tokio::time::timeout(STOP_MAX, driver.leave()).await.is_err() {
-        tracing::warn!("stopping while it still leads partitions");
+        tracing::warn!(target: "kafka.server", "stopping while it still leads partitions");
     }
     // A client that comes back to a listener that still accepts would take a second to look elsewhere.
     close.send_replace(true);
@@ -161,7 +161,7 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
         ));
     }
     dispatcher.end();
-    tracing::info!("stopped");
+    tracing::info!(target: "kafka.server", "stopped");
     Ok(())
 }
 
@@ -173,7 +173,7 @@ fn open(
 ) -> Result<Arc<Driver<FileStore>>, String> {
     let seed = seed()?;
     let halt = move |reason: &str| {
-        tracing::error!(seed, "the node cannot go on: {reason}");
+        tracing::error!(target: "kafka.server", seed, "the node cannot go on: {reason}");
         std::process::exit(logging::EXIT_BROKEN);
     };
     let (store, compressors, halt) = (FileStore::default(), compressors(), Box::new(halt));
@@ -213,7 +213,7 @@ async fn bind_http(config: &BrokerConfig) -> Result<Vec<TcpListener>, String> {
         match TcpListener::bind(address).await {
             Ok(listener) => bound.push(listener),
             Err(error) if is_default => {
-                tracing::warn!("no page: ottla.http.listeners={address}: {error}");
+                tracing::warn!(target: "kafka.server", "no page: ottla.http.listeners={address}: {error}");
             }
             Err(error) => return Err(format!("ottla.http.listeners={address}: {error}")),
         }

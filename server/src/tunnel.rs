@@ -38,7 +38,7 @@ pub async fn carry(socket: WebSocket, stream: TcpStream, node: i32) {
         end = requests(from_client, to_node) => end,
         end = responses(from_node, &mut to_client) => end,
     };
-    tracing::info!(node, reason, "closing a tunnel");
+    tracing::info!(target: "kafka.network", node, reason, "closing a tunnel");
     let farewell = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
     let _ = timeout(PARTING, to_client.send(farewell)).await;
 }
@@ -60,12 +60,12 @@ async fn requests(mut from_client: SplitStream<WebSocket>, mut to_node: OwnedWri
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Close(_))) | None => return CLIENT_LEFT,
             Some(Err(error)) => {
-                tracing::debug!(%error, "a WebSocket broke");
+                tracing::debug!(target: "kafka.network", %error, "a WebSocket broke");
                 return (close_code::PROTOCOL, "what the client sent cannot be read");
             }
         };
         if let Err(error) = send(&mut to_node, frame).await {
-            tracing::debug!(%error, "a tunnel broke");
+            tracing::debug!(target: "kafka.network", %error, "a tunnel broke");
             return NODE_LEFT;
         }
     }
@@ -93,7 +93,7 @@ async fn responses(mut from_node: OwnedReadHalf, to_client: &mut SplitSink<WebSo
             Ok(0) => return NODE_LEFT,
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(%error, "a tunnel broke");
+                tracing::debug!(target: "kafka.network", %error, "a tunnel broke");
                 return NODE_LEFT;
             }
         }

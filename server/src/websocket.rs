@@ -36,7 +36,7 @@ impl Outbox for SocketOutbox {
     }
 
     fn close(&self, reason: &str) {
-        tracing::info!(reason, "closing a WebSocket");
+        tracing::info!(target: "kafka.network", reason, "closing a WebSocket");
         self.closing.store(true, Ordering::Release);
         self.dispatcher.wake(Arc::clone(&self.arrived));
     }

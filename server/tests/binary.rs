@@ -125,3 +125,30 @@ fn a_life_with_a_clean_end_and_one_without() {
     assert_eq!(end(child).0, Some(0));
     assert!(clean.exists());
 }
+
+#[test]
+fn what_is_logged_is_changed_while_it_runs() {
+    let directory = tempfile::tempdir().expect("directory");
+    let (child, address) = start(directory.path());
+    let configs = |arguments: &[&str]| {
+        let loggers = ["kafka-configs", "--bootstrap-server", &address, "--broker-logger", "1"];
+        let output = run(&[&loggers, arguments].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    assert!(configs(&["--describe"]).contains("kafka.request.logger=WARN"));
+    configs(&["--alter", "--add-config", "kafka.request.logger=DEBUG"]);
+    let described = configs(&["--describe"]);
+    assert!(
+        described.contains("kafka.request.logger=DEBUG") && described.contains("root=WARN"),
+        "{described}"
+    );
+    configs(&["--alter", "--delete-config", "kafka.request.logger"]);
+    let said = configs(&["--describe"]);
+    assert!(said.contains("kafka.request.logger=WARN"), "{said}");
+    signal(&child, "-TERM");
+    let (_, logged) = end(child);
+    let requests: Vec<_> = logged.lines().filter(|line| line.contains("kafka.request.logger")).collect();
+    assert!(requests.iter().any(|line| line.contains("api=\"DescribeConfigs\"")), "{logged}");
+    assert_eq!(requests.len(), logged.lines().count(), "{logged}");
+}

@@ -335,6 +335,9 @@ impl<S: LogStore> Machine<S> for Connection<S> {
             ConnectionEvent::Controller { request, response } => {
                 self.resume(cx, request, handlers::Resume::Controller(response));
             }
+            ConnectionEvent::Levels { request, levels } => {
+                self.resume(cx, request, handlers::Resume::Levels(levels));
+            }
             ConnectionEvent::Throttled { request, throttle_ms } => self.throttled(cx, request, throttle_ms),
             ConnectionEvent::Tick => {
                 self.muted_until = self.muted_until.filter(|until| *until > cx.now.monotonic);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::data::{DataRequest, DataResponse};
+use super::loggers::Levels;
 use super::{LifecycleEvent, QuotasEvent};
 use crate::controller::{ControllerEvent, ControllerResponse};
 use crate::coordinator::Token;
@@ -45,6 +46,8 @@ pub enum ConnectionEvent<S: LogStore> {
     Group { request: u64, response: GroupResponse },
     /// The controller answered.
     Controller { request: u64, response: ControllerResponse },
+    /// What is logged, which was asked for.
+    Levels { request: u64, levels: Levels },
     /// How long its client has to wait after a request that is done but for its answer.
     Throttled { request: u64, throttle_ms: i32 },
     /// New metadata was committed.

@@ -16,6 +16,7 @@ mod fan_out;
 mod fetch_sessions;
 mod handlers;
 pub mod lifecycle;
+pub mod loggers;
 pub mod messages;
 pub mod node;
 mod openings;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::lifecycle::Myself;
+use super::loggers::Levels;
 use super::{
     Connection, ConnectionEvent, Lifecycle, LifecycleEvent, Message, Peer, Quotas, QuotasEvent, Shard,
     ShardEvent,
@@ -40,6 +41,8 @@ pub struct Node<S: LogStore> {
     pub quotas: Quotas,
     /// The metadata that new connections begin with.
     pub published: Arc<Published>,
+    /// What a log would say of it.
+    pub levels: Levels,
     /// Clients.
     pub connections: BTreeMap<ConnectionId, Connection<S>>,
     rng: Rng,
@@ -89,7 +92,19 @@ impl<S: LogStore> Node<S> {
         };
         let lifecycle = Lifecycle::new(config.clone(), count, me, published.clone(), is_alone);
         let (connections, quotas) = (BTreeMap::new(), Quotas::new(&config));
-        Ok(Self { config, shards, controller, log_dirs, lifecycle, quotas, published, connections, rng })
+        let levels = Levels::default();
+        Ok(Self {
+            config,
+            shards,
+            controller,
+            log_dirs,
+            lifecycle,
+            quotas,
+            published,
+            levels,
+            connections,
+            rng,
+        })
     }
 
     /// A client came.
@@ -167,6 +182,11 @@ impl<S: LogStore> Node<S> {
                     queue.push_back(Message::Controller(ControllerEvent::ConnectionClosed(connection)));
                     queue.push_back(Message::Quotas(QuotasEvent::Forget(connection)));
                     outside.push(Effect::Close { connection, reason });
+                }
+                Effect::SetLevels(changes) => self.levels.apply(&changes),
+                Effect::SayLevels { connection, request } => {
+                    let event = ConnectionEvent::Levels { request, levels: self.levels.clone() };
+                    queue.push_back(Message::Connection(connection, event));
                 }
                 // No time passes while a machine works.
                 Effect::Time(_) => {}

@@ -28,7 +28,8 @@ impl AlterOp {
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// Kafka's name of it, as in its messages.
+    pub const fn name(self) -> &'static str {
         match self {
             AlterOp::Set => "SET",
             AlterOp::Delete => "DELETE",

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_protocol::messages::alter_configs_request::AlterConfigsRequest;
 use ottla_protocol::messages::alter_configs_response::{self, AlterConfigsResponse};
-use ottla_protocol::messages::incremental_alter_configs_request::IncrementalAlterConfigsRequest;
+use ottla_protocol::messages::incremental_alter_configs_request::{
+    AlterableConfig, IncrementalAlterConfigsRequest,
+};
 use ottla_protocol::messages::incremental_alter_configs_response::{self, IncrementalAlterConfigsResponse};
 use ottla_protocol::records::MetadataRecord;
 use ottla_protocol::records::metadata::{ClearElrRecord, ConfigRecord};
@@ -19,28 +21,16 @@ use crate::metadata::{ConfigResource, ConfigResourceType, MetadataImage};
 
 pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
-/// One change as requested; `op` is the protocol's number.
-struct Asked {
-    name: Str,
-    op: i8,
-    value: Option<Str>,
-}
-
 /// Decides which keys change, and what is written.
 pub fn incremental_alter_configs(
     image: &MetadataImage,
     broker: &BrokerConfig,
     request: &IncrementalAlterConfigsRequest,
 ) -> (Vec<MetadataRecord>, IncrementalAlterConfigsResponse) {
-    let resources = request.resources.iter().map(|resource| {
-        let configs = resource.configs.iter();
-        let asked = configs.map(|one| Asked {
-            name: one.name.clone(),
-            op: one.config_operation,
-            value: one.value.clone(),
-        });
-        (resource.resource_type, resource.resource_name.clone(), asked.collect())
-    });
+    let resources = request
+        .resources
+        .iter()
+        .map(|resource| (resource.resource_type, resource.resource_name.clone(), resource.configs.clone()));
     let (records, outcomes) = alter(image, broker, resources.collect(), false);
     let responses = outcomes.into_iter().map(|(resource_type, resource_name, outcome)| {
         let (error_code, error_message) = ApiError::split(outcome);
@@ -62,9 +52,9 @@ pub fn alter_configs(
     request: &AlterConfigsRequest,
 ) -> (Vec<MetadataRecord>, AlterConfigsResponse) {
     let resources = request.resources.iter().map(|resource| {
-        let set = |name: &Str, value: &Option<Str>| Asked {
+        let set = |name: &Str, value: &Option<Str>| AlterableConfig {
             name: name.clone(),
-            op: AlterOp::Set as i8,
+            config_operation: AlterOp::Set as i8,
             value: value.clone(),
         };
         let asked = resource.configs.iter().map(|one| set(&one.name, &one.value));
@@ -90,20 +80,17 @@ type Outcomes = Vec<(i8, Str, Result<(), ApiError>)>;
 fn alter(
     image: &MetadataImage,
     broker: &BrokerConfig,
-    resources: Vec<(i8, Str, Vec<Asked>)>,
+    resources: Vec<(i8, Str, Vec<AlterableConfig>)>,
     replace: bool,
 ) -> (Vec<MetadataRecord>, Outcomes) {
-    let mut times: BTreeMap<(i8, Str), usize> = BTreeMap::new();
-    for (kind, name, _) in &resources {
-        *times.entry((*kind, name.clone())).or_default() += 1;
-    }
+    let twice = duplicates(resources.iter().map(|(kind, name, _)| (*kind, name)));
     let mut records = Vec::new();
     let mut outcomes = Vec::with_capacity(resources.len());
     for (kind, name, asked) in resources {
-        let outcome = if times.get(&(kind, name.clone())).is_some_and(|times| *times > 1) {
+        let outcome = if twice.contains(&(kind, name.clone())) {
             Err(invalid_request("Each resource must appear at most once."))
         } else {
-            alter_resource(image, broker, kind, &name, asked, replace)
+            alter_resource(image, broker, kind, &name, &asked, replace)
                 .map(|mut changes| records.append(&mut changes))
         };
         outcomes.push((kind, name, outcome));
@@ -132,20 +119,18 @@ fn alter_resource(
     broker: &BrokerConfig,
     kind: i8,
     name: &Str,
-    asked: Vec<Asked>,
+    asked: &[AlterableConfig],
     replace: bool,
 ) -> Result<Vec<MetadataRecord>, ApiError> {
     let Some(resource_type) = ConfigResourceType::from_code(kind) else {
         return Err(invalid_request(format!("Unknown resource type {kind}")));
     };
-    if replace && resource_type == ConfigResourceType::BrokerLogger {
+    if resource_type == ConfigResourceType::BrokerLogger {
+        // Who was asked for them has taken them out.
         return Err(invalid_request(format!("Unknown resource type {kind}")));
     }
     let alterations = parse(asked)?;
     check_name(image, broker, resource_type, name)?;
-    if resource_type == ConfigResourceType::BrokerLogger {
-        return Err(ApiError::new(ErrorCode::InvalidConfig, "This build has no loggers to configure."));
-    }
     let resource = ConfigResource::new(resource_type, name.detached());
     let current = texts(&image.configs.of(&resource));
     let alterations = if replace { with_removals(alterations, &current) } else { alterations };
@@ -179,8 +164,21 @@ fn alter_resource(
     Ok(changes.into_iter().map(record).collect())
 }
 
-fn parse(asked: Vec<Asked>) -> Result<Vec<Alteration>, ApiError> {
-    let is_null = |one: &&Asked| one.op != AlterOp::Delete as i8 && one.value.is_none();
+/// The resources that are named more than once.
+pub fn duplicates<'a>(resources: impl Iterator<Item = (i8, &'a Str)>) -> BTreeSet<(i8, Str)> {
+    let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
+    for (kind, name) in resources {
+        if !seen.insert((kind, name)) {
+            twice.insert((kind, name.clone()));
+        }
+    }
+    twice
+}
+
+/// The changes of one resource, each of another key.
+pub fn parse(asked: &[AlterableConfig]) -> Result<Vec<Alteration>, ApiError> {
+    let is_null =
+        |one: &&AlterableConfig| one.config_operation != AlterOp::Delete as i8 && one.value.is_none();
     let nulls: Vec<&str> = asked.iter().filter(is_null).map(|one| &*one.name).collect();
     if !nulls.is_empty() {
         return Err(invalid_request(format!("Null value not supported for : {}", nulls.join(", "))));
@@ -189,13 +187,12 @@ fn parse(asked: Vec<Asked>) -> Result<Vec<Alteration>, ApiError> {
     if !asked.iter().all(|one| seen.insert(&one.name)) {
         return Err(invalid_request("Error due to duplicate config keys"));
     }
-    asked
-        .into_iter()
-        .map(|one| {
-            let op = AlterOp::from_id(one.op).ok_or(ApiError::bare(ErrorCode::UnknownServerError))?;
-            Ok(Alteration { name: one.name.into(), op, value: one.value.map(String::from) })
-        })
-        .collect()
+    let alteration = |one: &AlterableConfig| {
+        let unknown = ApiError::bare(ErrorCode::UnknownServerError);
+        let op = AlterOp::from_id(one.config_operation).ok_or(unknown)?;
+        Ok(Alteration { name: one.name.to_string(), op, value: one.value.as_ref().map(Str::to_string) })
+    };
+    asked.iter().map(alteration).collect()
 }
 
 fn with_removals(mut alterations: Vec<Alteration>, current: &BTreeMap<String, String>) -> Vec<Alteration> {
@@ -225,19 +222,16 @@ fn check_name(
         }
         ConfigResourceType::Group | ConfigResourceType::ClientMetrics => Ok(()),
         ConfigResourceType::Broker if name.is_empty() => Ok(()),
-        ConfigResourceType::Broker | ConfigResourceType::BrokerLogger => match name.parse::<i32>() {
+        ConfigResourceType::Broker => match name.parse::<i32>() {
             Ok(id) if id == broker.node_id || image.broker(id).is_some() => Ok(()),
             Ok(id) => {
                 let own = broker.node_id;
-                Err(invalid_request(match resource_type {
-                    ConfigResourceType::Broker => {
-                        format!("Unexpected broker id, expected {own}, but received {id}")
-                    }
-                    _ => format!("Unexpected node id. Expected {own}, but received {id}"),
-                }))
+                Err(invalid_request(format!("Unexpected broker id, expected {own}, but received {id}")))
             }
             Err(_) => Err(invalid_request(format!("Node id must be an integer, but it is: {name}"))),
         },
+        // Never comes so far.
+        ConfigResourceType::BrokerLogger => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@
 mod acls;
 mod allocate_producer_ids;
 mod alter_client_quotas;
-mod alter_configs;
+pub mod alter_configs;
 mod alter_partition;
 mod alter_user_scram_credentials;
 mod assign_replicas_to_dirs;

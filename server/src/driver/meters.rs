@@ -81,6 +81,13 @@ impl<S: Durable> Metered for Driver<S> {
         answer
     }
 
+    fn is_ready(&self) -> bool {
+        let published = self.published();
+        let leaves =
+            published.image.broker(self.config.node_id).is_some_and(|broker| broker.in_controlled_shutdown);
+        !self.config.process_roles.broker || self.identity.is_let_in(&published.image) && !leaves
+    }
+
     fn exposition(&self, shards: &[Measured], process: &Process) -> String {
         let (published, requests) = (self.published(), self.meters.requests());
         let facts = Facts {

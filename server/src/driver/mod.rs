@@ -107,7 +107,7 @@ impl<S: Durable> Driver<S> {
             traces: &mut traces,
         };
         let node = Node::open(&mut cx, config, seed)?;
-        traces.take().iter().for_each(logging::fault);
+        traces.take().iter().for_each(logging::happened);
         let driver = Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             config: node.config,
@@ -257,7 +257,10 @@ impl<S: Durable> Driver<S> {
         while let Some(event) = turn.next_event() {
             let Seat { machine, store, effects, traces } = turn.machine();
             let now = self.clock.now();
-            traces.listen(self.events.are_watched());
+            traces.listen(self.events.are_watched() || logging::wants_traces());
+            let _turn =
+                tracing::trace_span!(target: "kafka.server", "turn", machine = std::any::type_name::<M>())
+                    .entered();
             let mut cx = Cx { now, store, compressors: &self.compressors, effects, traces };
             machine.handle(&mut cx, event);
             for effect in effects.drain() {
@@ -271,7 +274,7 @@ impl<S: Durable> Driver<S> {
                 }
             }
             for event in traces.take() {
-                logging::fault(&event);
+                logging::happened(&event);
                 self.events.happened(now.wall, event);
             }
         }
@@ -306,12 +309,19 @@ impl<S: Durable> Driver<S> {
             }
             Effect::Link { owner, effect } => self.links.perform(owner, effect, &self.this),
             Effect::Answered(answered) => {
-                self.meters.answered(client.map_or(0, |client| client.id.0), &answered);
+                let connection = client.map_or(0, |client| client.id.0);
+                logging::answered(connection, &answered);
+                self.meters.answered(connection, &answered);
             }
             Effect::Measured(measured) => self.meters.measured(*measured),
             Effect::Publish(published) => self.publish(&published, ready),
             // Only who has seen the event begin can say.
             Effect::Time(_) => {}
+            Effect::SetLevels(changes) => logging::set_levels(&changes),
+            Effect::SayLevels { connection, request } => {
+                let event = ConnectionEvent::Levels { request, levels: logging::levels() };
+                self.post(Message::Connection(connection, event), ready);
+            }
             Effect::Halt { reason } => (self.halt)(&reason),
             Effect::Relieved => self.relieved.notify_one(),
             Effect::Stopped => self.stopped.notify_one(),

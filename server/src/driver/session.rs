@@ -40,6 +40,7 @@ impl<S: Durable> Service for Driver<S> {
             let machine = Connection::new(peer, Arc::clone(&self.config), published, shards, seed);
             Slot::new(machine, &self.store)
         });
+        tracing::debug!(target: "kafka.network", connection = client.id.0, host = %peer.host, listener = %peer.listener, "connected");
         Box::new(ClientSession { driver: self, client, is_to_controller })
     }
 

@@ -161,7 +161,7 @@ impl Open {
     /// Removes a partial append, and returns why it was partial. Should even that fail, the next append overwrites it.
     fn cut_back(&self, len: u64, cause: io::Error) -> io::Result<()> {
         if let Err(error) = self.file.set_len(len) {
-            tracing::error!(%error, %cause, len, "a partial append could not be cut back");
+            tracing::error!(target: "kafka.log", %error, %cause, len, "a partial append could not be cut back");
         }
         Err(cause)
     }

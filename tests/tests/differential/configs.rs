@@ -223,6 +223,7 @@ fn increment_refused(session: &mut Session) {
     );
     session.ask("group of a bad key", &incremental(GROUP, "some", &[("no.such.key", SET, Some("1"))]));
     session.ask("loggers of another broker", &incremental(LOGGER, "7", &[("root", SET, Some("INFO"))]));
+    loggers(session, &name);
     session
         .ask("broker: not a number", &incremental(BROKER, "1", &[("log.retention.ms", SET, Some("soon"))]));
     session.ask("broker: an unknown key", &incremental(BROKER, "1", &[("no.such.key", SET, None)]));
@@ -244,6 +245,45 @@ fn increment_refused(session: &mut Session) {
     let mut twice = incremental(TOPIC, &name, valid);
     twice.resources.push(twice.resources[0].clone());
     session.ask("a resource twice", &twice);
+}
+
+/// The loggers are of each build, but for the root.
+fn loggers(session: &mut Session, topic: &str) {
+    let shown = describing(LOGGER, "1", Some(&["root"]));
+    let steps: &[(&str, &[(&str, i8, Option<&str>)])] = &[
+        ("root: set", &[("root", SET, Some("WARN"))]),
+        ("root: no level", &[("root", SET, Some("loud"))]),
+        ("root: in small letters", &[("root", SET, Some("info"))]),
+        ("root: null", &[("root", SET, None)]),
+        ("root: removed", &[("root", DELETE, None)]),
+        ("root: appended", &[("root", APPEND, Some("INFO"))]),
+        ("root: subtracted", &[("root", SUBTRACT, Some("INFO"))]),
+        ("root: some other way", &[("root", 9, Some("INFO"))]),
+        ("root: twice", &[("root", SET, Some("INFO")), ("root", SET, Some("WARN"))]),
+        ("no such logger", &[("no.such.logger", SET, Some("INFO"))]),
+        ("no such logger: removed", &[("no.such.logger", DELETE, None)]),
+        ("one right, one wrong", &[("root", SET, Some("ERROR")), ("no.such.logger", SET, Some("INFO"))]),
+        ("nothing", &[]),
+    ];
+    for (label, changes) in steps {
+        session.ask(&format!("loggers, {label}"), &incremental(LOGGER, "1", changes));
+        session.ask(&format!("loggers, {label}: then"), &shown);
+    }
+    for name in ["", "one"] {
+        session.ask("loggers of what is no node", &incremental(LOGGER, name, &[("root", SET, Some("INFO"))]));
+    }
+    let mut validated = incremental(LOGGER, "1", &[("root", SET, Some("ERROR"))]);
+    validated.validate_only = true;
+    session.ask("loggers, validated", &validated);
+    session.ask("loggers, validated: then", &shown);
+    // The loggers' part is decided by the broker, the others' by the controller: the answers are in the order of the request.
+    let mut mixed = incremental(TOPIC, topic, &[("retention.ms", SET, Some("70000"))]);
+    mixed.resources.extend(incremental(LOGGER, "1", &[("root", SET, Some("ERROR"))]).resources);
+    mixed.resources.extend(incremental(TOPIC, "no spaces", &[("retention.ms", SET, Some("1"))]).resources);
+    session.ask("loggers and topics", &mixed);
+    session.ask("loggers and topics: then", &shown);
+    mixed.resources.push(mixed.resources[1].clone());
+    session.ask("loggers twice", &mixed);
 }
 
 fn alter_topic(session: &mut Session) {

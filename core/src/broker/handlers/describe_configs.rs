@@ -9,11 +9,13 @@ use ottla_protocol::messages::describe_configs_response::{
 };
 use ottla_protocol::{ErrorCode, Str};
 
-use super::{Env, Handled, Outcome};
+use super::{Env, Handled, Outcome, Pending};
+use crate::broker::loggers::{Level, Levels};
 use crate::broker::request::Request;
-use crate::config::{self, DescribedConfig};
+use crate::config::{self, ConfigSource, DescribedConfig};
 use crate::controller::names;
 use crate::log::LogStore;
+use crate::machine::Effect;
 use crate::metadata::{ConfigResource, ConfigResourceType};
 
 /// A refusal of one resource.
@@ -21,8 +23,22 @@ type Refused = (ErrorCode, Option<String>);
 
 pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: Bytes) -> Handled<S> {
     let asked: DescribeConfigsRequest = request.decode(body)?;
+    let loggers = ConfigResourceType::BrokerLogger.code();
+    if asked.resources.iter().any(|resource| resource.resource_type == loggers) {
+        env.cx.effects.push(Effect::SayLevels { connection: env.connection, request: request.id });
+        return Ok(Outcome::Wait(Box::new(Pending::DescribeConfigs(asked))));
+    }
+    Ok(answer(env, request, &asked, &Levels::default()))
+}
+
+pub fn answer<S: LogStore>(
+    env: &Env<'_, '_, S>,
+    request: &Request,
+    asked: &DescribeConfigsRequest,
+    levels: &Levels,
+) -> Outcome<S> {
     let results = asked.resources.iter().map(|resource| {
-        let described = describe(env, resource);
+        let described = describe(env, resource, levels);
         let (error, message, configs) = match described {
             Ok(configs) => (ErrorCode::None, Some(String::new()), configs),
             Err((error, message)) => (error, message, Vec::new()),
@@ -43,12 +59,13 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
     });
     let response =
         DescribeConfigsResponse { results: results.collect(), ..DescribeConfigsResponse::default() };
-    Ok(Outcome::Reply(request.respond(&response, [])))
+    Outcome::Reply(request.respond(&response, []))
 }
 
 fn describe<S: LogStore>(
     env: &Env<'_, '_, S>,
     asked: &DescribeConfigsResource,
+    levels: &Levels,
 ) -> Result<Vec<DescribedConfig>, Refused> {
     let name = &*asked.resource_name;
     let invalid = |message: &str| (ErrorCode::InvalidRequest, Some(message.to_owned()));
@@ -95,9 +112,8 @@ fn describe<S: LogStore>(
             &env.image().in_force(env.config),
             borrowed(&set(ConfigResourceType::Group)),
         )),
-        // What this build logs is its shell's affair: it has no loggers to describe.
         Some(ConfigResourceType::BrokerLogger) => match name.parse::<i32>() {
-            Ok(id) if id == env.config.node_id => Ok(Vec::new()),
+            Ok(id) if id == env.config.node_id => Ok(levels.all().into_iter().map(logger).collect()),
             Ok(_) => {
                 let own = env.config.node_id;
                 Err(invalid(&format!("Unexpected broker id, expected {own} but received {name}")))
@@ -106,6 +122,19 @@ fn describe<S: LogStore>(
             Err(_) => Err(invalid(&format!("Broker id must be an integer, but it is: {name}"))),
         },
         None => Err(invalid(ErrorCode::InvalidRequest.message())),
+    }
+}
+
+fn logger((name, level): (&'static str, Level)) -> DescribedConfig {
+    DescribedConfig {
+        name: name.to_owned(),
+        value: Some(level.to_string()),
+        read_only: false,
+        source: ConfigSource::DynamicBrokerLoggerConfig,
+        is_sensitive: false,
+        synonyms: Vec::new(),
+        config_type: 0,
+        documentation: None,
     }
 }
 

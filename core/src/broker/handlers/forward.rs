@@ -17,7 +17,6 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ApiKey::CreateTopics => ControllerRequest::CreateTopics(request.decode(body)?),
         ApiKey::DeleteTopics => ControllerRequest::DeleteTopics(request.decode(body)?),
         ApiKey::CreatePartitions => ControllerRequest::CreatePartitions(request.decode(body)?),
-        ApiKey::IncrementalAlterConfigs => ControllerRequest::IncrementalAlterConfigs(request.decode(body)?),
         ApiKey::AlterConfigs => ControllerRequest::AlterConfigs(request.decode(body)?),
         ApiKey::UpdateFeatures => ControllerRequest::UpdateFeatures(request.decode(body)?),
         ApiKey::ElectLeaders => ControllerRequest::ElectLeaders(request.decode(body)?),

@@ -1,6 +1,7 @@
 //! One file per API: how a request becomes an answer, or the messages to wait for.
 
 mod acls;
+mod alter_configs;
 pub mod api_versions;
 mod delegation_tokens;
 mod delete_records;
@@ -30,10 +31,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_protocol::ApiKey;
+use ottla_protocol::messages::DescribeConfigsRequest;
 
 use super::api::{self, Supported};
 use super::data::DataResponse;
 use super::fetch_sessions::{FetchSessions, Unanswered};
+use super::loggers::Levels;
 use super::request::Request;
 use crate::config::BrokerConfig;
 use crate::controller::ControllerResponse;
@@ -104,6 +107,10 @@ pub enum Pending<S: LogStore> {
     DescribeLogDirs(describe_log_dirs::Join),
     /// For the controller.
     Controller,
+    /// For what the controller decides beside what was decided here.
+    AlterConfigs(alter_configs::Join),
+    /// For the levels of the loggers.
+    DescribeConfigs(DescribeConfigsRequest),
     /// For group coordinators.
     Group(group::Join),
     /// For news of brokers that were lost sight of.
@@ -119,6 +126,8 @@ pub enum Resume<S: LogStore> {
     Group(GroupResponse),
     /// The controller's answer.
     Controller(ControllerResponse),
+    /// What the shell logs.
+    Levels(Levels),
     /// There is new metadata.
     Metadata,
     /// The deadline that [`Pending::deadline`] gave has passed.
@@ -177,6 +186,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         ApiKey::DescribeLogDirs => describe_log_dirs::handle(env, request, body),
         ApiKey::ListConfigResources => list_config_resources::handle(env, request, body),
         ApiKey::DescribeConfigs => describe_configs::handle(env, request, body),
+        ApiKey::IncrementalAlterConfigs => alter_configs::handle(env, request, body),
         ApiKey::DescribeCluster => describe_cluster::handle(env, request, body),
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::handle(env, request, body),
         ApiKey::DescribeClientQuotas => describe_client_quotas::handle(env, request, body),
@@ -235,6 +245,12 @@ pub fn resume<S: LogStore>(
             quorum::resume(request, response)
         }
         (Pending::Controller, Resume::Controller(response)) => forward::resume(request, response),
+        (Pending::AlterConfigs(join), Resume::Controller(response)) => {
+            alter_configs::resume(request, join, response)
+        }
+        (Pending::DescribeConfigs(asked), Resume::Levels(levels)) => {
+            Ok(describe_configs::answer(env, request, &asked, &levels))
+        }
         (Pending::Metadata(join), Resume::Metadata | Resume::Deadline) => {
             metadata::handle(env, request, join.asked)
         }

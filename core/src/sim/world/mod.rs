@@ -522,7 +522,11 @@ impl<S: Disk, P: Program> World<S, P> {
                 // Nobody asks for numbers.
                 Effect::Measured(_) | Effect::Answered(_) => {}
                 // Delivered by the node itself.
-                Effect::Tell(_) | Effect::Publish(_) | Effect::Time(_) => {}
+                Effect::Tell(_)
+                | Effect::Publish(_)
+                | Effect::Time(_)
+                | Effect::SetLevels(_)
+                | Effect::SayLevels { .. } => {}
             }
         }
         let Some(host) = self.hosts.get_mut(&host_id) else { return };
