@@ -318,7 +318,7 @@ impl Limits {
                     overrides.extend(addresses.map(|address| (address.ip().to_canonical(), bound(*max))));
                 }
                 Err(error) => {
-                    tracing::warn!(target: "kafka.network", %host, %error, "max.connections.per.ip.overrides: unknown host")
+                    tracing::warn!(target: "kafka.network", %host, %error, "max.connections.per.ip.overrides: unknown host");
                 }
             }
         }

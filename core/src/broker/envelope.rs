@@ -1,11 +1,14 @@
 //! Envelopes: a broker passes a client's request on to the active controller, and says who asked (KIP-590).
 
+use core::net::IpAddr;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 use ottla_protocol::messages::{EnvelopeRequest, EnvelopeResponse};
 use ottla_protocol::records::embedded::DefaultPrincipalData;
-use ottla_protocol::{ApiKey, Decoder, Encoder, ErrorCode, Message as _, Str, encode_response};
+use ottla_protocol::{
+    ApiKey, Decoder, Encoder, ErrorCode, Message as _, Request, Str, encode_request, encode_response,
+};
 
 use super::RequestContext;
 
@@ -62,6 +65,31 @@ pub fn open(
     Ok((asked.request_data, context))
 }
 
+/// A request at this version in its envelope; `None` where it goes without: it is not a client's, or no client's address is known.
+pub fn seal<R: Request>(request: &R, version: i16, context: &RequestContext) -> Option<EnvelopeRequest> {
+    if !is_forwardable(R::API_KEY) {
+        return None;
+    }
+    let client_host_address = address_bytes(&context.host)?.into();
+    let mut inner = Encoder::new();
+    encode_request(&mut inner, version, 0, context.client_id.clone(), request).ok()?;
+    let (kind, name) = context.principal.split_once(':')?;
+    let principal = DefaultPrincipalData {
+        type_: kind.into(),
+        name: name.into(),
+        token_authenticated: context.has_token,
+    };
+    let mut output = Encoder::new();
+    output.put_i16(0);
+    principal.encode(&mut output, 0).ok()?;
+    Some(EnvelopeRequest {
+        // Without its length.
+        request_data: inner.into_bytes().ok()?.slice(4..),
+        request_principal: Some(output.into_bytes().ok()?),
+        client_host_address,
+    })
+}
+
 /// An answer in its envelope, as a frame. `inner` is a frame, too.
 pub fn close(correlation_id: i32, inner: Result<Bytes, ErrorCode>) -> Option<Encoder> {
     let response = match inner {
@@ -82,6 +110,14 @@ fn principal(data: Bytes) -> Option<(Str, bool)> {
     let version = input.i16().ok().filter(|version| *version == 0)?;
     let principal = DefaultPrincipalData::decode(&mut input, version).ok()?;
     Some((format!("{}:{}", principal.type_, principal.name).into(), principal.token_authenticated))
+}
+
+/// The bytes of an address as Kafka prints it.
+fn address_bytes(host: &str) -> Option<Vec<u8>> {
+    match host.strip_prefix('/')?.parse().ok()? {
+        IpAddr::V4(address) => Some(address.octets().to_vec()),
+        IpAddr::V6(address) => Some(address.octets().to_vec()),
+    }
 }
 
 /// An address of four or sixteen bytes as Kafka prints it.

@@ -11,7 +11,7 @@ pub mod coordinators;
 mod current_leaders;
 pub mod data;
 mod due;
-mod envelope;
+pub mod envelope;
 mod fan_out;
 mod fetch_sessions;
 mod handlers;

@@ -64,7 +64,7 @@ use self::peers::{Answered, Look, Peers};
 use self::producer_ids::ProducerIds;
 use self::rhythms::Rhythms;
 use self::suspects::Suspects;
-use crate::broker::{ConnectionEvent, LifecycleEvent, Message};
+use crate::broker::{ConnectionEvent, LifecycleEvent, Message, RequestContext};
 use crate::config::BrokerConfig;
 use crate::coordinator::Token;
 use crate::ids::ConnectionId;
@@ -257,12 +257,7 @@ impl<S: LogStore> Controller<S> {
                     reply(cx, token, ControllerResponse::Failed(ErrorCode::NotController));
                     return Ok(());
                 }
-                let asker = Asker {
-                    user: context.user(),
-                    is_strict: request.is_strict(version),
-                    client_id: context.client_id,
-                };
-                self.decide(cx, (token, asker), request, version, is_of_controller)
+                self.decide(cx, (token, context), request, version, is_of_controller)
             }
             ControllerEvent::Quorum { token, request, is_of_broker: true, .. }
                 if let (Role::Following { .. }, Some(leader)) = (&self.role, self.quorum.leader_peer()) =>
@@ -320,13 +315,24 @@ impl<S: LogStore> Controller<S> {
     fn decide(
         &mut self,
         cx: &mut Cx<'_, S>,
-        (token, asker): (Token, Asker),
+        (token, context): (Token, RequestContext),
         request: ControllerRequest,
         version: Option<i16>,
         is_of_controller: bool,
     ) -> Result<(), OpenError> {
         let Role::Leading(leading) = &mut self.role else {
-            return self.pass_on(cx, token, request, version, is_of_controller);
+            return self.pass_on(
+                cx,
+                token,
+                request,
+                version.map(|version| (version, context)),
+                is_of_controller,
+            );
+        };
+        let asker = Asker {
+            user: context.user(),
+            is_strict: request.is_strict(version),
+            client_id: context.client_id,
         };
         let effects = leading.submit(cx, &mut self.quorum, (token, asker), request)?;
         self.carry_out(cx, effects.into())
@@ -338,7 +344,7 @@ impl<S: LogStore> Controller<S> {
         cx: &mut Cx<'_, S>,
         mut token: Token,
         mut request: ControllerRequest,
-        mut version: Option<i16>,
+        mut asked: Option<(i16, RequestContext)>,
         is_of_controller: bool,
     ) -> Result<(), OpenError> {
         if request == ControllerRequest::NextProducerId {
@@ -349,13 +355,13 @@ impl<S: LogStore> Controller<S> {
             let id = self.config.node_id;
             let epoch = self.published.broker(id).map_or(-1, |broker| broker.epoch);
             let Some(wanted) = self.producer_ids.wanted(id, epoch) else { return Ok(()) };
-            (token, request, version) = (producer_ids::TOKEN, wanted, None);
+            (token, request, asked) = (producer_ids::TOKEN, wanted, None);
         }
         let is_own = token.connection == ConnectionId::BROKER;
         match self.quorum.leader_peer() {
             Some(leader) if is_own || !is_of_controller => {
                 let timeout_ms = i64::from(self.config.controller_socket_timeout_ms);
-                self.peers.forward(cx.now.monotonic, &leader, token, (request, version), timeout_ms);
+                self.peers.forward(cx.now.monotonic, &leader, token, (request, asked), timeout_ms);
             }
             _ => self.peers.refuse(token, request.refusal(ErrorCode::NotController)),
         }

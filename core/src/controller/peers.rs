@@ -1,9 +1,12 @@
 //! Requests to the other replicas of the metadata log, and to the active controller.
 
-use ottla_protocol::messages::{ControllerRegistrationRequest, ControllerRegistrationResponse};
-use ottla_protocol::{ApiKey, Bytes, ErrorCode};
+use ottla_protocol::messages::{
+    ControllerRegistrationRequest, ControllerRegistrationResponse, EnvelopeResponse,
+};
+use ottla_protocol::{ApiKey, Bytes, Decoder, ErrorCode, Message as _, ResponseHeader};
 
 use super::{ControllerRequest, ControllerResponse};
+use crate::broker::{RequestContext, envelope};
 use crate::coordinator::Token;
 use crate::network::{self, Lane, LinkEffect, LinkEvent, Network, Reply, Target};
 use crate::quorum::raft::rpc::{Request, Response, VERSIONS};
@@ -29,12 +32,19 @@ enum Asked {
     ByQuorum(u64, ApiKey),
     /// That this controller is there.
     Registration,
-    /// What somebody asked this node for.
-    Forwarded(Token, Box<ControllerResponse>),
+    /// What somebody asked this node for, perhaps in an envelope.
+    Forwarded(Token, Option<Wrapped>, Box<ControllerResponse>),
     /// What somebody asked this node about the quorum.
     ForwardedToQuorum(Token, ApiKey, Box<Response>),
     /// Whether a broker is there.
     Look(i32),
+}
+
+/// A request that went in an envelope.
+#[derive(Clone, Copy, Debug)]
+struct Wrapped {
+    api: ApiKey,
+    version: i16,
 }
 
 /// What came of a request.
@@ -64,24 +74,21 @@ pub enum Look {
 macro_rules! forwarded {
     ($($name:ident $min:literal..=$max:literal,)*) => {
         impl Peers {
-            /// Passes a request on to the active controller.
+            /// Passes a request on to the active controller: a client's at the version that it came at, for another may mean something else by
+            /// the same fields, and with a word on who asked (KIP-590).
             pub fn forward(
                 &mut self,
                 now: Instant,
                 to: &Peer,
                 token: Token,
-                (request, version): (ControllerRequest, Option<i16>),
+                (request, asked): (ControllerRequest, Option<(i16, RequestContext)>),
                 timeout_ms: i64,
             ) {
                 let target = Target { host: to.host.clone(), port: to.port };
-                // Beside the fetches, which wait for records.
-                let link = (&target, Lane::Coordination);
                 let refusal = request.refusal(ErrorCode::NotController);
-                let id = match request {
+                let (id, wrapped) = match request {
                     $(ControllerRequest::$name(request) => {
-                        // Another version may mean something else by the same fields, or answer others.
-                        let versions = version.map_or(($min, $max), |version| (version, version));
-                        self.network.send_on(now, link, versions, request, timeout_ms, true)
+                        self.pass_on(now, &target, ($min, $max), (request, asked), timeout_ms)
                     })*
                     // A broker has ids of its own to give, and no listener of Ottla's brokers gives tokens.
                     ControllerRequest::NextProducerId
@@ -89,7 +96,7 @@ macro_rules! forwarded {
                     | ControllerRequest::RenewDelegationToken(..)
                     | ControllerRequest::ExpireDelegationToken(..) => return self.refuse(token, refusal),
                 };
-                self.asked.insert(id, Asked::Forwarded(token, Box::new(refusal)));
+                self.asked.insert(id, Asked::Forwarded(token, wrapped, Box::new(refusal)));
             }
         }
 
@@ -135,6 +142,28 @@ impl Peers {
             network: Network::new(format!("raft-client-{node_id}")),
             asked: SmallMap::new(),
             unsent: Vec::new(),
+        }
+    }
+
+    fn pass_on<R: ottla_protocol::Request + Send + Sync + 'static>(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        versions: (i16, i16),
+        (request, asked): (R, Option<(i16, RequestContext)>),
+        timeout_ms: i64,
+    ) -> (network::RequestId, Option<Wrapped>) {
+        // Beside the fetches, which wait for records.
+        let link = (target, Lane::Coordination);
+        let Some((version, context)) = asked else {
+            return (self.network.send_on(now, link, versions, request, timeout_ms, true), None);
+        };
+        match envelope::seal(&request, version, &context) {
+            Some(envelope) => {
+                let id = self.network.send_on(now, link, (0, 0), envelope, timeout_ms, true);
+                (id, Some(Wrapped { api: R::API_KEY, version }))
+            }
+            None => (self.network.send_on(now, link, (version, version), request, timeout_ms, true), None),
         }
     }
 
@@ -206,7 +235,7 @@ impl Peers {
             |asked: &Asked| matches!(asked, Asked::Forwarded(..) | Asked::ForwardedToQuorum(..));
         for (_, asked) in self.asked.take_if(|_, asked| is_forwarded(asked)) {
             match asked {
-                Asked::Forwarded(token, refusal) => self.unsent.push((token, *refusal)),
+                Asked::Forwarded(token, _, refusal) => self.unsent.push((token, *refusal)),
                 Asked::ForwardedToQuorum(token, _, refusal) => {
                     self.unsent.push((token, ControllerResponse::Quorum(*refusal)));
                 }
@@ -257,8 +286,18 @@ impl Peers {
                     };
                     Answered::Look { broker, look }
                 }
-                Asked::Forwarded(token, refusal) => {
-                    Answered::Forwarded(token, read_forwarded(*refusal, &reply))
+                Asked::Forwarded(token, wrapped, refusal) => {
+                    let opened = match wrapped {
+                        Some(wrapped) => wrapped.open(&reply),
+                        None => Some(reply),
+                    };
+                    Answered::Forwarded(
+                        token,
+                        match opened {
+                            Some(reply) => read_forwarded(*refusal, &reply),
+                            None => *refusal,
+                        },
+                    )
                 }
                 Asked::ForwardedToQuorum(token, api, refusal) => {
                     let response = read(api, reply.version, reply.body).unwrap_or(*refusal);
@@ -273,6 +312,16 @@ impl Peers {
         let unsent = std::mem::take(&mut self.unsent).into_iter();
         let unsent = unsent.map(|(token, refusal)| Answered::Forwarded(token, refusal));
         replies.into_iter().filter_map(answer).chain(unsent).collect()
+    }
+}
+
+impl Wrapped {
+    /// The answer that is in the envelope.
+    fn open(self, reply: &Reply) -> Option<Reply> {
+        let answer: EnvelopeResponse = reply.decode().ok()?;
+        let mut inner = Decoder::new(answer.response_data.filter(|_| answer.error_code == 0)?);
+        ResponseHeader::decode(&mut inner, self.api.response_header_version(self.version)).ok()?;
+        Some(Reply { id: reply.id, version: self.version, body: Ok(inner.rest()) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use ottla_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
 use ottla_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use ottla_protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
@@ -12,8 +13,9 @@ use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
 use ottla_protocol::messages::elect_leaders_request::TopicPartitions;
 use ottla_protocol::messages::update_features_request::FeatureUpdateKey;
 use ottla_protocol::messages::{
-    AlterConfigsRequest, AlterPartitionReassignmentsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteTopicsRequest, ElectLeadersRequest, UpdateFeaturesRequest,
+    AlterClientQuotasRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest,
+    UpdateFeaturesRequest,
 };
 use ottla_protocol::{Request, Str, Uuid};
 use ottla_tests::peer::cluster::{Cluster, Roles};
@@ -119,7 +121,32 @@ fn ask_all(cluster: &Cluster, broker: usize) -> Vec<String> {
         answer.responses.sort_by_key(|topic| topic.name.clone());
         said.push(format!("DeleteTopics v{version}: {answer:?}"));
     }
+    said.push(until_limited(&mut wire));
     said
+}
+
+/// The active controller knows whose request was passed on: a limit of its client holds.
+fn until_limited(wire: &mut Wire) -> String {
+    let limit = EntryData {
+        entity: vec![EntityData { entity_type: "client-id".into(), entity_name: Some("tests".into()) }],
+        ops: vec![OpData { key: "controller_mutation_rate".into(), value: 0.1, remove: false }],
+    };
+    let request = AlterClientQuotasRequest { entries: vec![limit], validate_only: false };
+    let altered = wire.call(&request, 1).expect("an answer");
+    assert!(altered.entries.iter().all(|entry| entry.error_code == 0), "{altered:?}");
+    for number in 0..20 {
+        let name = Str::from(format!("limited{number}"));
+        let topic =
+            CreatableTopic { name, num_partitions: 5, replication_factor: 1, ..CreatableTopic::default() };
+        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, validate_only: false };
+        let answer = wire.call(&request, 7).expect("an answer");
+        if answer.topics[0].error_code != 0 {
+            let topic = &answer.topics[0];
+            let is_throttled = answer.throttle_time_ms > 0;
+            return format!("{} {:?} {is_throttled}", topic.error_code, topic.error_message);
+        }
+    }
+    "never limited".to_owned()
 }
 
 fn call<R: Request + Debug>(wire: &mut Wire, request: &R, version: i16) -> String

@@ -7,6 +7,7 @@ use ottla_protocol::messages::{
 };
 use ottla_protocol::{ApiKey, Bytes, Decoder, Encoder, ErrorCode, Message as _, encode_request};
 
+use super::seal;
 use crate::broker::api::CONTROLLER;
 use crate::broker::request::{Parsed, parse};
 use crate::broker::{Connection, ConnectionEvent, Peer, RequestContext};
@@ -177,4 +178,26 @@ fn hostile_bytes_are_answers_or_an_end() {
         }
     }
     assert!(requests > 1_000 && answers > 1_000 && ends > 1_000, "{requests} {answers} {ends}");
+}
+
+#[test]
+fn what_is_sealed_is_opened() {
+    for host in ["/192.0.2.7", "/0:0:0:0:0:0:0:1", "/2001:db8:0:0:0:0:0:7"] {
+        let context = RequestContext {
+            principal: "User:a:b".into(),
+            client_id: Some("tool".into()),
+            has_token: true,
+            ..RequestContext::anonymous("PLAINTEXT", host)
+        };
+        let sealed = seal(&CreateTopicsRequest::default(), 5, &context).expect("a client's");
+        let Parsed::Request(request, _) = read(frame(0, &sealed)) else { panic!("a request") };
+        assert_eq!((request.api, request.version), (ApiKey::CreateTopics, 5));
+        assert_eq!(
+            request.context,
+            RequestContext { listener: "CONTROLLER".into(), envelope: Some(5), ..context }
+        );
+    }
+    let unnamed = RequestContext::anonymous("PLAINTEXT", "");
+    assert!(seal(&CreateTopicsRequest::default(), 5, &unnamed).is_none());
+    assert!(seal(&MetadataRequest::default(), 5, &RequestContext::anonymous("PLAINTEXT", "/::1")).is_none());
 }
