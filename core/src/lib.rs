@@ -28,3 +28,4 @@ pub mod small_map;
 pub mod time;
 pub mod tools;
 pub mod trace;
+pub mod tree;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::tree::IntoTree as _;
 use ottla_protocol::Str;
 
 /// A topic's partition.
@@ -61,7 +62,7 @@ impl Assignor {
         partitions: &BTreeMap<Str, i32>,
         members: &BTreeMap<Str, Subscription>,
     ) -> Assignment {
-        let mut assignment: Assignment = members.keys().map(|id| (id.clone(), Vec::new())).collect();
+        let mut assignment: Assignment = members.keys().map(|id| (id.clone(), Vec::new())).into_map();
         match self {
             Self::Range => range(partitions, members, &mut assignment),
             Self::RoundRobin => round_robin(partitions, members, &mut assignment),
@@ -134,7 +135,7 @@ fn sticky(
     let mut free: BTreeSet<TopicPartition> = partitions
         .iter()
         .flat_map(|(topic, count)| (0..*count).map(|partition| (topic.clone(), partition)))
-        .collect();
+        .into_set();
     for (id, member) in members {
         for owned in &member.owned {
             if member.topics.contains(&owned.0)
@@ -185,7 +186,7 @@ fn imbalance(members: &BTreeMap<Str, Subscription>, assignment: &Assignment) -> 
 /// What another member still holds is given to nobody this time: its owner lets go and the group rebalances once more.
 fn hold_back_what_moves(members: &BTreeMap<Str, Subscription>, assignment: &mut Assignment) {
     let owner: BTreeMap<&TopicPartition, &Str> =
-        members.iter().flat_map(|(id, member)| member.owned.iter().map(move |owned| (owned, id))).collect();
+        members.iter().flat_map(|(id, member)| member.owned.iter().map(move |owned| (owned, id))).into_map();
     for (id, mine) in assignment.iter_mut() {
         mine.retain(|partition| owner.get(partition).is_none_or(|owner| *owner == id));
     }

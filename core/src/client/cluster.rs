@@ -7,6 +7,7 @@ use ottla_protocol::{ErrorCode, Str, Uuid};
 
 use crate::network::Target;
 use crate::small_map::SmallMap;
+use crate::tree::IntoTree as _;
 
 /// A client's view of the cluster, as of the last Metadata answers.
 #[derive(Clone, Debug, Default)]
@@ -88,7 +89,7 @@ impl Cluster {
                 id: topic.topic_id,
                 error,
                 is_internal: topic.is_internal,
-                partitions: partitions.collect(),
+                partitions: partitions.into_map(),
             };
             self.topics.insert(name.detached(), known);
         }

@@ -23,6 +23,7 @@ use crate::network::{Failure, LinkEvent, Reply, RequestId};
 use crate::record::{Compressors, batches};
 use crate::small_map::{SmallMap, SmallSet};
 use crate::time::{Instant, Now};
+use crate::tree::IntoTree as _;
 
 /// Fetch by name, without sessions of its own: a fetch names all partitions of its broker.
 const FETCH_VERSIONS: (i16, i16) = (4, 12);
@@ -475,7 +476,7 @@ impl Consumer {
             }
             MembershipEvent::Assigned(partitions) => {
                 self.suspended = false;
-                let kept: BTreeSet<TopicPartition> = partitions.iter().cloned().collect();
+                let kept: BTreeSet<TopicPartition> = partitions.iter().cloned().into_set();
                 self.positions.retain(|partition, _| kept.contains(partition));
                 self.buffered.retain(|record| kept.contains(&(record.topic.clone(), record.partition)));
                 for partition in &partitions {

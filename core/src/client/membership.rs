@@ -23,6 +23,7 @@ use super::session::{Destination, Session, Topics};
 use crate::network::{Reply, RequestId, Target};
 use crate::small_map::SmallMap;
 use crate::time::Instant;
+use crate::tree::IntoTree as _;
 
 const PROTOCOL_TYPE: &str = "consumer";
 /// The version of subscriptions and assignments that this client writes.
@@ -376,7 +377,7 @@ impl Membership {
             .members
             .iter()
             .map(|member| (member.member_id.detached(), subscription_of(&member.metadata)))
-            .collect();
+            .into_map();
         let mut topics: Vec<Str> = members.values().flat_map(|member| member.topics.clone()).collect();
         topics.sort_unstable();
         topics.dedup();
@@ -394,7 +395,7 @@ impl Membership {
         let counts: BTreeMap<Str, i32> = wanted
             .map(|topic| (topic.clone(), cluster.partition_count(topic)))
             .filter(|(_, count)| *count > 0)
-            .collect();
+            .into_map();
         let shares = protocol.assign(&counts, members);
         let assignments = shares
             .into_iter()

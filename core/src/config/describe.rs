@@ -9,6 +9,7 @@ use super::synonym::{broker_synonyms, group_synonym, topic_synonyms};
 use super::table;
 use super::topic::topic_value;
 use super::value::Value;
+use crate::tree::IntoTree as _;
 
 /// Who set a value; the numbers are the protocol's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +214,7 @@ fn described(
 fn synonyms_of(settings: &Settings, name: &str, key: Option<&'static ConfigKey>) -> Vec<DescribedSynonym> {
     let family = key.map_or(vec![name], |_| broker_synonyms(name));
     let fixed: BTreeMap<&str, &str> =
-        family.iter().filter_map(|n| Some((*n, settings.fixed.get(*n)?.value.as_str()))).collect();
+        family.iter().filter_map(|n| Some((*n, settings.fixed.get(*n)?.value.as_str()))).into_map();
     let mut synonyms = Vec::new();
     let mut layer = |source, text: &dyn Fn(&str) -> Option<String>| {
         synonyms.extend(family.iter().filter_map(|n| Some(synonym(n, Some(text(n)?), source))));

@@ -15,6 +15,7 @@ use super::ApiError;
 use crate::config::{self, ConfigType, Scope};
 use crate::metadata::MetadataImage;
 use crate::metadata::quotas::QuotaEntity;
+use crate::tree::IntoTree as _;
 
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
@@ -32,9 +33,9 @@ pub fn alter_client_quotas(
             .entity
             .iter()
             .map(|part| (part.entity_type.detached(), part.entity_name.as_ref().map(Str::detached)))
-            .collect();
+            .into_map();
         let known = outcomes.iter_mut().find(|(other, _)| *other == entity);
-        let ops: BTreeMap<&Str, &OpData> = entry.ops.iter().map(|op| (&op.key, op)).collect();
+        let ops: BTreeMap<&Str, &OpData> = entry.ops.iter().map(|op| (&op.key, op)).into_map();
         if known.is_some() || ops.len() < entry.ops.len() {
             let refused = Err(invalid(format!("Ignoring duplicate entity {}", shown(&entity))));
             match known {

@@ -18,6 +18,7 @@ use crate::config::{
     validate_client_metrics_configs, validate_group_configs, validate_topic_configs,
 };
 use crate::metadata::{ConfigResource, ConfigResourceType, MetadataImage};
+use crate::tree::IntoTree as _;
 
 pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
@@ -196,7 +197,7 @@ pub fn parse(asked: &[AlterableConfig]) -> Result<Vec<Alteration>, ApiError> {
 }
 
 fn with_removals(mut alterations: Vec<Alteration>, current: &BTreeMap<String, String>) -> Vec<Alteration> {
-    let given: BTreeSet<String> = alterations.iter().map(|one| one.name.clone()).collect();
+    let given: BTreeSet<String> = alterations.iter().map(|one| one.name.clone()).into_set();
     let gone = current.keys().filter(|key| !given.contains(*key));
     alterations.extend(gone.map(|key| Alteration { name: key.clone(), op: AlterOp::Delete, value: None }));
     alterations
@@ -291,7 +292,7 @@ fn scope(resource_type: ConfigResourceType) -> Scope {
 }
 
 fn texts(configs: &BTreeMap<Str, Str>) -> BTreeMap<String, String> {
-    configs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    configs.iter().map(|(key, value)| (key.to_string(), value.to_string())).into_map()
 }
 
 fn invalid_request(sentence: impl Into<Str>) -> ApiError {

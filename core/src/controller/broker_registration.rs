@@ -15,6 +15,7 @@ use crate::metadata::features::{KRAFT_VERSION, METADATA_VERSION};
 use crate::metadata::topics::is_reserved_directory;
 use crate::sim::mutation::Mutation;
 use crate::time::Instant;
+use crate::tree::IntoTree as _;
 
 /// Decides whether a broker is let in. A new life of it begins fenced, in an epoch that is `next_offset`, and with what the one
 /// before had taken from it: its places in the ISRs, and unless it stopped cleanly those among the eligible replicas too.
@@ -107,7 +108,7 @@ fn check(
 
 /// A directory has one owner, and a broker has some.
 fn check_directories(cluster: Cluster<'_>, request: &BrokerRegistrationRequest) -> Result<(), ErrorCode> {
-    let own: BTreeSet<_> = request.log_dirs.iter().copied().collect();
+    let own: BTreeSet<_> = request.log_dirs.iter().copied().into_set();
     let others = cluster.image.brokers().filter(|broker| broker.id != request.broker_id);
     let is_taken = others.flat_map(|broker| &broker.directories).any(|directory| own.contains(directory));
     let is_nonsense = own.is_empty()

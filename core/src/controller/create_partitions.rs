@@ -14,6 +14,7 @@ use super::mutation_quotas::MutationQuota;
 use super::{ApiError, placement};
 use crate::metadata::{MetadataImage, PartitionRegistration};
 use crate::rng::Rng;
+use crate::tree::IntoTree as _;
 
 /// Decides which topics grow, and what is written.
 pub fn create_partitions(
@@ -24,7 +25,7 @@ pub fn create_partitions(
 ) -> (Vec<MetadataRecord>, CreatePartitionsResponse) {
     let mut seen = BTreeSet::new();
     let twice: BTreeSet<&Str> =
-        request.topics.iter().map(|topic| &topic.name).filter(|name| !seen.insert(*name)).collect();
+        request.topics.iter().map(|topic| &topic.name).filter(|name| !seen.insert(*name)).into_set();
     let mut records = Vec::new();
     let mut results: Vec<CreatePartitionsTopicResult> = twice
         .iter()

@@ -16,6 +16,7 @@ use crate::config::{self, BrokerConfig};
 use crate::metadata::{ConfigResourceType, MetadataImage, PartitionRegistration};
 use crate::quorum::METADATA_TOPIC;
 use crate::rng::Rng;
+use crate::tree::IntoTree as _;
 
 /// Partitions that one request may create.
 pub(super) const PARTITIONS_PER_REQUEST_MAX: i64 = 10_000;
@@ -30,7 +31,7 @@ pub fn create_topics(
 ) -> (Vec<MetadataRecord>, CreateTopicsResponse) {
     let mut seen = BTreeSet::new();
     let twice: BTreeSet<&Str> =
-        request.topics.iter().map(|topic| &topic.name).filter(|name| !seen.insert(*name)).collect();
+        request.topics.iter().map(|topic| &topic.name).filter(|name| !seen.insert(*name)).into_set();
     let is_metadata_topic = |topic: &CreatableTopic| *topic.name == *METADATA_TOPIC;
     let asked =
         || request.topics.iter().filter(|topic| !twice.contains(&topic.name) && !is_metadata_topic(topic));
@@ -153,8 +154,8 @@ fn creation_configs(config: &BrokerConfig, topic: &CreatableTopic) -> Result<BTr
         .configs
         .iter()
         .filter_map(|config| Some((config.name.clone(), config.value.clone()?)))
-        .collect();
-    let texts = configs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        .into_map();
+    let texts = configs.iter().map(|(key, value)| (key.to_string(), value.to_string())).into_map();
     config::validate_topic_configs(config, &BTreeMap::new(), &texts)
         .map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.to_string()))?;
     Ok(configs)

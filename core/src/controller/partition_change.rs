@@ -13,6 +13,7 @@ use super::cluster::{Candidates, Cluster, TopicRules};
 use super::placement;
 use crate::metadata::topics::{NO_LEADER, NO_LEADER_CHANGE};
 use crate::metadata::{MetadataImage, PartitionRegistration};
+use crate::tree::IntoTree as _;
 
 /// In `leader_recovery_state`: the leader has all that was committed.
 pub const RECOVERED: i8 = 0;
@@ -163,7 +164,7 @@ impl<'a> PartitionChange<'a> {
         if self.isr.len() >= self.min_isr {
             return Vec::new();
         }
-        let ever: BTreeSet<i32> = self.before.elr.iter().chain(&self.before.isr).copied().collect();
+        let ever: BTreeSet<i32> = self.before.elr.iter().chain(&self.before.isr).copied().into_set();
         ever.into_iter()
             .filter(|replica| !self.isr.contains(replica) && self.lossy != Some(*replica))
             .collect()

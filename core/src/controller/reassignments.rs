@@ -22,6 +22,7 @@ use super::cluster::{Candidates, Cluster};
 use super::partition_change::{Election, PartitionChange};
 use super::{ApiError, placement};
 use crate::metadata::{MetadataImage, PartitionRegistration};
+use crate::tree::IntoTree as _;
 
 /// Decides about assignments of replicas.
 pub fn alter_partition_reassignments(
@@ -95,7 +96,7 @@ fn reassign(
 /// Those that are new are added, those that are not wanted any more removed. What the request leaves as it is may still be on its way.
 fn move_to(change: &mut PartitionChange<'_>, partition: &PartitionRegistration, target: &[i32]) {
     let difference = |one: &[i32], other: &[i32]| -> Vec<i32> {
-        let sorted: BTreeSet<i32> = one.iter().copied().filter(|replica| !other.contains(replica)).collect();
+        let sorted: BTreeSet<i32> = one.iter().copied().filter(|replica| !other.contains(replica)).into_set();
         sorted.into_iter().collect()
     };
     let removing = difference(&partition.replicas, target);
@@ -132,7 +133,7 @@ fn cancel(change: &mut PartitionChange<'_>, partition: &PartitionRegistration) -
 
 /// The number that counts while replicas move is the one after the move.
 fn check_replication_factor(partition: &PartitionRegistration, asked: usize) -> Result<(), ApiError> {
-    let all: BTreeSet<i32> = partition.replicas.iter().chain(&partition.adding_replicas).copied().collect();
+    let all: BTreeSet<i32> = partition.replicas.iter().chain(&partition.adding_replicas).copied().into_set();
     let before = all.iter().filter(|replica| !partition.removing_replicas.contains(replica)).count();
     if before == asked {
         return Ok(());

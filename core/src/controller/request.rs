@@ -43,6 +43,7 @@ use crate::ids::ConnectionId;
 use crate::machine::SyncOutcome;
 use crate::network::LinkEvent;
 use crate::quorum::raft::rpc;
+use crate::tree::IntoTree as _;
 
 /// What can happen to the controller.
 #[derive(Clone, Debug)]
@@ -364,7 +365,7 @@ impl ControllerRequest {
             Self::AlterUserScramCredentials(request) => {
                 let deleted = request.deletions.iter().map(|one| &one.name);
                 let named = deleted.chain(request.upsertions.iter().map(|one| &one.name));
-                let users: BTreeSet<&Str> = named.collect();
+                let users: BTreeSet<&Str> = named.into_set();
                 let refused = |user: &Str| AlterUserScramCredentialsResult {
                     user: user.clone(),
                     error_code,

@@ -28,6 +28,7 @@ use crate::sim::mutation::Mutation;
 use crate::small_map::{SmallMap, SmallSet};
 use crate::time::Instant;
 use crate::trace::TraceEvent;
+use crate::tree::IntoTree as _;
 
 /// What the keeper of the log directories is told.
 #[derive(Clone, Debug)]
@@ -730,7 +731,7 @@ impl Directory {
                 let partition = &offsets.partition;
                 Some(((partition.topic.to_string(), partition.partition), Self::value(offsets, name)?))
             })
-            .collect();
+            .into_map();
         format_offsets(&offsets)
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::error::LogError;
 use crate::record::{BatchHeader, EndTxnMarker, NO_PRODUCER_EPOCH, NO_SEQUENCE, record_views};
 use crate::time::Timestamp;
+use crate::tree::IntoTree as _;
 
 /// Batches remembered for each producer; the reason why a client may have at most five requests in flight.
 pub const BATCHES_MAX: usize = 5;
@@ -252,7 +253,7 @@ impl ProducerState {
     /// This state, restricted to one producer.
     pub(super) fn only(&self, producer_id: i64) -> Self {
         let entry = self.producers.get(&producer_id).map(|entry| (producer_id, entry.clone()));
-        Self { producers: entry.into_iter().collect(), ..Self::default() }
+        Self { producers: entry.into_iter().into_map(), ..Self::default() }
     }
 
     /// Whether a batch may be appended. `marker` is what a control batch holds.

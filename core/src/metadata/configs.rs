@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::tree::IntoTree as _;
 use ottla_protocol::Str;
 use rpds::RedBlackTreeMapSync;
 
@@ -85,7 +86,7 @@ impl ConfigurationsImage {
     /// What was set for a resource.
     pub fn of(&self, resource: &ConfigResource) -> BTreeMap<Str, Str> {
         let configs = self.resources.get(resource);
-        configs.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+        configs.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).into_map()
     }
 
     /// One value.

@@ -6,6 +6,7 @@ use ottla_protocol::{Str, Uuid};
 
 use super::configs::{ConfigResource, ConfigResourceType};
 use super::{MetadataImage, MetadataRecord};
+use crate::tree::IntoTree as _;
 
 /// What changed, by name; the values are in the image. It may name what ended as it began, never miss a change.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,17 +39,17 @@ impl MetadataDelta {
     /// Everything in an image: what its first reader has to take in.
     pub fn everything(image: &MetadataImage) -> Self {
         Self {
-            topics_created: image.topics.by_id.keys().copied().collect(),
+            topics_created: image.topics.by_id.keys().copied().into_set(),
             topics_deleted: BTreeMap::new(),
             partitions_changed: image
                 .topics
                 .by_id
                 .iter()
-                .map(|(id, topic)| (*id, topic.partitions.keys().copied().collect()))
-                .collect(),
-            brokers_changed: image.cluster.brokers.keys().copied().collect(),
-            controllers_changed: image.cluster.controllers.keys().copied().collect(),
-            configs_changed: image.configs.resources.keys().cloned().collect(),
+                .map(|(id, topic)| (*id, topic.partitions.keys().copied().into_set()))
+                .into_map(),
+            brokers_changed: image.cluster.brokers.keys().copied().into_set(),
+            controllers_changed: image.cluster.controllers.keys().copied().into_set(),
+            configs_changed: image.configs.resources.keys().cloned().into_set(),
             features_changed: true,
             client_quotas_changed: true,
             acls_changed: true,
@@ -61,7 +62,7 @@ impl MetadataDelta {
     pub fn replacing(before: &MetadataImage, after: &MetadataImage) -> Self {
         let mut delta = Self::everything(after);
         let gone = before.topics.by_id.values().filter(|topic| !after.topics.by_id.contains_key(&topic.id));
-        delta.topics_deleted = gone.map(|topic| (topic.id, topic.name.clone())).collect();
+        delta.topics_deleted = gone.map(|topic| (topic.id, topic.name.clone())).into_map();
         delta.brokers_changed.extend(before.cluster.brokers.keys());
         delta.controllers_changed.extend(before.cluster.controllers.keys());
         delta.configs_changed.extend(before.configs.resources.keys().cloned());

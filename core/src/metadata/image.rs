@@ -13,6 +13,7 @@ use super::scram::ScramImage;
 use super::tokens::DelegationTokensImage;
 use super::topics::{PartitionRegistration, TopicImage, TopicsImage};
 use crate::config::BrokerConfig;
+use crate::tree::IntoTree as _;
 
 /// All cluster metadata at one offset, in persistent maps: cloning is O(1), a change O(log n).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,7 +112,7 @@ impl MetadataImage {
     /// A broker's configuration with what was set dynamically over it.
     pub fn in_force(&self, broker: &BrokerConfig) -> BrokerConfig {
         let texts = |configs: BTreeMap<Str, Str>| -> BTreeMap<String, String> {
-            configs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+            configs.into_iter().map(|(key, value)| (key.into(), value.into())).into_map()
         };
         broker.with_dynamic(texts(self.cluster_configs()), texts(self.broker_configs(broker.node_id)))
     }

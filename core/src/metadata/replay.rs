@@ -16,6 +16,7 @@ use super::scram::ScramCredential;
 use super::tokens::DelegationToken;
 use super::topics::TopicImage;
 use super::{MetadataImage, MetadataRecord, MetadataVersion, PartitionRegistration};
+use crate::tree::IntoTree as _;
 
 /// Why a record does not follow from the image before it. The node stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -378,7 +379,7 @@ impl MetadataImage {
             .entity
             .iter()
             .map(|part| (part.entity_type.detached(), part.entity_name.as_ref().map(Str::detached)))
-            .collect();
+            .into_map();
         self.client_quotas.set(entity, record.key.detached(), (!record.remove).then_some(record.value));
     }
 

@@ -9,6 +9,7 @@ use ottla_protocol::messages::alter_partition_request::{
 };
 
 use crate::ids::TopicIdPartition;
+use crate::tree::IntoTree as _;
 
 /// The version of the requests: the first in which members of the ISR have epochs (KIP-903).
 pub const ALTER_PARTITION_VERSION: i16 = 3;
@@ -99,7 +100,7 @@ impl AlterPartitions {
         let mut asked: BTreeMap<TopicIdPartition, IsrProposal> = std::mem::take(&mut self.in_flight)
             .into_iter()
             .map(|proposal| (proposal.partition, proposal))
-            .collect();
+            .into_map();
         let mut answers = Vec::new();
         let settled = response.filter(|response| response.error_code == ErrorCode::None.code());
         for topic in settled.into_iter().flat_map(|response| &response.topics) {

@@ -13,6 +13,7 @@ use crate::config::BrokerConfig;
 use crate::ids::{ShardId, TopicIdPartition};
 use crate::metadata::{ConfigResource, ConfigResourceType, MetadataImage};
 use crate::time::Instant;
+use crate::tree::IntoTree as _;
 
 /// The topic settings that name replicas.
 const LEADER_REPLICAS: &str = "leader.replication.throttled.replicas";
@@ -129,10 +130,10 @@ fn throttled(image: &MetadataImage, key: &str, broker: i32) -> BTreeMap<Uuid, Pa
             let (partition, replica) = pair.split_once(':')?;
             (replica.parse() == Ok(broker)).then(|| partition.parse::<i32>().ok())?
         };
-        let partitions: BTreeSet<i32> = pairs().filter_map(own).collect();
+        let partitions: BTreeSet<i32> = pairs().filter_map(own).into_set();
         (!partitions.is_empty()).then_some((topic_id, Partitions::These(partitions)))
     });
-    named.collect()
+    named.into_map()
 }
 
 /// How many shards have replicas that count.

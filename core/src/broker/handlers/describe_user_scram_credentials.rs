@@ -27,7 +27,7 @@ pub fn handle<S: LogStore>(env: &mut Env<'_, '_, S>, request: &Request, body: By
         *users.entry(&user.name).or_default() += 1;
     }
     if users.is_empty() {
-        users = credentials.keys().map(|user| (*user, 1)).collect();
+        users.extend(credentials.keys().map(|user| (*user, 1)));
     }
     let result = |(user, times): (&Str, usize)| {
         let found = credentials.get(user).cloned();

@@ -11,6 +11,7 @@ use super::member::{ClassicGroupMember, Waiting, own_protocols};
 use super::subscription::subscribed_topics;
 use super::timers::JoinPhase;
 use crate::time::Timestamp;
+use crate::tree::IntoTree as _;
 
 /// The protocol type of Kafka's consumers.
 const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
@@ -392,7 +393,7 @@ impl ClassicGroup {
             .iter()
             .filter(|(_, count)| **count == self.members.len())
             .map(|(name, _)| name)
-            .collect();
+            .into_set();
         let mut votes: BTreeMap<&Str, usize> = BTreeMap::new();
         for member in self.members.values() {
             let vote =

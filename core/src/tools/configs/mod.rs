@@ -25,6 +25,7 @@ use crate::client::Reply;
 use crate::controller::names;
 use crate::rng::Rng;
 use crate::time::Instant;
+use crate::tree::IntoTree as _;
 
 #[derive(Clone, Debug)]
 struct Configs {
@@ -142,7 +143,7 @@ impl Configs {
             CLIENT_METRICS => Some(resources(last)?),
             _ => {
                 let Some(groups) = listed(groups)? else { return Ok(None) };
-                let mut all: BTreeSet<Str> = groups.into_iter().map(|[group, ..]| group).collect();
+                let mut all: BTreeSet<Str> = groups.into_iter().map(|[group, ..]| group).into_set();
                 // Brokers of old do not tell which groups have settings.
                 all.extend(resources(last).unwrap_or_default());
                 Some(all.into_iter().collect())

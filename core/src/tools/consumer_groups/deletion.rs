@@ -17,6 +17,7 @@ use crate::tools::admin::Admin;
 use crate::tools::failure::{Refusal, refusal};
 use crate::tools::partitions::{TopicPartition, ask_metadata, error_of};
 use crate::tools::table::{Column, columns};
+use crate::tree::IntoTree as _;
 
 /// What has been learned so far.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ impl Deletion {
             Scope::Topics { whole, parts } => (whole.clone(), parts.as_slice()),
             _ => (Vec::new(), &[][..]),
         };
-        let partitions = parts.iter().map(|place| (place.clone(), ErrorCode::None)).collect();
+        let partitions = parts.iter().map(|place| (place.clone(), ErrorCode::None)).into_map();
         Self { group, coordinator, topics_are_known: whole.is_empty(), whole, partitions }
     }
 

@@ -16,6 +16,7 @@ use crate::tools::admin::Admin;
 use crate::tools::failure::{Refusal, refusal};
 use crate::tools::partitions::{ByLeader, LATEST, TopicPartition, ask_metadata, ask_offsets, offsets};
 use crate::tools::table::{Column, columns};
+use crate::tree::IntoTree as _;
 
 /// What `--members --verbose` shows besides.
 const VERBOSE_HEAD: [&str; 5] =
@@ -92,7 +93,7 @@ impl Description {
                 admin.ask(now, &coordinator, (2, 7), request);
             }
             Stage::Leaders => {
-                let mut topics: BTreeSet<Str> = self.partitions().map(|(topic, _)| topic.clone()).collect();
+                let mut topics: BTreeSet<Str> = self.partitions().map(|(topic, _)| topic.clone()).into_set();
                 ask_metadata(now, admin, Some(&mut std::mem::take(&mut topics).into_iter()));
             }
             Stage::Ends => ask_offsets(now, admin, &self.leaders, LATEST),
@@ -140,7 +141,7 @@ impl Description {
             }
             Stage::Ends => {
                 let known = offsets(replies)?.into_iter();
-                self.ends = known.filter_map(|(place, offset)| Some((place, offset.ok()?))).collect();
+                self.ends = known.filter_map(|(place, offset)| Some((place, offset.ok()?))).into_map();
                 self.print(cx, command);
                 return Ok(After::Group);
             }
@@ -195,7 +196,7 @@ impl Description {
     }
 
     fn leaders_known(&mut self, answer: &MetadataResponse) {
-        let wanted: BTreeSet<TopicPartition> = self.partitions().cloned().collect();
+        let wanted: BTreeSet<TopicPartition> = self.partitions().cloned().into_set();
         self.leaders.clear();
         for topic in &answer.topics {
             let Some(name) = &topic.name else { continue };

@@ -22,6 +22,7 @@ use crate::tools::failure::{Refusal, refusal};
 use crate::tools::partitions::{
     ByLeader, EARLIEST, LATEST, TopicPartition, ask_metadata, ask_offsets, by_leader, error_of, offsets,
 };
+use crate::tree::IntoTree as _;
 
 /// What has been learned so far.
 #[derive(Clone, Debug)]
@@ -80,7 +81,7 @@ impl Reset {
             }
             Stage::Topics => {
                 let mut topics: BTreeSet<Str> =
-                    self.partitions.iter().map(|(topic, _)| topic.clone()).collect();
+                    self.partitions.iter().map(|(topic, _)| topic.clone()).into_set();
                 if let Scope::Topics { whole, .. } = &command.scope {
                     topics.extend(whole.iter().cloned());
                 }

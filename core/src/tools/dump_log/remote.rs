@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::tree::IntoTree as _;
 use bytes::Bytes;
 use ottla_protocol::records::remote::remote_log_segment_metadata_record::{
     self as segment, RemoteLogSegmentMetadataRecord,
@@ -118,7 +119,7 @@ fn partition(topic_id: Uuid, topic: &str, partition: i32) -> String {
 
 /// As Java shows a map; there is one always.
 fn leader_epochs(entries: impl Iterator<Item = (i32, i64)>) -> Result<String, String> {
-    let entries: BTreeMap<i32, i64> = entries.collect();
+    let entries: BTreeMap<i32, i64> = entries.into_map();
     let shown: Vec<String> = entries.iter().map(|(epoch, offset)| format!("{epoch}={offset}")).collect();
     if shown.is_empty() {
         return Err("there are no leader epochs".to_owned());
