@@ -358,11 +358,11 @@ impl Lifecycle {
                 self.phase = Phase::Left;
                 cx.effects.push(Effect::Relieved);
             }
-            Phase::Registered { epoch } => {
+            Phase::Registered { epoch } if self.config.controlled_shutdown_enable => {
                 self.phase = Phase::Leaving { epoch, until: cx.now.monotonic.plus_ms(HAND_OVER_MS) };
                 self.due = Some(cx.now.monotonic);
             }
-            Phase::Registering => self.resign(cx),
+            Phase::Registering | Phase::Registered { .. } => self.resign(cx),
             Phase::Leaving { .. } | Phase::Resigning | Phase::Left | Phase::Stopped => {}
         }
     }

@@ -20,6 +20,7 @@ config_struct! {
         broker_rack: Option<String> = "broker.rack",
         broker_session_timeout_ms: i32 = "broker.session.timeout.ms",
         connections_max_idle_ms: i64 = "connections.max.idle.ms",
+        controlled_shutdown_enable: bool = "controlled.shutdown.enable",
         controller_quorum_auto_join_enable: bool = "controller.quorum.auto.join.enable",
         controller_quorum_election_backoff_max_ms: i32 = "controller.quorum.election.backoff.max.ms",
         controller_quorum_election_timeout_ms: i32 = "controller.quorum.election.timeout.ms",

@@ -34,7 +34,11 @@ struct House {
 
 impl House {
     fn new() -> Self {
-        let config = Arc::new(BrokerConfig { node_id: 1, ..BrokerConfig::default() });
+        Self::of(BrokerConfig::default())
+    }
+
+    fn of(config: BrokerConfig) -> Self {
+        let config = Arc::new(BrokerConfig { node_id: 1, ..config });
         let me = Myself { incarnation_id: Uuid::ONE, directories: DIRECTORIES.to_vec(), previous_epoch: -1 };
         let published = Published::first(MetadataImage::default(), -1, -1, 0);
         let mut house = Self {
@@ -206,6 +210,15 @@ fn clients_are_served_until_others_lead() {
     house.tell(LifecycleEvent::ControllerStopped);
     assert_eq!(house.said, ["relieved", "hand over"], "clients are sent away first");
     house.tell(LifecycleEvent::Stop);
+    assert_eq!(house.said, ["relieved", "hand over", "stop"]);
+}
+
+#[test]
+fn a_stop_without_a_controlled_shutdown_asks_nobody() {
+    let mut house = House::of(BrokerConfig { controlled_shutdown_enable: false, ..BrokerConfig::default() });
+    house.tell(LifecycleEvent::Stop);
+    assert!(house.asked.is_empty());
+    house.tell(LifecycleEvent::ControllerStopped);
     assert_eq!(house.said, ["relieved", "hand over", "stop"]);
 }
 

@@ -115,7 +115,7 @@ keys! { TOPIC_KEYS: Topic, internal = false;
     /// Age at which a segment is closed although it is not full.
     "segment.ms" Long = "604800000", AtLeast(1), Medium, Entity, Honoured;
     /// Whether a replica that is not in sync may lead when no other is left, at the price of records.
-    "unclean.leader.election.enable" Boolean = "false", Any, Medium, Entity, Ignored(ONE_NODE);
+    "unclean.leader.election.enable" Boolean = "false", Any, Medium, Entity, Honoured;
 }
 
 keys! { TOPIC_INTERNAL_KEYS: Topic, internal = true;

@@ -52,10 +52,12 @@ mod rows {
     // Why a key is accepted without effect.
     pub(super) const AUTHENTICATION: &str = "there is no authentication yet, so none fails";
     pub(super) const CONSUMER: &str = "the consumer group protocol (KIP-848) is not built yet";
+    pub(super) const DIRECTORIES: &str = "replicas are not moved between directories yet";
     pub(super) const JVM: &str = "it names or paces what lives in a Java machine";
     pub(super) const LOADING: &str = "coordinators load and batch by a byte budget of their own";
     pub(super) const METADATA_LOG: &str = "the metadata log keeps everything and writes nothing while idle";
-    pub(super) const ONE_NODE: &str = "it concerns other nodes, and what it sets is not built yet";
+    pub(super) const LINKS: &str =
+        "a connection to another node has 10 s to open, and buffers as the system has them";
     pub(super) const ONE_REPLICA: &str = "with one replica a commit waits for nobody";
     pub(super) const PLAIN_OFFSETS: &str = "committed offsets are written uncompressed, and read either way";
     pub(super) const PREALLOCATE: &str = "segments grow as they are written";
@@ -64,6 +66,7 @@ mod rows {
     pub(super) const PURGATORY: &str = "purgatories hold no finished requests, so there is nothing to purge";
     pub(super) const QUEUES: &str = "a connection has one request in work, so none queue";
     pub(super) const QUORUM_BATCH: &str = "the metadata log sizes its batches and segments itself";
+    pub(super) const REGISTRATION: &str = "a broker tries to register until it is stopped";
     pub(super) const REMOTE: &str = "tiered storage is not built yet";
     pub(super) const SHARDS: &str = "threads follow from `ottla.shards` and the machine's cores";
     pub(super) const SHARE: &str = "share groups are not built yet";

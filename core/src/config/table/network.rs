@@ -34,11 +34,11 @@ keys! { KEYS: Broker, internal = false;
     /// Requests that may wait before no more is read from the network.
     "queued.max.requests" Int = "500", AtLeast(1), High, ReadOnly, Ignored(QUEUES);
     /// How long a request of this broker to another may stay unanswered.
-    "request.timeout.ms" Int = "30000", Any, High, ReadOnly, Ignored(ONE_NODE);
+    "request.timeout.ms" Int = "30000", Any, High, ReadOnly, Honoured;
     /// Longest time that connecting to another node may take, after repeated failures.
-    "socket.connection.setup.timeout.max.ms" Long = "30000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
+    "socket.connection.setup.timeout.max.ms" Long = "30000", Any, Medium, ReadOnly, Ignored(LINKS);
     /// How long connecting to another node may take at first.
-    "socket.connection.setup.timeout.ms" Long = "10000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
+    "socket.connection.setup.timeout.ms" Long = "10000", Any, Medium, ReadOnly, Ignored(LINKS);
     /// Connections that may wait to be accepted; the system may hold fewer.
     "socket.listen.backlog.size" Int = "50", AtLeast(1), Medium, ReadOnly, Honoured;
     /// Receive buffer of connections; -1 leaves it to the system.

@@ -14,7 +14,7 @@ keys! { KEYS: Broker, internal = false;
     /// Listeners that belong to the controller; the first of them is how others reach it.
     "controller.listener.names" List = required, DistinctNonEmpty, High, ReadOnly, Honoured;
     /// How long the metadata leader collects records before it writes them out.
-    "controller.quorum.append.linger.ms" Int = "25", AtLeast(0), Medium, ReadOnly, Ignored(ONE_NODE);
+    "controller.quorum.append.linger.ms" Int = "25", AtLeast(0), Medium, ReadOnly, Ignored(QUORUM_BATCH);
     /// Whether a new controller adds itself to the voters.
     "controller.quorum.auto.join.enable" Boolean = "false", Any, Low, ReadOnly, Honoured;
     /// Controllers through which the current quorum is found.
@@ -38,7 +38,7 @@ keys! { KEYS: Broker, internal = false;
     /// How long a request to the controller may stay unanswered.
     "controller.socket.timeout.ms" Int = "30000", Any, Medium, ReadOnly, Honoured;
     /// How long a starting broker tries to register before it gives up.
-    "initial.broker.registration.timeout.ms" Int = "60000", Any, Medium, ReadOnly, Ignored(ONE_NODE);
+    "initial.broker.registration.timeout.ms" Int = "60000", Any, Medium, ReadOnly, Ignored(REGISTRATION);
     /// Directory of the metadata log; the first of `log.dirs` when absent.
     "metadata.log.dir" String = null, Any, High, ReadOnly, Honoured;
     /// Bytes of metadata records after which a snapshot is written.
