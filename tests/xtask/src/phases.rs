@@ -98,7 +98,7 @@ const PHASES: &[Phase] = &[
     Phase {
         name: "clients",
         budget_s: 300,
-        about: "kcat, kafka-python, confluent-kafka, kafkajs, the Java client and Kafka's tools against a server; what clients with quotas get",
+        about: "kcat, kafka-python, confluent-kafka, kafkajs, the Java client, Streams, Connect and Kafka's tools against a server; what clients with quotas get",
         advice: "run `cargo test -p ottla-tests --test clients NAME`; with OTTLA_TEST_PEERS=kafka it asks Apache Kafka",
         run: |given| {
             tools::debian(&[("kcat", "kcat")])?;
