@@ -18,8 +18,8 @@ use ottla_core::ids::NodeId;
 use tokio::net::TcpListener;
 
 use crate::dispatcher::Dispatcher;
-use crate::memory::Memory;
 use crate::events::{self, Watched};
+use crate::memory::Memory;
 use crate::metrics::Metered;
 use crate::page::{self, plain};
 use crate::service::{Peer, Service};

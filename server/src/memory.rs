@@ -37,7 +37,12 @@ impl Memory {
     /// Room for so many bytes; without a number a quarter of what the machine has, as a JVM's heap.
     pub fn new(queued_max_request_bytes: i64) -> Arc<Self> {
         let bytes_max = usize::try_from(queued_max_request_bytes).unwrap_or_else(|_| available() / 4);
-        Arc::new(Self { used: AtomicUsize::new(0), bytes_max, waiting: AtomicUsize::new(0), given_back: Notify::new() })
+        Arc::new(Self {
+            used: AtomicUsize::new(0),
+            bytes_max,
+            waiting: AtomicUsize::new(0),
+            given_back: Notify::new(),
+        })
     }
 
     /// Whether there is none left.
@@ -118,7 +123,9 @@ impl Drop for Charge {
 /// Bytes that this process may have: of the machine, or of its container.
 fn available() -> usize {
     let system = rustix::system::sysinfo();
-    let machine = u64::from(system.mem_unit).saturating_mul(u64::try_from(system.totalram).unwrap_or(u64::MAX));
-    let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    let machine =
+        u64::from(system.mem_unit).saturating_mul(u64::try_from(system.totalram).unwrap_or(u64::MAX));
+    let container =
+        fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
     usize::try_from(container.map_or(machine, |bytes: u64| bytes.min(machine))).unwrap_or(usize::MAX)
 }

@@ -17,8 +17,8 @@ use crate::driver::{Clock, Driver, Surroundings};
 use crate::http::{self, Web};
 use crate::kafka_listener::{KafkaListener, Limits, Stops};
 use crate::lock::DirectoryLocks;
-use crate::store::FileStore;
 use crate::memory::Memory;
+use crate::store::FileStore;
 use crate::{logging, metrics};
 
 /// How long clients may take to see that a stopping node has closed their connections.

@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use crate::memory::Memory;
 use crate::frames::{FrameReader, RESPONSE_BYTES_MAX};
+use crate::memory::Memory;
 
 /// How long a connection may take to stand (`socket.connection.setup.timeout.ms`).
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,8 +12,10 @@ const COUNT: u64 = 1_500;
 #[test]
 fn any_bytes_at_every_entry() {
     let number = |name: &str| env::var(name).ok().map(|text| text.parse().expect("a number"));
-    let today = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() / 86_400 * 1_000_000;
-    let (first, count) = (number("OTTLA_FUZZ_SEED").unwrap_or_else(today), number("OTTLA_FUZZ_COUNT").unwrap_or(COUNT));
+    let today =
+        || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() / 86_400 * 1_000_000;
+    let (first, count) =
+        (number("OTTLA_FUZZ_SEED").unwrap_or_else(today), number("OTTLA_FUZZ_COUNT").unwrap_or(COUNT));
     thread::scope(|scope| {
         for (name, run) in ENTRIES {
             scope.spawn(move || {

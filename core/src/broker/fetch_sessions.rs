@@ -226,8 +226,9 @@ impl FetchSessions {
 impl Session {
     fn change(&mut self, request: &FetchRequest, by_id: bool) {
         let changed = wanted(&request.topics);
-        let places: Option<BTreeMap<_, _>> = (changed.len() > CHANGES_FEW)
-            .then(|| self.partitions.iter().zip(0..).map(|(cached, at)| (cached.wanted.key(by_id), at)).collect());
+        let places: Option<BTreeMap<_, _>> = (changed.len() > CHANGES_FEW).then(|| {
+            self.partitions.iter().zip(0..).map(|(cached, at)| (cached.wanted.key(by_id), at)).collect()
+        });
         let place = |new: &Wanted| match &places {
             Some(places) => places.get(&new.key(by_id)).copied(),
             None => self.partitions.iter().position(|cached| cached.wanted.key(by_id) == new.key(by_id)),
@@ -330,8 +331,11 @@ mod tests {
         let mut all = request(id, 1, 0..max);
         all.topics[0].partitions.reverse();
         assert_eq!(partitions(&resolve(&mut sessions, &all).unwrap()), (0..max).collect::<Vec<_>>());
-        let forgotten =
-            (1..max).map(|partition| ForgottenTopic { topic_id: Uuid::from_u128(7), partitions: vec![partition], ..ForgottenTopic::default() });
+        let forgotten = (1..max).map(|partition| ForgottenTopic {
+            topic_id: Uuid::from_u128(7),
+            partitions: vec![partition],
+            ..ForgottenTopic::default()
+        });
         let forget = FetchRequest { forgotten_topics_data: forgotten.collect(), ..request(id, 2, 0..0) };
         assert_eq!(partitions(&resolve(&mut sessions, &forget).unwrap()), [0]);
     }

@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use ottla_core::record::compression::{Compressors, DecompressError};
 use ottla_core::record::{
-    AppendOrigin, Batch, BatchRules, BatchView, CompressionType, DeleteHorizon, TimestampType, batches, legacy,
-    validate,
+    AppendOrigin, Batch, BatchRules, BatchView, CompressionType, DeleteHorizon, TimestampType, batches,
+    legacy, validate,
 };
 
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
@@ -31,7 +31,11 @@ pub fn run(input: &[u8]) {
 
     let rules = BatchRules {
         compression: (choice & 0x20 != 0).then(|| kind.into()),
-        timestamp_type: if choice & 0x40 == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime },
+        timestamp_type: if choice & 0x40 == 0 {
+            TimestampType::CreateTime
+        } else {
+            TimestampType::LogAppendTime
+        },
         is_compacted: choice & 0x80 != 0,
         ..BatchRules::default()
     };

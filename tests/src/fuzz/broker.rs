@@ -13,10 +13,10 @@ use ottla_core::sim::Host;
 use ottla_core::sim::mutation::Planted;
 use ottla_core::time::{Instant, Now};
 use ottla_protocol::messages::create_topics_request::CreatableTopic;
-use ottla_protocol::messages::{CreateTopicsRequest, FetchResponse, InitProducerIdResponse, JoinGroupResponse};
-use ottla_protocol::{
-    ApiKey, Decoder, Encoder, Message as _, RequestHeader, ResponseHeader, Str, Struct,
+use ottla_protocol::messages::{
+    CreateTopicsRequest, FetchResponse, InitProducerIdResponse, JoinGroupResponse,
 };
+use ottla_protocol::{ApiKey, Decoder, Encoder, Message as _, RequestHeader, ResponseHeader, Str, Struct};
 
 use super::fill::{Known, empty};
 

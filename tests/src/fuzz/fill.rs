@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use ottla_core::record::{BatchBuilder, BatchOptions, Compressors};
-use ottla_protocol::{Field, Kind, MessageSpec, Mut, Records, Str, Struct, Uuid};
 use ottla_protocol::registry::{self, Entry};
+use ottla_protocol::{Field, Kind, MessageSpec, Mut, Records, Str, Struct, Uuid};
 
 use super::Choices;
 
@@ -18,9 +18,39 @@ pub struct Known {
 }
 
 const TEXTS: &[&str] = &[
-    "t", "g", "u", "", "consumer", "range", "__consumer_offsets", "roundrobin", "1", "0", "-1", "retention.ms", "cleanup.policy",
-    "compact", "a.b", "a_b", "é", "user", "client-id", "producer_byte_rate", "metadata.version", "PLAINTEXT", "*", "compression.type",
-    "gzip", "log.retention.ms", "/10.0.0.1", "m", "\u{0}", "2,3", "min.insync.replicas", "interval.ms", "metrics",
+    "t",
+    "g",
+    "u",
+    "",
+    "consumer",
+    "range",
+    "__consumer_offsets",
+    "roundrobin",
+    "1",
+    "0",
+    "-1",
+    "retention.ms",
+    "cleanup.policy",
+    "compact",
+    "a.b",
+    "a_b",
+    "é",
+    "user",
+    "client-id",
+    "producer_byte_rate",
+    "metadata.version",
+    "PLAINTEXT",
+    "*",
+    "compression.type",
+    "gzip",
+    "log.retention.ms",
+    "/10.0.0.1",
+    "m",
+    "\u{0}",
+    "2,3",
+    "min.insync.replicas",
+    "interval.ms",
+    "metrics",
 ];
 
 /// Every message there is.

@@ -63,7 +63,12 @@ fn read_only(store: &mut MemoryStore) {
     let check = Check::start(&["./data".to_owned()]).expect("arguments");
     check.run(store, &compressors, &mut said);
     for name in ["00000000000000000000.log", "00000000000000000000.index", "00000000000000000000.timeindex"] {
-        let arguments = ["--files".to_owned(), format!("{DIR}/{name}"), "--print-data-log".to_owned(), "--deep-iteration".to_owned()];
+        let arguments = [
+            "--files".to_owned(),
+            format!("{DIR}/{name}"),
+            "--print-data-log".to_owned(),
+            "--deep-iteration".to_owned(),
+        ];
         let dump = DumpLog::start(&arguments).unwrap_or_else(|exit| panic!("{DUMP_LOG}: {exit:?}"));
         dump.run(store, DumpLent { compressors: &compressors, current_directory: "/" }, &mut said);
     }

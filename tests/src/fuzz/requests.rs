@@ -15,7 +15,8 @@ use super::fill::{empty, fill};
 const STEPS_MAX: usize = 48;
 const CLIENTS: usize = 3;
 
-const SESSIONS: &[ApiKey] = &[ApiKey::Fetch, ApiKey::Fetch, ApiKey::Fetch, ApiKey::Produce, ApiKey::DeleteRecords];
+const SESSIONS: &[ApiKey] =
+    &[ApiKey::Fetch, ApiKey::Fetch, ApiKey::Fetch, ApiKey::Produce, ApiKey::DeleteRecords];
 const GROUPS: &[ApiKey] = &[
     ApiKey::JoinGroup,
     ApiKey::JoinGroup,

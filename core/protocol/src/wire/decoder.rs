@@ -33,8 +33,9 @@ impl Decoder {
     /// The elements of one more array.
     pub(crate) fn take_elements(&mut self, count: usize) -> Result<(), DecodeError> {
         let left = self.elements_left.checked_sub(count);
-        self.elements_left =
-            left.ok_or_else(|| self.error(DecodeErrorKind::TooManyInAll { count: count as u64, left: self.elements_left }))?;
+        self.elements_left = left.ok_or_else(|| {
+            self.error(DecodeErrorKind::TooManyInAll { count: count as u64, left: self.elements_left })
+        })?;
         Ok(())
     }
 
