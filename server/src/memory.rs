@@ -123,8 +123,7 @@ impl Drop for Charge {
 /// Bytes that this process may have: of the machine, or of its container.
 fn available() -> usize {
     let system = rustix::system::sysinfo();
-    let machine =
-        u64::from(system.mem_unit).saturating_mul(u64::try_from(system.totalram).unwrap_or(u64::MAX));
+    let machine = u64::from(system.mem_unit).saturating_mul(system.totalram);
     let container =
         fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
     usize::try_from(container.map_or(machine, |bytes: u64| bytes.min(machine))).unwrap_or(usize::MAX)

@@ -161,10 +161,10 @@ fn never_readers(attack: &Attack) -> usize {
 fn slow_writers(attack: &Attack) -> usize {
     let open = |number: usize| {
         let mut writer = attack.connect()?;
-        writer.write_all(&(16_i32 << 20).to_be_bytes()).ok()?;
+        writer.write_all(&(8_i32 << 20).to_be_bytes()).ok()?;
         if number.is_multiple_of(2) {
             // As much as it takes.
-            let _ = writer.write_all(&vec![0; 15 << 20]);
+            let _ = writer.write_all(&vec![0; 7 << 20]);
         }
         writer.set_nonblocking(true).ok()?;
         Some(writer)
@@ -256,11 +256,11 @@ fn crowded(attack: &Attack) -> usize {
     let partition = |partition| FetchPartition { partition, ..FetchPartition::default() };
     let topic = FetchTopic {
         topic: "large".into(),
-        partitions: (0..100_000).map(partition).collect(),
+        partitions: (0..50_000).map(partition).collect(),
         ..FetchTopic::default()
     };
     let many = FetchRequest { topics: vec![topic], session_epoch: 0, ..FetchRequest::default() };
-    let protocol = JoinGroupRequestProtocol { name: "range".into(), metadata: vec![0; 8 << 20].into() };
+    let protocol = JoinGroupRequestProtocol { name: "range".into(), metadata: vec![0; 7 << 20].into() };
     let join = |number: usize| JoinGroupRequest {
         group_id: format!("hostile-{}", number % 50).into(),
         session_timeout_ms: 300_000,
