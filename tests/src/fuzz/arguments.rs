@@ -115,7 +115,7 @@ pub fn run(input: &[u8]) {
     let environment = Environment { files, ..Environment::default() };
     match start(name, &words, &environment, &mut Rng::from_seed(1)) {
         Err(exit) => {
-            assert!(!(exit.stdout.is_empty() && exit.stderr.is_empty()), "it says why: {name} {words:?}")
+            assert!(!(exit.stdout.is_empty() && exit.stderr.is_empty()), "it says why: {name} {words:?}");
         }
         Ok(mut tool) => {
             let mut output = Output::default();

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use ottla_core::record::{BatchBuilder, BatchOptions, Compressors};
 use ottla_protocol::registry::{self, Entry};
-use ottla_protocol::{Field, Kind, MessageSpec, Mut, Records, Str, Struct, Uuid};
+use ottla_protocol::{Kind, MessageSpec, Mut, Records, Str, Struct, Uuid};
 
 use super::Choices;
 
@@ -75,14 +75,14 @@ pub fn fill(target: &mut dyn Struct, version: i16, choices: &mut Choices<'_>, kn
         let nullable = field.nullable.contains(version);
         match target.get_mut(at) {
             Mut::Optional(slot) if nullable && choices.one_in(4) => slot.clear(),
-            Mut::Optional(slot) => value(field, &field.kind, slot.fill(), version, choices, known),
+            Mut::Optional(slot) => value(&field.kind, slot.fill(), version, choices, known),
             Mut::Records(slot) if nullable && choices.one_in(8) => *slot = Records::Null,
-            slot => value(field, &field.kind, slot, version, choices, known),
+            slot => value(&field.kind, slot, version, choices, known),
         }
     }
 }
 
-fn value(field: &Field, kind: &Kind, slot: Mut<'_>, version: i16, choices: &mut Choices<'_>, known: &Known) {
+fn value(kind: &Kind, slot: Mut<'_>, version: i16, choices: &mut Choices<'_>, known: &Known) {
     match slot {
         Mut::Bool(slot) => *slot = choices.one_in(2),
         Mut::Int8(slot) => *slot = number(choices, known) as i8,
@@ -108,7 +108,7 @@ fn value(field: &Field, kind: &Kind, slot: Mut<'_>, version: i16, choices: &mut 
             let count = if choices.one_in(16) { choices.below(64) } else { choices.below(4) };
             list.restart(count);
             for _ in 0..count {
-                value(field, element, list.push(), version, choices, known);
+                value(element, list.push(), version, choices, known);
             }
         }
         Mut::Nothing | Mut::Optional(_) => unreachable!("an array's element is neither absent nor nullable"),
