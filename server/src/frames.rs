@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::memory::{COUNTED_MIN, Charge, Memory};
 
 /// Longest response of another node that is read: what it may answer to a fetch, and room beside it.
 pub const RESPONSE_BYTES_MAX: usize = 256 << 20;
@@ -21,6 +24,9 @@ pub struct FrameReader {
     frame_bytes_max: usize,
     /// Length of the last frame and its prefix: the next one is likely to be about as long.
     last: usize,
+    memory: Arc<Memory>,
+    /// Of the frame that is being read, if it is a long one.
+    charge: Option<Charge>,
 }
 
 /// Why a stream cannot be read on.
@@ -39,8 +45,9 @@ pub enum FrameError {
 
 impl FrameReader {
     /// A reader of frames of at most `frame_bytes_max` bytes (`socket.request.max.bytes`).
-    pub fn new(frame_bytes_max: usize) -> Self {
-        Self { buffer: BytesMut::new(), frame_bytes_max, last: 0 }
+    /// A long one takes of `memory`.
+    pub fn new(frame_bytes_max: usize, memory: Arc<Memory>) -> Self {
+        Self { buffer: BytesMut::new(), frame_bytes_max, last: 0, memory, charge: None }
     }
 
     /// The next frame, without its prefix; `None` when it has not arrived whole.
@@ -51,7 +58,24 @@ impl FrameReader {
         }
         self.last = PREFIX_BYTES + len;
         self.buffer.advance(PREFIX_BYTES);
-        Ok(Some(self.buffer.split_to(len).freeze()))
+        let frame = self.buffer.split_to(len).freeze();
+        Ok(Some(match self.charge.take() {
+            Some(charge) => charge.tie(frame),
+            None if len >= COUNTED_MIN => self.memory.take(len).tie(frame),
+            None => frame,
+        }))
+    }
+
+    /// Whether there has to be memory before more is read: a long frame has begun to arrive, and nothing is taken for it yet.
+    pub fn wants_memory(&self) -> bool {
+        self.charge.is_none()
+            && self.buffer.len() >= COUNTED_MIN
+            && self.announced().is_ok_and(|len| len.is_some_and(|len| PREFIX_BYTES + len > self.buffer.len()))
+    }
+
+    /// What the frame that is being read holds.
+    pub fn charge(&self) -> Option<&Charge> {
+        self.charge.as_ref()
     }
 
     /// Whether nothing has arrived of a frame that is not whole yet.
@@ -65,11 +89,17 @@ impl FrameReader {
             self.buffer = BytesMut::new();
         }
         let buffered = self.buffer.len();
+        if self.wants_memory()
+            && let Ok(Some(len)) = self.announced()
+        {
+            self.charge = Some(self.memory.take(len));
+        }
         let missing = match self.announced() {
             Ok(Some(len)) => (len + PREFIX_BYTES).saturating_sub(buffered),
             Ok(None) | Err(_) => self.last,
         };
-        self.buffer.reserve(missing.min(TRUSTED_MAX.max(buffered)).max(READ_MIN));
+        let trusted_max = if self.memory.is_used_up() { COUNTED_MIN } else { TRUSTED_MAX };
+        self.buffer.reserve(missing.min(trusted_max.max(buffered)).max(READ_MIN));
         from.read_buf(&mut self.buffer).await
     }
 
@@ -110,7 +140,7 @@ mod tests {
 
     /// Feeds `stream` in pieces of `step` bytes and returns the frames.
     async fn read(stream: &[u8], step: usize, frame_bytes_max: usize) -> Result<Vec<Bytes>, FrameError> {
-        let mut reader = FrameReader::new(frame_bytes_max);
+        let mut reader = FrameReader::new(frame_bytes_max, Memory::new(-1));
         let mut frames = Vec::new();
         for mut piece in stream.chunks(step) {
             while !piece.is_empty() {
@@ -144,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_prefix_alone_gets_little_memory() {
-        let mut reader = FrameReader::new(100 << 20);
+        let mut reader = FrameReader::new(100 << 20, Memory::new(-1));
         let mut stream: &[u8] = &(100_i32 << 20).to_be_bytes();
         reader.fill(&mut stream).await.expect("read");
         assert_eq!(reader.next_frame(), Ok(None));

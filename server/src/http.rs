@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::dispatcher::Dispatcher;
 use crate::events::{self, Watched};
+use crate::memory::Memory;
 use crate::metrics::Metered;
 use crate::page::{self, plain};
 use crate::service::{Peer, Service};
@@ -46,6 +47,8 @@ pub struct Web {
     pub own_names: Arc<[String]>,
     /// For wakes.
     pub dispatcher: Dispatcher,
+    /// For long answers.
+    pub memory: Arc<Memory>,
 }
 
 /// Serves one of `ottla.http.listeners` until `stop` ends.
@@ -94,7 +97,7 @@ async fn kafka(
     if node == web.node_id {
         let peer = Peer { listener: Arc::clone(&web.listener), host: address.ip().to_canonical() };
         return upgrade
-            .on_upgrade(move |socket| websocket::serve(socket, web.service, peer, web.dispatcher))
+            .on_upgrade(move |socket| websocket::serve(socket, web.service, peer, web.dispatcher, web.memory))
             .into_response();
     }
     let Some(target) = web.service.address(node, &web.listener) else {

@@ -16,13 +16,14 @@ use tokio::time::MissedTickBehavior;
 use crate::dispatcher::Dispatcher;
 use crate::driver::Clock;
 use crate::frames::FrameReader;
+use crate::memory::{Charge, Memory};
 use crate::outbox::TcpOutbox;
 use crate::service::{Peer, Service, Session};
 
 /// A socket's buffers when their keys are not set. Kafka's default of 100 KiB wakes a thread for every two batches.
 const BUFFER_BYTES: u32 = 1 << 20;
-/// Bytes of responses that may wait for a slow client before its next request is read.
-const UNSENT_BYTES_MAX: usize = 4 << 20;
+/// Bytes of responses that may wait for a slow client before its next request is read. Apache Kafka has it take the whole response.
+const UNSENT_BYTES_MAX: usize = 64 << 10;
 /// An idle connection is looked at this often within `connections.max.idle.ms`.
 const IDLE_CHECKS: u32 = 4;
 
@@ -47,6 +48,7 @@ pub struct Limits {
     connections: Arc<Semaphore>,
     per_ip: Arc<PerIp>,
     rates: Arc<Mutex<ConnectionRates>>,
+    memory: Arc<Memory>,
     clock: Clock,
 }
 
@@ -165,7 +167,7 @@ async fn serve_connection(
     }
     let host = peer.host;
     let (read, write) = stream.into_split();
-    let outbox = Arc::new(TcpOutbox::new(write, dispatcher));
+    let outbox = Arc::new(TcpOutbox::new(write, dispatcher, Arc::clone(&limits.memory)));
     let session = service.connected(peer, Arc::clone(&outbox) as _);
     read_requests(read, host, &*session, &outbox, limits, stop).await;
     // Whoever still holds the outbox holds the socket: the client is not to wait for that.
@@ -185,27 +187,36 @@ async fn read_requests(
     limits: &Limits,
     stop: &mut watch::Receiver<bool>,
 ) {
-    let mut frames = FrameReader::new(limits.request_bytes_max);
+    let memory = &limits.memory;
+    let mut frames = FrameReader::new(limits.request_bytes_max, Arc::clone(memory));
     let mut idle = Idle::new(limits.idle_max);
     let mut parting = Parting { stop, until: None };
     loop {
         if parting.is_over(|| frames.is_empty() && session.may_part()) {
             return part(outbox).await;
         }
-        if outbox.bytes() > UNSENT_BYTES_MAX && !outbox.drain().await {
+        if outbox.bytes() > UNSENT_BYTES_MAX && !outbox.drain_in_time().await {
             return;
         }
         if !session.wants_more() {
             tokio::select! {
                 () = session.resumed().notified() => {}
-                () = outbox.stuck() => if !outbox.drain().await { return },
+                () = outbox.stuck() => if !outbox.drain_in_time().await { return },
+                () = parting.next() => {}
+            }
+            continue;
+        }
+        if memory.is_used_up() && (frames.wants_memory() || outbox.bytes() > 0) {
+            tokio::select! {
+                () = memory.available() => {}
+                () = outbox.stuck() => if !outbox.drain_in_time().await { return },
                 () = parting.next() => {}
             }
             continue;
         }
         match frames.next_frame() {
             Ok(Some(frame)) => {
-                if outbox.attend(|| session.received(frame)) && !outbox.drain().await {
+                if outbox.attend(|| session.received(frame)) && !outbox.drain_in_time().await {
                     return;
                 }
                 continue;
@@ -216,9 +227,10 @@ async fn read_requests(
                 return;
             }
         }
+        let since = frames.charge().map(Charge::since);
         tokio::select! {
             biased;
-            () = outbox.stuck() => if !outbox.drain().await { return },
+            () = outbox.stuck() => if !outbox.drain_in_time().await { return },
             read = frames.fill(&mut read) => match read {
                 Ok(0) => return,
                 Ok(_) => idle.is_active(),
@@ -227,6 +239,10 @@ async fn read_requests(
                     return;
                 }
             },
+            () = frames_wanted_back(since, memory) => {
+                tracing::info!(target: "kafka.network", %host, "closing the connection of a client whose request does not end");
+                return;
+            }
             () = idle.passed(outbox) => {
                 tracing::debug!(target: "kafka.network", %host, "closing an idle connection");
                 return;
@@ -257,6 +273,14 @@ impl Parting<'_> {
             self.until = Some(Instant::now() + QUIET_MAX);
         }
         self.until.is_some_and(|until| is_quiet() || Instant::now() >= until)
+    }
+}
+
+/// Returns once others need what a frame that is still being read holds.
+async fn frames_wanted_back(since: Option<Instant>, memory: &Memory) {
+    match since {
+        Some(since) => memory.wanted_back(since).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -329,8 +353,14 @@ impl Limits {
             connections: Arc::new(Semaphore::new(bound(config.max_connections).min(Semaphore::MAX_PERMITS))),
             per_ip: Arc::new(per_ip),
             rates: Arc::new(Mutex::new(ConnectionRates::new(config))),
+            memory: Memory::new(config.queued_max_request_bytes),
             clock: Clock::start(),
         }
+    }
+
+    /// The account of long requests and unsent answers.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// The same for other listeners, whose connections come at a rate of their own.

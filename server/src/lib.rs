@@ -17,6 +17,7 @@ pub mod links;
 pub mod lock;
 pub mod logging;
 pub mod mailbox;
+pub mod memory;
 pub mod metrics;
 pub mod outbox;
 pub mod page;

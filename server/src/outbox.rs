@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Instant;
 
 use bytes::{Buf as _, Bytes};
 use ottla_core::machine::{Chunk, Frame};
@@ -15,6 +16,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use crate::dispatcher::Dispatcher;
+use crate::memory::{COUNTED_MIN, Memory};
 use crate::store::Slice;
 
 /// Slices shorter than this are copied into the response: one `write` costs less than a `sendfile` of its own.
@@ -52,6 +54,7 @@ pub struct TcpOutbox {
     is_attended: AtomicBool,
     is_stuck: AtomicBool,
     dispatcher: Dispatcher,
+    memory: Arc<Memory>,
 }
 
 /// How far a flush came.
@@ -70,7 +73,7 @@ pub enum Flushed {
 impl TcpOutbox {
     /// An empty queue in front of `socket`. What a flush cannot finish is the task's that waits at
     /// [`stuck`](Self::stuck), woken through `dispatcher`.
-    pub fn new(socket: OwnedWriteHalf, dispatcher: Dispatcher) -> Self {
+    pub fn new(socket: OwnedWriteHalf, dispatcher: Dispatcher, memory: Arc<Memory>) -> Self {
         Self {
             socket,
             queue: Mutex::default(),
@@ -82,6 +85,7 @@ impl TcpOutbox {
             is_attended: AtomicBool::new(false),
             is_stuck: AtomicBool::new(false),
             dispatcher,
+            memory,
         }
     }
 
@@ -104,6 +108,25 @@ impl TcpOutbox {
         if !self.is_attended.load(Ordering::SeqCst) && self.is_stuck.swap(false, Ordering::SeqCst) {
             self.dispatcher.wake(Arc::clone(&self.stuck));
         }
+    }
+
+    /// [`drain`](Self::drain), unless others need the memory that answers hold which the client does not take.
+    pub async fn drain_in_time(&self) -> bool {
+        tokio::select! {
+            biased;
+            drained = self.drain() => drained,
+            () = self.memory.wanted_back(Instant::now()), if self.holds_memory() => {
+                tracing::info!(target: "kafka.network", peer = ?self.socket.peer_addr().ok(), "closing the connection of a client that does not take its answers");
+                false
+            }
+        }
+    }
+
+    /// Whether more than a little of what has not left is in memory, and not in a file.
+    fn holds_memory(&self) -> bool {
+        let sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = |chunk: &Chunk<Slice>| if let Chunk::Bytes(bytes) = chunk { bytes.len() } else { 0 };
+        sending.iter().chain(self.queue().iter()).map(bytes).sum::<usize>() >= COUNTED_MIN
     }
 
     /// Bytes that have not left.
@@ -285,7 +308,13 @@ impl TcpOutbox {
 impl Outbox for TcpOutbox {
     fn push(&self, frame: Frame<Slice>) {
         self.bytes.fetch_add(frame.len, Ordering::Relaxed);
-        self.queue().extend(frame.chunks.into_iter().filter(|chunk| !is_empty(chunk)));
+        let counted = |chunk| match chunk {
+            Chunk::Bytes(bytes) if bytes.len() >= COUNTED_MIN => {
+                Chunk::Bytes(self.memory.take(bytes.len()).tie(bytes))
+            }
+            chunk => chunk,
+        };
+        self.queue().extend(frame.chunks.into_iter().filter(|chunk| !is_empty(chunk)).map(counted));
     }
 
     fn flush(&self) {

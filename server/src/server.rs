@@ -17,6 +17,7 @@ use crate::driver::{Clock, Driver, Surroundings};
 use crate::http::{self, Web};
 use crate::kafka_listener::{KafkaListener, Limits, Stops};
 use crate::lock::DirectoryLocks;
+use crate::memory::Memory;
 use crate::store::FileStore;
 use crate::{logging, metrics};
 
@@ -125,7 +126,7 @@ async fn live(mut config: BrokerConfig, started: Instant) -> Result<(), String> 
     let pages: Vec<SocketAddr> = http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     for listener in http {
         let mut closed = closed.clone();
-        let web = web(&config, Arc::clone(&driver), dispatcher.clone());
+        let web = web(&config, Arc::clone(&driver), dispatcher.clone(), limits.memory());
         tokio::spawn(async move {
             let stopping = async move {
                 let _ = closed.wait_for(|closed| *closed).await;
@@ -221,7 +222,12 @@ async fn bind_http(config: &BrokerConfig) -> Result<Vec<TcpListener>, String> {
     Ok(bound)
 }
 
-fn web(config: &BrokerConfig, driver: Arc<Driver<FileStore>>, dispatcher: Dispatcher) -> Web {
+fn web(
+    config: &BrokerConfig,
+    driver: Arc<Driver<FileStore>>,
+    dispatcher: Dispatcher,
+    memory: &Arc<Memory>,
+) -> Web {
     let hosts = config.ottla_http_listeners.iter().filter_map(|address| address.rsplit_once(':'));
     let hosts = hosts.map(|(host, _)| host.to_ascii_lowercase());
     let machine = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
@@ -235,6 +241,7 @@ fn web(config: &BrokerConfig, driver: Arc<Driver<FileStore>>, dispatcher: Dispat
         request_bytes_max: usize::try_from(config.socket_request_max_bytes).unwrap_or(usize::MAX),
         own_names: hosts.chain([machine]).collect(),
         dispatcher,
+        memory: Arc::clone(memory),
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 use crate::frames::{FrameReader, RESPONSE_BYTES_MAX};
+use crate::memory::Memory;
 
 /// How long a connection may take to stand (`socket.connection.setup.timeout.ms`).
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,7 +78,7 @@ async fn send(to_node: &mut OwnedWriteHalf, frame: Bytes) -> io::Result<()> {
 }
 
 async fn responses(mut from_node: OwnedReadHalf, to_client: &mut SplitSink<WebSocket, Message>) -> End {
-    let mut frames = FrameReader::new(RESPONSE_BYTES_MAX);
+    let mut frames = FrameReader::new(RESPONSE_BYTES_MAX, Memory::new(-1));
     loop {
         match frames.next_frame() {
             Ok(Some(frame)) => {

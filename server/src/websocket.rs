@@ -3,7 +3,6 @@
 //! The message is the frame *without* its four bytes of length, since a message knows its own.
 
 use std::collections::VecDeque;
-use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +11,7 @@ use ottla_core::machine::Frame;
 use tokio::sync::Notify;
 
 use crate::dispatcher::Dispatcher;
+use crate::memory::{COUNTED_MIN, Memory};
 use crate::outbox::{self, Outbox};
 use crate::service::{Peer, Service};
 use crate::store::Slice;
@@ -22,6 +22,7 @@ struct SocketOutbox {
     closing: AtomicBool,
     arrived: Arc<Notify>,
     dispatcher: Dispatcher,
+    memory: Arc<Memory>,
 }
 
 impl Outbox for SocketOutbox {
@@ -43,12 +44,19 @@ impl Outbox for SocketOutbox {
 }
 
 /// Carries frames until either side ends it.
-pub async fn serve(mut socket: WebSocket, service: Arc<dyn Service>, peer: Peer, dispatcher: Dispatcher) {
+pub async fn serve(
+    mut socket: WebSocket,
+    service: Arc<dyn Service>,
+    peer: Peer,
+    dispatcher: Dispatcher,
+    memory: Arc<Memory>,
+) {
     let outbox = Arc::new(SocketOutbox {
         frames: Mutex::default(),
         closing: AtomicBool::new(false),
         arrived: Arc::default(),
         dispatcher,
+        memory,
     });
     let session = service.connected(peer, Arc::clone(&outbox) as _);
     loop {
@@ -76,19 +84,14 @@ pub async fn serve(mut socket: WebSocket, service: Arc<dyn Service>, peer: Peer,
 /// `false` at the end of the connection.
 async fn send_all(socket: &mut WebSocket, outbox: &SocketOutbox) -> bool {
     loop {
-        let frames = mem::take(&mut *outbox.frames.lock().unwrap_or_else(PoisonError::into_inner));
-        if frames.is_empty() {
-            break;
-        }
+        // One at a time: of the others, what is in files stays there.
+        let frame = outbox.frames.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(frame) = frame else { break };
         // Slices may be cold.
-        let bodies = tokio::task::spawn_blocking(|| {
-            frames.into_iter().map(outbox::body).collect::<Result<Vec<_>, _>>()
-        });
-        let Ok(Ok(bodies)) = bodies.await else { return false };
-        for body in bodies {
-            if socket.send(Message::Binary(body)).await.is_err() {
-                return false;
-            }
+        let Ok(Ok(body)) = tokio::task::spawn_blocking(|| outbox::body(frame)).await else { return false };
+        let _charge = (body.len() >= COUNTED_MIN).then(|| outbox.memory.take(body.len()));
+        if socket.send(Message::Binary(body)).await.is_err() {
+            return false;
         }
     }
     !outbox.closing.load(Ordering::Acquire)

@@ -13,6 +13,7 @@ use ottla_core::network::Target;
 use ottla_server::dispatcher::Dispatcher;
 use ottla_server::events::{Events, Watched};
 use ottla_server::http::{self, Web};
+use ottla_server::memory::Memory;
 use ottla_server::metrics::{Metered, Process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,6 +70,7 @@ async fn fixture() -> Fixture {
         request_bytes_max: 10_000,
         own_names: ["kafka.example".to_owned()].into(),
         dispatcher: Dispatcher::start(tokio::runtime::Handle::current()).expect("thread"),
+        memory: Memory::new(-1),
     };
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(http::serve(listener, web, async move {

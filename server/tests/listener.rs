@@ -66,7 +66,11 @@ async fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
 
 /// Whether the server closed the connection.
 async fn is_closed(stream: &mut TcpStream) -> bool {
-    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_u8()).await;
+    is_closed_within(stream, Duration::from_secs(5)).await
+}
+
+async fn is_closed_within(stream: &mut TcpStream, patience: Duration) -> bool {
+    let read = tokio::time::timeout(patience, stream.read_u8()).await;
     matches!(read, Ok(Err(_)))
 }
 
@@ -219,4 +223,36 @@ async fn stopping_answers_what_was_asked_first() {
     fixture.echo.release();
     assert_eq!(read_frame(&mut stream).await, b"hello");
     assert!(is_closed(&mut stream).await);
+}
+
+/// `queued.max.request.bytes`: who sends or asks for much waits for those who have, others do not, and who has it gives it back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_requests_share_their_memory() {
+    let settings = [("socket.request.max.bytes", "1000000"), ("queued.max.request.bytes", "1000000")];
+    let fixture = fixture(&settings).await;
+    let (long, short) = ("l".repeat(1_000_000), "s".repeat(300_000));
+    let (long, short) = (framed([long.as_str()]), framed([short.as_str()]));
+    let (mut first, mut second, mut third) =
+        (fixture.connect().await, fixture.connect().await, fixture.connect().await);
+    let waits = async |stream: &mut TcpStream| {
+        tokio::time::timeout(Duration::from_millis(300), stream.peek(&mut [0])).await.is_err()
+    };
+
+    // The first has begun, and all is taken. What is short is read all the same.
+    first.write_all(&long[..900_000]).await.expect("written");
+    assert!(waits(&mut first).await);
+    second.write_all(&short).await.expect("written");
+    third.write_all(&framed(["third"])).await.expect("written");
+    assert_eq!(read_frame(&mut third).await, b"third");
+    assert!(waits(&mut second).await);
+    first.write_all(&long[900_000..]).await.expect("written");
+    assert_eq!(read_frame(&mut first).await, &long[4..]);
+    assert_eq!(read_frame(&mut second).await, &short[4..]);
+
+    // The second does not end: somebody needs what it holds.
+    second.write_all(&long[..900_000]).await.expect("written");
+    assert!(waits(&mut second).await);
+    third.write_all(&short).await.expect("written");
+    assert!(is_closed_within(&mut second, Duration::from_secs(30)).await);
+    assert_eq!(read_frame(&mut third).await, &short[4..]);
 }

@@ -3,6 +3,7 @@
 //! - [`load`] asks again until it is answered;
 //! - [`batch`] makes record batches, right and wrong ones;
 //! - [`dump`] dumps files with both tools;
+//! - [`fuzz`] takes any bytes wherever bytes of others come in;
 //! - [`peer`] starts Apache Kafka and Ottla with one interface;
 //! - [`wire`] speaks Kafka's frames over a plain socket;
 //! - [`program`] runs a client program and keeps what it printed.
@@ -11,6 +12,7 @@
 
 pub mod batch;
 pub mod dump;
+pub mod fuzz;
 pub mod load;
 pub mod peer;
 pub mod program;

@@ -28,7 +28,7 @@ use crate::trace::TraceEvent;
 use limits::{Limits, Weighed};
 
 /// Requests read ahead of the one that is executed.
-pub const BACKLOG_MAX: usize = 8;
+pub const BACKLOG_MAX: usize = 2;
 /// Produce requests of one connection under way at once.
 pub const PRODUCES_MAX: usize = 16;
 

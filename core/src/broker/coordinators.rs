@@ -97,6 +97,7 @@ fn group_config(config: &BrokerConfig) -> GroupConfig {
         max_session_timeout_ms: config.group_max_session_timeout_ms,
         initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
         max_size: config.group_max_size,
+        member_metadata_max_bytes: config.message_max_bytes,
         offset_metadata_max_bytes: config.offset_metadata_max_bytes,
         offsets_retention_ms: i64::from(config.offsets_retention_minutes) * 60_000,
         offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,

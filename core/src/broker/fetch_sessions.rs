@@ -3,7 +3,7 @@
 //! Sessions live with the connection that opened them; a client that reconnects is told `FETCH_SESSION_ID_NOT_FOUND` and opens
 //! another, as after an eviction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_protocol::messages::fetch_request::{FetchRequest, FetchTopic};
 use ottla_protocol::{ErrorCode, Str, Uuid};
@@ -14,6 +14,12 @@ use crate::time::Instant;
 
 /// A session that nobody used for so long makes room for another (`min.incremental.fetch.session.eviction.ms`).
 const EVICTION_MS: i64 = 120_000;
+/// Sessions of one connection at once. Clients have one for each broker that they fetch from.
+const SESSIONS_MAX: usize = 8;
+/// Partitions of all sessions of one connection: more than any broker leads, and few enough to remember.
+const PARTITIONS_MAX: usize = 100_000;
+/// So many changes are looked up one by one; for more, all partitions are put in order first.
+const CHANGES_FEW: usize = 8;
 const INVALID_SESSION_ID: i32 = 0;
 const INITIAL_EPOCH: i32 = 0;
 const FINAL_EPOCH: i32 = -1;
@@ -84,9 +90,10 @@ pub struct FetchSessions {
 }
 
 impl FetchSessions {
-    /// No session; at most `slots_max` at once.
+    /// No session; at most `slots_max` at once, and never more than some.
     pub fn new(slots_max: i32, rng: Rng) -> Self {
-        Self { sessions: BTreeMap::new(), slots_max: usize::try_from(slots_max).unwrap_or(0), rng }
+        let slots_max = usize::try_from(slots_max).unwrap_or(0).min(SESSIONS_MAX);
+        Self { sessions: BTreeMap::new(), slots_max, rng }
     }
 
     /// What a request asks for, with what its session remembers.
@@ -118,6 +125,13 @@ impl FetchSessions {
         session.epoch = if session.epoch == i32::MAX { 1 } else { session.epoch + 1 };
         session.last_used = now;
         session.change(request, by_id);
+        if self.partitions() > PARTITIONS_MAX {
+            self.sessions.remove(&request.session_id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        }
+        let Some(session) = self.sessions.get(&request.session_id) else {
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        };
         let resolved = Resolved {
             session_id: request.session_id,
             incremental: true,
@@ -180,7 +194,15 @@ impl FetchSessions {
         session.partitions = first.into_iter().chain(last).map(|(cached, _)| cached).collect();
     }
 
+    /// Of all sessions.
+    fn partitions(&self) -> usize {
+        self.sessions.values().map(|session| session.partitions.len()).sum()
+    }
+
     fn open(&mut self, now: Instant, by_id: bool, wanted: &[Wanted]) -> i32 {
+        if wanted.len().saturating_add(self.partitions()) > PARTITIONS_MAX {
+            return INVALID_SESSION_ID;
+        }
         if self.sessions.len() >= self.slots_max {
             let oldest = self.sessions.iter().min_by_key(|(_, session)| session.last_used);
             match oldest.map(|(id, session)| (*id, now.ms_since(session.last_used))) {
@@ -203,24 +225,47 @@ impl FetchSessions {
 
 impl Session {
     fn change(&mut self, request: &FetchRequest, by_id: bool) {
-        for new in wanted(&request.topics) {
-            match self.partitions.iter_mut().find(|cached| same(&cached.wanted, &new, by_id)) {
+        let changed = wanted(&request.topics);
+        let places: Option<BTreeMap<_, _>> = (changed.len() > CHANGES_FEW).then(|| {
+            self.partitions.iter().zip(0..).map(|(cached, at)| (cached.wanted.key(by_id), at)).collect()
+        });
+        let place = |new: &Wanted| match &places {
+            Some(places) => places.get(&new.key(by_id)).copied(),
+            None => self.partitions.iter().position(|cached| cached.wanted.key(by_id) == new.key(by_id)),
+        };
+        let found: Vec<Option<usize>> = changed.iter().map(place).collect();
+        for (new, place) in changed.into_iter().zip(found) {
+            match place.and_then(|place| self.partitions.get_mut(place)) {
                 Some(cached) => cached.wanted = new,
                 None => self.partitions.push(Cached { wanted: new, answered: None }),
             }
         }
-        for topic in &request.forgotten_topics_data {
-            self.partitions.retain(|Cached { wanted, .. }| {
-                let named =
-                    if by_id { wanted.topic_id == topic.topic_id } else { wanted.topic == topic.topic };
-                !(named && topic.partitions.contains(&wanted.partition))
-            });
+        if request.forgotten_topics_data.is_empty() {
+            return;
         }
+        let forgotten: BTreeSet<Key<'_>> = request
+            .forgotten_topics_data
+            .iter()
+            .flat_map(|topic| {
+                let name = if by_id { "" } else { &*topic.topic };
+                let id = if by_id { topic.topic_id } else { Uuid::ZERO };
+                topic.partitions.iter().map(move |partition| (*partition, id, name))
+            })
+            .collect();
+        self.partitions.retain(|cached| !forgotten.contains(&cached.wanted.key(by_id)));
     }
 }
 
-fn same(a: &Wanted, b: &Wanted, by_id: bool) -> bool {
-    a.partition == b.partition && if by_id { a.topic_id == b.topic_id } else { a.topic == b.topic }
+/// Which partition: its index, and the id or the name of its topic.
+type Key<'a> = (i32, Uuid, &'a str);
+
+impl Wanted {
+    fn key(&self, by_id: bool) -> Key<'_> {
+        match by_id {
+            true => (self.partition, self.topic_id, ""),
+            false => (self.partition, Uuid::ZERO, &self.topic),
+        }
+    }
 }
 
 /// The partitions in order; what is named twice counts once, where it stood first, as it was said last.
@@ -248,4 +293,83 @@ fn wanted(topics: &[FetchTopic]) -> Vec<Wanted> {
         }
     }
     wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_protocol::messages::fetch_request::{FetchPartition, ForgottenTopic};
+
+    use super::*;
+
+    const VERSION: i16 = 13;
+
+    fn request(session_id: i32, session_epoch: i32, partitions: std::ops::Range<i32>) -> FetchRequest {
+        let partition = |partition| FetchPartition { partition, ..FetchPartition::default() };
+        let partitions = partitions.map(partition).collect();
+        let topic = FetchTopic { topic_id: Uuid::from_u128(7), partitions, ..FetchTopic::default() };
+        FetchRequest { session_id, session_epoch, topics: vec![topic], ..FetchRequest::default() }
+    }
+
+    fn sessions() -> FetchSessions {
+        FetchSessions::new(1_000, Rng::from_seed(1))
+    }
+
+    fn resolve(sessions: &mut FetchSessions, request: &FetchRequest) -> Result<Resolved, ErrorCode> {
+        sessions.resolve(Instant(0), request, VERSION)
+    }
+
+    fn partitions(resolved: &Resolved) -> Vec<i32> {
+        resolved.wanted.iter().map(|wanted| wanted.partition).collect()
+    }
+
+    /// As many as there may be, each changed and each forgotten: looked up one by one that would be ten billion steps.
+    #[test]
+    fn many_partitions_change_at_once() {
+        let (mut sessions, max) = (sessions(), PARTITIONS_MAX as i32);
+        let id = resolve(&mut sessions, &request(0, 0, 0..max)).unwrap().session_id;
+        assert_ne!(id, INVALID_SESSION_ID);
+        let mut all = request(id, 1, 0..max);
+        all.topics[0].partitions.reverse();
+        assert_eq!(partitions(&resolve(&mut sessions, &all).unwrap()), (0..max).collect::<Vec<_>>());
+        let forgotten = (1..max).map(|partition| ForgottenTopic {
+            topic_id: Uuid::from_u128(7),
+            partitions: vec![partition],
+            ..ForgottenTopic::default()
+        });
+        let forget = FetchRequest { forgotten_topics_data: forgotten.collect(), ..request(id, 2, 0..0) };
+        assert_eq!(partitions(&resolve(&mut sessions, &forget).unwrap()), [0]);
+    }
+
+    #[test]
+    fn few_and_many_changes_come_to_the_same() {
+        for changes in [CHANGES_FEW as i32, CHANGES_FEW as i32 + 1] {
+            let mut sessions = sessions();
+            let id = resolve(&mut sessions, &request(0, 0, 0..20)).unwrap().session_id;
+            let mut change = request(id, 1, 20 - changes + 1..21);
+            for partition in &mut change.topics[0].partitions {
+                partition.fetch_offset = 5;
+            }
+            let resolved = resolve(&mut sessions, &change).unwrap();
+            assert_eq!(partitions(&resolved), (0..21).collect::<Vec<_>>());
+            let moved = resolved.wanted.iter().filter(|wanted| wanted.fetch_offset == 5).count();
+            assert_eq!(moved, changes as usize);
+        }
+    }
+
+    #[test]
+    fn a_connection_has_few_sessions_of_few_partitions() {
+        let (mut sessions, max) = (sessions(), PARTITIONS_MAX as i32);
+        let first = resolve(&mut sessions, &request(0, 0, 0..max - 1)).unwrap().session_id;
+        assert_ne!(first, INVALID_SESSION_ID);
+        // Who has no session is served all the same.
+        let too_many = resolve(&mut sessions, &request(0, 0, 0..2)).unwrap();
+        assert_eq!((too_many.session_id, too_many.wanted.len()), (INVALID_SESSION_ID, 2));
+        // One that grows too large is forgotten.
+        let grown = resolve(&mut sessions, &request(first, 1, max..max + 2));
+        assert_eq!(grown.unwrap_err(), ErrorCode::FetchSessionIdNotFound);
+        for _ in 0..SESSIONS_MAX {
+            assert_ne!(resolve(&mut sessions, &request(0, 0, 0..1)).unwrap().session_id, INVALID_SESSION_ID);
+        }
+        assert_eq!(resolve(&mut sessions, &request(0, 0, 0..1)).unwrap().session_id, INVALID_SESSION_ID);
+    }
 }

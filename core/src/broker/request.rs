@@ -11,6 +11,9 @@ use super::api::{self, Supported};
 use super::envelope;
 use crate::machine::{Chunk, Frame};
 
+/// Elements of all arrays of a request. An element of a few bytes is hundreds in memory, until it is answered.
+pub const ELEMENTS_MAX: usize = 250_000;
+
 /// What every handler knows of its request.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -100,7 +103,7 @@ impl Request {
 
     /// Reads the body.
     pub fn decode<M: RequestMessage>(&self, body: Bytes) -> Result<M, String> {
-        M::decode(&mut Decoder::new(body), self.version)
+        M::decode(&mut Decoder::new(body).with_elements_max(ELEMENTS_MAX), self.version)
             .map_err(|error| format!("{} v{}: {error}", self.api.name(), self.version))
     }
 

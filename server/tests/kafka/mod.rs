@@ -15,6 +15,7 @@ use ottla_server::dispatcher::Dispatcher;
 use ottla_server::driver::{Clock, Driver, Surroundings};
 use ottla_server::http::{self, Web};
 use ottla_server::kafka_listener::{KafkaListener, Limits, Stops};
+use ottla_server::memory::Memory;
 use ottla_server::store::Durable;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -78,6 +79,7 @@ impl<S: Durable> Running<S> {
             request_bytes_max: 1_000_000,
             own_names: [].into(),
             dispatcher: self.dispatcher.clone(),
+            memory: Memory::new(-1),
         };
         tokio::spawn(http::serve(listener, web, std::future::pending()));
         address

@@ -24,6 +24,16 @@ fn lengths_beyond_the_frame() {
 }
 
 #[test]
+fn more_elements_than_a_request_may_have() {
+    let topics = [0, 0, 0, 3, 0, 1, b'a', 0, 1, b'b', 0, 1, b'c'];
+    let read = |elements_max| {
+        MetadataRequest::decode(&mut Decoder::new(topics.to_vec()).with_elements_max(elements_max), 1)
+    };
+    assert_eq!(read(3).expect("as many as there may be").topics.map(|topics| topics.len()), Some(3));
+    assert_eq!(read(2).expect_err("too many").kind(), DecodeErrorKind::TooManyInAll { count: 3, left: 2 });
+}
+
+#[test]
 fn negative_lengths() {
     let (kind, path) = refused::<MetadataRequest>(1, &[0xff, 0xff, 0xff, 0xfe]);
     assert_eq!((kind, path.as_str()), (DecodeErrorKind::NegativeLength(-2), "Topics"));

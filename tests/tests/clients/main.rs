@@ -8,6 +8,7 @@ mod kcat;
 mod node;
 mod python;
 mod quotas;
+mod streams;
 mod tools;
 
 use ottla_tests::peer::{Peer, chosen};

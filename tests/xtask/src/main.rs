@@ -1,6 +1,7 @@
 //! What a developer does often, in one place: `cargo xtask --help`.
 
 mod cluster;
+mod fuzz;
 mod page;
 mod phase;
 mod phases;
@@ -41,6 +42,8 @@ cargo xtask <command>
   sim [--log | --quorum | --cluster] [--seeds N] [--from S] [--seed S] [--mutations] [--hashes] [--steps N] [--without BITS]
                         worlds of a broker and its clients under faults, each from one seed; --mutations
                         plants bugs, each of which must be caught; --hashes prints what each seed did
+  fuzz [ENTRY]… [--seconds N]
+                        libFuzzer at every entry for bytes of others, 600 s each
   page                  builds the page into dist and prints what each part weighs
   clean-tools           removes what was installed for this checkout (.tools) and the built page (dist)
   help, --help          this text
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Some((&"bench", rest)) => bench(rest),
         Some((&"scale", rest)) => scale(rest),
         Some((&"sim", rest)) => sim::sim(rest),
+        Some((&"fuzz", rest)) => fuzz::fuzz(rest),
         Some((&"page", _)) => page::build().and_then(|()| page::ledger()),
         Some((&"clean-tools", _)) => tools::clean(),
         Some((other, _)) => Err(Failure::usage(format!("no command `{other}`; try `cargo xtask --help`"))),

@@ -13,13 +13,30 @@ pub struct Decoder {
     frame: Bytes,
     at: usize,
     end: usize,
+    elements_left: usize,
 }
 
 impl Decoder {
     pub fn new(frame: impl Into<Bytes>) -> Self {
         let frame = frame.into();
         let end = frame.len();
-        Self { frame, at: 0, end }
+        Self { frame, at: 0, end, elements_left: usize::MAX }
+    }
+
+    /// Refuses a message whose arrays have more elements than that, all of them together: one of a byte on the wire may be a hundred in
+    /// memory.
+    #[must_use]
+    pub fn with_elements_max(self, elements_max: usize) -> Self {
+        Self { elements_left: elements_max, ..self }
+    }
+
+    /// The elements of one more array.
+    pub(crate) fn take_elements(&mut self, count: usize) -> Result<(), DecodeError> {
+        let left = self.elements_left.checked_sub(count);
+        self.elements_left = left.ok_or_else(|| {
+            self.error(DecodeErrorKind::TooManyInAll { count: count as u64, left: self.elements_left })
+        })?;
+        Ok(())
     }
 
     /// Bytes read so far.

@@ -26,6 +26,8 @@ pub enum DecodeErrorKind {
     NegativeLength(i64),
     /// More array elements than the rest of the frame can hold.
     TooManyElements { count: u64, remaining: usize },
+    /// More array elements than the message may have, when so many were left.
+    TooManyInAll { count: u64, left: usize },
     /// Null where the version does not allow it.
     UnexpectedNull,
     /// A string of more bytes than Kafka's 32,767.
@@ -126,6 +128,9 @@ impl fmt::Display for DecodeErrorKind {
             Self::NegativeLength(length) => write!(f, "a length of {length}"),
             Self::TooManyElements { count, remaining } => {
                 write!(f, "{count} elements cannot stand in the {remaining} bytes left")
+            }
+            Self::TooManyInAll { count, left } => {
+                write!(f, "{count} elements more, where a message may have {left}")
             }
             Self::UnexpectedNull => f.write_str("null, which this version does not allow"),
             Self::StringTooLong(length) => write!(f, "a string of {length} bytes"),

@@ -203,6 +203,7 @@ impl Reader<'_> {
                 .decoder
                 .error(DecodeErrorKind::TooManyElements { count: count as u64, remaining }));
         }
+        self.decoder.take_elements(count)?;
         self.trace.value(format_args!("{count} elements"));
         let mut list = if let Mut::List(list) = slot { Some(list) } else { None };
         if let Some(list) = list.as_deref_mut() {

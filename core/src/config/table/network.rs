@@ -30,7 +30,7 @@ keys! { KEYS: Broker, internal = false;
     /// Threads that read and write the network.
     "num.network.threads" Int = "3", AtLeast(1), High, ClusterWide, Ignored(SHARDS);
     /// Bytes of requests that may wait before no more is read from the network; -1 for no bound.
-    "queued.max.request.bytes" Long = "-1", Any, Medium, ReadOnly, Ignored(QUEUES);
+    "queued.max.request.bytes" Long = "-1", Any, Medium, ReadOnly, Honoured;
     /// Requests that may wait before no more is read from the network.
     "queued.max.requests" Int = "500", AtLeast(1), High, ReadOnly, Ignored(QUEUES);
     /// How long a request of this broker to another may stay unanswered.

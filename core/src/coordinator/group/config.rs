@@ -14,6 +14,8 @@ pub struct GroupConfig {
     pub initial_rebalance_delay_ms: i32,
     /// `group.max.size`: members beyond it are refused with GROUP_MAX_SIZE_REACHED.
     pub max_size: i32,
+    /// `message.max.bytes`: what members bring to a group is stored in one record, and one that could not be stored is not kept either.
+    pub member_metadata_max_bytes: i32,
     /// `offset.metadata.max.bytes`
     pub offset_metadata_max_bytes: i32,
     /// `offsets.retention.minutes`, as ms.
@@ -34,6 +36,7 @@ impl Default for GroupConfig {
             max_session_timeout_ms: 1_800_000,
             initial_rebalance_delay_ms: 3_000,
             max_size: i32::MAX,
+            member_metadata_max_bytes: 1_048_588,
             offset_metadata_max_bytes: 4_096,
             offsets_retention_ms: 10_080 * 60 * 1_000,
             offsets_retention_check_interval_ms: 600_000,

@@ -49,6 +49,15 @@ impl GroupCoordinator {
         if version == 0 {
             request.rebalance_timeout_ms = request.session_timeout_ms;
         }
+        let metadata = request
+            .protocols
+            .iter()
+            .map(|protocol| protocol.name.len().saturating_add(protocol.metadata.len()));
+        let metadata_max = usize::try_from(self.config.member_metadata_max_bytes).unwrap_or(0);
+        if metadata.fold(0, usize::saturating_add) > metadata_max {
+            // What Apache Kafka answers when it cannot store a group.
+            return refuse(&request.member_id, ErrorCode::UnknownServerError);
+        }
         if cx.tip.is_other_group(&request.group_id) {
             return refuse(&Str::default(), ErrorCode::InconsistentGroupProtocol);
         }

@@ -107,6 +107,14 @@ fn a_full_group_refuses() {
     assert_eq!(house.described("group"), "CompletingRebalance 2");
 }
 
+/// `message.max.bytes` bounds what a member brings, which is kept until its session ends.
+#[test]
+fn what_could_not_be_stored_is_not_kept() {
+    let mut house = House::with(GroupConfig { member_metadata_max_bytes: 4, ..GroupConfig::default() });
+    let member = Member { version: 3, ..Member::new() };
+    assert_eq!(house.join_error(&member), ErrorCode::UnknownServerError);
+}
+
 /// An id that nobody comes back for is forgotten with the session timeout; until then the join phase waits for it.
 #[test]
 fn a_pending_member_holds_the_join_phase_until_its_session_ends() {

@@ -89,6 +89,7 @@ pub fn refusal(request: &FetchSnapshotRequest, error: ErrorCode) -> FetchSnapsho
     let answer = PartitionAnswer {
         index: partition.partition,
         error_code: error.code(),
+        unaligned_records: Records::Bytes(Bytes::new()),
         ..PartitionAnswer::default()
     };
     let topics = vec![TopicAnswer { name: topic.name.detached(), partitions: vec![answer] }];
@@ -142,4 +143,23 @@ pub fn read_response(
         position: partition.position,
         bytes: partition.unaligned_records.bytes().cloned().unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_protocol::{Encoder, Message as _};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_can_be_written() {
+        let topic =
+            TopicSnapshot { partitions: vec![PartitionSnapshot::default()], ..TopicSnapshot::default() };
+        let request = FetchSnapshotRequest { topics: vec![topic], ..FetchSnapshotRequest::default() };
+        for version in 0..=1 {
+            let answer = refusal(&request, ErrorCode::UnknownTopicOrPartition);
+            let encoded = answer.encode(&mut Encoder::new(), version);
+            assert!(encoded.is_ok(), "version {version}: {encoded:?}");
+        }
+    }
 }

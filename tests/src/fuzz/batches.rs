@@ -1,19 +1,17 @@
 //! Any bytes as produced records, as a fetched buffer and as compressed data. Nothing panics, nothing outgrows its
 //! bound, and what is validated is a batch that reads.
-#![no_main]
 
 use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
 use ottla_core::record::compression::{Compressors, DecompressError};
 use ottla_core::record::{
-    AppendOrigin, Batch, BatchRules, BatchView, CompressionType, DeleteHorizon, TimestampType, batches, legacy,
-    validate,
+    AppendOrigin, Batch, BatchRules, BatchView, CompressionType, DeleteHorizon, TimestampType, batches,
+    legacy, validate,
 };
 
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 const NOW_MS: i64 = 1_700_000_000_000;
 
-fuzz_target!(|input: &[u8]| {
+pub fn run(input: &[u8]) {
     let Some((&choice, input)) = input.split_first() else { return };
     let mut compressors = Compressors::default();
     compressors.limits.bytes_max = OUTPUT_BYTES_MAX;
@@ -33,7 +31,11 @@ fuzz_target!(|input: &[u8]| {
 
     let rules = BatchRules {
         compression: (choice & 0x20 != 0).then(|| kind.into()),
-        timestamp_type: if choice & 0x40 == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime },
+        timestamp_type: if choice & 0x40 == 0 {
+            TimestampType::CreateTime
+        } else {
+            TimestampType::LogAppendTime
+        },
         is_compacted: choice & 0x80 != 0,
         ..BatchRules::default()
     };
@@ -46,7 +48,7 @@ fuzz_target!(|input: &[u8]| {
         let records = batch.records(&compressors).expect("the body opens");
         assert_eq!(records.map(|record| record.expect("it reads").offset).last(), Some(batch.last_offset()));
     }
-});
+}
 
 /// The first batch with the checksum that it should have, so that the fuzzer gets past it.
 fn mended(bytes: &Bytes) -> Bytes {

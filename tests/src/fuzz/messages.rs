@@ -1,13 +1,14 @@
 //! Any bytes as any message at any version: the first three choose the message and the version, the rest is the
 //! frame. What reads must write, and read again to the same.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ottla_protocol::{Bytes, Decoder, Encoder, decode_request_header, registry, tree};
+use bytes::Bytes;
+use ottla_protocol::{Decoder, Encoder, decode_request_header, tree};
 
-fuzz_target!(|input: &[u8]| {
+use super::fill::all;
+
+pub fn run(input: &[u8]) {
     let Some((&[high, low, version], frame)) = input.split_first_chunk() else { return };
-    let messages = registry::all();
+    let messages = all();
     let entry = &messages[usize::from(u16::from_be_bytes([high, low])) % messages.len()];
     let versions = entry.spec.versions;
     let version = versions.first + i16::from(version) % (versions.last - versions.first + 1);
@@ -34,4 +35,4 @@ fuzz_target!(|input: &[u8]| {
             .expect("ours reads");
         assert_eq!(written, write(&*again));
     }
-});
+}
