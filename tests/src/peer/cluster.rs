@@ -253,7 +253,7 @@ impl Cluster {
                 let mut server = Command::new(ottla::binary());
                 server.arg("server").arg(&path).env("RUST_BACKTRACE", "0");
                 if !self.is_as_it_comes {
-                    server.args(["--log", "debug"]);
+                    server.args(["--log", "debug,kafka.request.logger=info"]);
                 }
                 server
             }
