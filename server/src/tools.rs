@@ -24,7 +24,7 @@ use crate::store::FileStore;
 /// Lines that are read ahead of the records that have not been delivered.
 const LINES_AHEAD: usize = 10_000;
 /// Options that name a file whose contents a tool needs.
-const FILE_OPTIONS: [&str; 10] = [
+const FILE_OPTIONS: [&str; 15] = [
     "--command-config",
     "-c",
     "--config",
@@ -35,6 +35,11 @@ const FILE_OPTIONS: [&str; 10] = [
     "--reader-config",
     "--formatter-config",
     "--from-file",
+    "--payload-file",
+    "--admin.config",
+    "--path-to-json-file",
+    "--topics-to-move-json-file",
+    "--reassignment-json-file",
 ];
 
 /// Whether Kafka has a tool of this name that Ottla has too; `.sh` may follow it.
@@ -132,7 +137,8 @@ fn environment(arguments: &[String]) -> Environment {
                 attached.or_else(|| rest.next().cloned()).and_then(|address| broker_behind(&address));
         }
     }
-    Environment { behind_zookeeper, files }
+    let current_directory = std::env::current_dir().unwrap_or_default().to_string_lossy().into_owned();
+    Environment { behind_zookeeper, files, current_directory }
 }
 
 /// Reads a file that arguments name, and the one that says whose metadata directory it names. Tools say themselves what they miss.

@@ -13,7 +13,7 @@ use super::failure::{Refusal, refusal};
 use super::options::{OptionSpec, Options, flag, value};
 use super::partitions::error_of;
 use super::runner::{Next, Runner, Steps};
-use super::subcommands::{CLUSTER, Command, Grammar};
+use super::subcommands::{CLUSTER, Command, Grammar, Typed};
 use super::{Environment, Exit, Output, ToolCx};
 use crate::client::{Destination, Reply};
 use crate::metadata::features::{ELIGIBLE_LEADER_REPLICAS_VERSION, KNOWN, KRAFT_VERSION, METADATA_VERSION};
@@ -52,7 +52,7 @@ static GRAMMAR: Grammar = Grammar {
 };
 
 const fn command(name: &'static str, help: &'static str, options: &'static [OptionSpec]) -> Command {
-    Command { name, help, options, required: &[], numbers: &["node-id"] }
+    Command { name, help, options, required: &[], typed: &[("node-id", Typed::Integer)], exclusive: &[] }
 }
 
 /// A level that Kafka 4.3 knows the name of, and does not finalize yet.
