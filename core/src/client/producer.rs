@@ -262,13 +262,22 @@ impl Producer {
     /// Does what is due; call it after [`Producer::send`] too.
     pub fn tick(&mut self, now: Now, compressors: &Compressors) {
         self.session.tick(now.monotonic);
-        for reply in self.session.take_replies(now.monotonic) {
-            self.take_reply(now, &reply);
+        let mut replies = self.session.take_replies(now.monotonic);
+        loop {
+            replies.iter().for_each(|reply| self.take_reply(now, reply));
+            self.assign(now);
+            self.expire(now.monotonic);
+            self.ask_identity(now.monotonic);
+            self.drain(now.monotonic, compressors);
+            if self.config.acks != 0 {
+                break;
+            }
+            // What nobody answers is settled once it is sent, and the next batch of its partition may go.
+            replies = self.session.take_replies(now.monotonic);
+            if replies.is_empty() {
+                break;
+            }
         }
-        self.assign(now);
-        self.expire(now.monotonic);
-        self.ask_identity(now.monotonic);
-        self.drain(now.monotonic, compressors);
         if self.flushing && self.is_idle() {
             self.flushing = false;
         }

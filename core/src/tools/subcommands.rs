@@ -85,6 +85,9 @@ impl Grammar {
     pub fn read(&self, arguments: &[String]) -> Result<(&'static Command, Options), Misread> {
         let mut options = Options::default();
         let mut command = self.commands.first().filter(|command| command.name.is_empty());
+        if command.is_some() && arguments.is_empty() {
+            return Err(Misread { usage: self.help(command), error: None });
+        }
         let mut rest = arguments.iter().peekable();
         while let Some(argument) = rest.next() {
             let before = command;

@@ -168,7 +168,7 @@ fn understand(
     };
     let reporting_interval_ms = number("reporting-interval")?.unwrap_or(5_000);
     let mut consumer = properties.consumer("perf-consumer-client").map_err(config)?;
-    consumer.session.bootstrap = bootstrap(&properties, "consumer").map_err(Refusal::terse)?;
+    consumer.session.bootstrap = bootstrap(&properties, "consumer")?;
     let illegal = |sentence: String| Refusal::new("IllegalArgumentException", sentence);
     let plan = Plan {
         records: number("messages")?.or(number("num-records")?).unwrap_or(0),

@@ -28,14 +28,11 @@ fn missing_file<'o>(options: &'o Options, environment: &Environment, names: &[&s
 }
 
 /// Where the properties say that the cluster is.
-fn bootstrap(properties: &Properties, client: &str) -> Result<Vec<Target>, String> {
+fn bootstrap(properties: &Properties, client: &str) -> Result<Vec<Target>, Refusal> {
     let servers = properties.get("bootstrap.servers").unwrap_or_default();
     addresses(servers).map_err(|exit| {
-        let package = "org.apache.kafka.common";
-        format!(
-            "{package}.KafkaException: Failed to construct kafka {client}\nCaused by: {package}.config.ConfigException: {}",
-            exit.stderr.trim_end()
-        )
+        let cause = Refusal::new("ConfigException", exit.stderr.trim_end());
+        Refusal::new("KafkaException", format!("Failed to construct kafka {client}\nCaused by: {cause}"))
     })
 }
 

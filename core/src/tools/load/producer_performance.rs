@@ -117,7 +117,9 @@ pub fn start(
     environment: &Environment,
     rng: &mut Rng,
 ) -> Result<ProducerPerformance, Exit> {
-    let (command, options) = GRAMMAR.read(arguments).map_err(|misread| misread.exit(GRAMMAR.name, 1))?;
+    let (command, options) = GRAMMAR
+        .read(arguments)
+        .map_err(|misread| misread.exit(GRAMMAR.name, i32::from(!arguments.is_empty())))?;
     if let Some(fault) = fault(&options) {
         return Err(GRAMMAR.refuse(command, fault));
     }
@@ -153,8 +155,8 @@ pub fn start(
     }
     properties.set("bootstrap.servers", options.value("bootstrap-server"));
     let mut producer = properties.producer(CLIENT_ID).map_err(config)?;
-    producer.session.bootstrap = bootstrap(&properties, "producer")
-        .map_err(|sentence| uncaught(said.clone(), &Refusal::terse(sentence)))?;
+    producer.session.bootstrap =
+        bootstrap(&properties, "producer").map_err(|refusal| uncaught(said.clone(), &refusal))?;
     let number = |name: &str| options.number::<i64>(name).ok().flatten();
     let plan = Plan {
         topic: options.value("topic").unwrap_or_default().into(),

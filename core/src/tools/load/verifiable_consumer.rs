@@ -87,7 +87,9 @@ struct Plan {
 
 /// Reads the arguments.
 pub fn start(arguments: &[String], environment: &Environment) -> Result<VerifiableConsumer, Exit> {
-    let (command, options) = GRAMMAR.read(arguments).map_err(|misread| misread.exit(GRAMMAR.name, 1))?;
+    let (command, options) = GRAMMAR
+        .read(arguments)
+        .map_err(|misread| misread.exit(GRAMMAR.name, i32::from(!arguments.is_empty())))?;
     let files = ["consumer.config", "command-config"];
     if files.iter().all(|name| options.has(name)) {
         let sentence = "Options --consumer.config and --command-config are mutually exclusive.";
@@ -130,8 +132,8 @@ pub fn start(arguments: &[String], environment: &Environment) -> Result<Verifiab
     ];
     set.into_iter().for_each(|(key, value)| properties.set(key, value));
     let mut consumer = properties.consumer("consumer-1").map_err(config)?;
-    consumer.session.bootstrap = bootstrap(&properties, "consumer")
-        .map_err(|sentence| uncaught(said.clone(), &Refusal::terse(sentence)))?;
+    consumer.session.bootstrap =
+        bootstrap(&properties, "consumer").map_err(|refusal| uncaught(said.clone(), &refusal))?;
     let records = options.number::<i32>("max-messages").ok().flatten();
     let plan = Plan {
         records: records.and_then(|records| u64::try_from(records).ok()),

@@ -123,8 +123,8 @@ pub fn start(
     properties.set_default("acks", options.value("acks").unwrap_or("-1"));
     properties.set_default("bootstrap.servers", options.value("bootstrap-server").unwrap_or_default());
     let mut producer = properties.producer("producer-1").map_err(config)?;
-    producer.session.bootstrap = bootstrap(&properties, "producer")
-        .map_err(|sentence| uncaught(said.clone(), &Refusal::terse(sentence)))?;
+    producer.session.bootstrap =
+        bootstrap(&properties, "producer").map_err(|refusal| uncaught(said.clone(), &refusal))?;
     let number = |name: &str| options.number::<i32>(name).ok().flatten();
     let plan = Plan {
         topic: options.value("topic").unwrap_or_default().into(),

@@ -24,4 +24,18 @@ pub const KNOWN: &[Known] = &[
         broker: "Ottla",
         why: "what is not built is not advertised",
     },
+    Known {
+        step: "--print-metrics",
+        tool: "Ottla",
+        broker: "",
+        why: "of metrics this client has a few, under Java's names",
+    },
+    Known { step: "--transactional-id", tool: "", broker: "Ottla", why: "transactions are not built" },
+    Known { step: "--transactional-id", tool: "Ottla", broker: "", why: "transactions are not built" },
+    Known {
+        step: "--group-protocol consumer",
+        tool: "",
+        broker: "",
+        why: "the group protocol of KIP-848 is not built",
+    },
 ];
