@@ -17,6 +17,7 @@ mod configs;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod decode_json;
 mod delete_records;
 pub mod dump_log;
 mod failure;
@@ -24,6 +25,7 @@ mod features;
 mod get_offsets;
 mod groups;
 mod json;
+mod leader_election;
 mod load;
 mod log_dirs;
 mod machine;
@@ -32,6 +34,7 @@ pub mod options;
 mod partitions;
 mod pattern;
 mod reader;
+mod reassign_partitions;
 mod runner;
 mod subcommands;
 mod table;
@@ -57,7 +60,7 @@ pub const TOOLS: &[&str] = if FOR_ADMINISTRATORS { &ALL_TOOLS } else { ALL_TOOLS
 const FOR_ADMINISTRATORS: bool = cfg!(any(feature = "administration", test));
 /// So many of them are not for administrators only.
 const FIRST_TOOLS: usize = 4;
-const ALL_TOOLS: [&str; 19] = [
+const ALL_TOOLS: [&str; 21] = [
     "kafka-topics",
     "kafka-console-producer",
     "kafka-console-consumer",
@@ -77,6 +80,8 @@ const ALL_TOOLS: [&str; 19] = [
     "kafka-e2e-latency",
     "kafka-verifiable-producer",
     "kafka-verifiable-consumer",
+    "kafka-leader-election",
+    "kafka-reassign-partitions",
 ];
 
 /// The release of Apache Kafka whose tools these are like.
@@ -238,6 +243,8 @@ fn start_administration(
         "kafka-cluster" => cluster::start(arguments, environment),
         "kafka-metadata-quorum" => metadata_quorum::start(arguments, environment),
         "kafka-features" => features::start(arguments, environment),
+        "kafka-leader-election" => leader_election::start(arguments, environment),
+        "kafka-reassign-partitions" => reassign_partitions::start(arguments, environment, rng),
         "kafka-client-metrics" => client_metrics::start(arguments, environment, rng),
         other => Err(Exit::not_found(other)),
     }

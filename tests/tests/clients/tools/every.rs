@@ -16,6 +16,7 @@ use ottla_tests::wire::Wire;
 
 use super::known::KNOWN;
 use super::load_steps::{LOAD_FAMILIES, unmeasured};
+use super::move_steps::{MOVE_FAMILIES, MOVE_FILES};
 use super::steps::{FAMILIES, FILES, Family};
 use super::{Said, from_base64, masked};
 
@@ -24,7 +25,7 @@ const LED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is done to a broker before the first step.
 fn prepare(peer: &Peer) {
-    for (name, text) in FILES {
+    for (name, text) in FILES.iter().chain(MOVE_FILES) {
         fs::write(peer.directory().join(name), text).expect("the peer's directory can be written");
     }
     let quick = Family {
@@ -144,8 +145,16 @@ fn plain(peer: &Peer, family: &Family, step: &str, text: &str) -> String {
 
 /// Causes, loggers' lines, and warnings that are logged: by Apache Kafka's scripts, and not by its classes.
 fn is_of_java(line: &str) -> bool {
-    let begins =
-        ["Caused by: ", "... ", "ERROR ", "WARN New offset", "com.fasterxml", "at [Source", "(org.apache."];
+    let begins = [
+        "Caused by: ",
+        "Suppressed: ",
+        "... ",
+        "ERROR ",
+        "WARN New offset",
+        "com.fasterxml",
+        "at [Source",
+        "(org.apache.",
+    ];
     begins.iter().any(|begin| line.starts_with(begin))
         || line.split_once("Z ").is_some_and(|(time, _)| time.contains('T') && time.starts_with("20"))
 }
@@ -274,6 +283,7 @@ fn every_tool_and_option() {
     let mut table: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
     for family in FAMILIES
         .iter()
+        .chain(&MOVE_FAMILIES)
         .chain(&LOAD_FAMILIES)
         .filter(|family| only.as_ref().is_none_or(|only| family.tool.contains(only)))
     {
