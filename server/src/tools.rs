@@ -13,7 +13,8 @@ use ottla_core::client::{LinkEvent, Target};
 use ottla_core::rng::Rng;
 use ottla_core::time::{Instant, Now};
 use ottla_core::tools::{
-    self, Check, DUMP_LOG, DumpLent, DumpLog, Environment, Exit, Output, TOOLS, Tool, ToolCx, ToolEvent,
+    self, Check, DUMP_LOG, DumpLent, DumpLog, Environment, Exit, Output, STORAGE, TOOLS, Tool, ToolCx,
+    ToolEvent,
 };
 
 use crate::compressors::compressors;
@@ -42,16 +43,23 @@ const FILE_OPTIONS: [&str; 15] = [
     "--reassignment-json-file",
 ];
 
+/// All tools of Kafka's that Ottla has, by name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().copied().chain([DUMP_LOG, STORAGE])
+}
+
 /// Whether Kafka has a tool of this name that Ottla has too; `.sh` may follow it.
 pub fn is_tool(name: &str) -> bool {
     let name = name.strip_suffix(".sh").unwrap_or(name);
-    name == DUMP_LOG || TOOLS.contains(&name)
+    names().any(|tool| tool == name)
 }
 
 /// Runs a tool to its end.
 pub fn run(name: &str, arguments: &[String]) -> ExitCode {
-    if name.strip_suffix(".sh").unwrap_or(name) == DUMP_LOG {
-        return dump_log(arguments);
+    match name.strip_suffix(".sh").unwrap_or(name) {
+        DUMP_LOG => return dump_log(arguments),
+        STORAGE => return crate::format::run_storage(arguments),
+        _ => {}
     }
     let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
     match tools::start(name, arguments, &environment(arguments), &mut Rng::from_seed(seed)) {
@@ -60,7 +68,8 @@ pub fn run(name: &str, arguments: &[String]) -> ExitCode {
     }
 }
 
-fn end(Exit { stdout, stderr, code }: Exit) -> ExitCode {
+/// Says why a tool did not start, or all that it has to say.
+pub fn end(Exit { stdout, stderr, code }: Exit) -> ExitCode {
     print(&Output { stdout, stderr });
     exit_code(code)
 }

@@ -208,7 +208,12 @@ type Table = Result<String, (String, String)>;
 fn version_mapping(options: &Options) -> Table {
     let latest = NAMES.last().map_or("", |(_, name)| name);
     let release = options.value("release-version").unwrap_or(latest);
-    let version = metadata_version(release).map_err(|sentence| (String::new(), sentence))?;
+    mapping(release).map_err(|sentence| (String::new(), sentence))
+}
+
+/// The levels that belong to a release.
+pub fn mapping(release: &str) -> Result<String, String> {
+    let version = metadata_version(release)?;
     let mut text = format!("metadata.version={version} ({release})\n");
     for (feature, ..) in DEFAULTS {
         text.push_str(&format!("{feature}={}\n", default_level(feature, version)));
@@ -229,6 +234,12 @@ fn dependencies(options: &Options) -> Table {
 
 fn dependencies_of(feature: &str) -> Result<String, String> {
     let (name, level) = name_and_level(feature)?;
+    requirements(&name, level)
+        .map_err(|known| known.unwrap_or_else(|| format!("No feature:{name} with feature level {level}")))
+}
+
+/// What a level needs of other features; without a sentence for a level that the feature does not have.
+pub fn requirements(name: &str, level: i16) -> Result<String, Option<String>> {
     let release = |level: i16| releases().find(|(other, _)| *other == level).map(|(_, release)| release);
     if name == METADATA_VERSION {
         let release = release(level).ok_or_else(|| format!("Unknown metadata.version {level}"))?;
@@ -237,7 +248,7 @@ fn dependencies_of(feature: &str) -> Result<String, String> {
     let known = KNOWN.iter().find(|(known, _)| *known == name);
     let (_, highest) = known.ok_or_else(|| format!("Unknown feature: {name}"))?;
     if !(0..=*highest).contains(&level) {
-        return Err(format!("No feature:{name} with feature level {level}"));
+        return Err(None);
     }
     if name == ELIGIBLE_LEADER_REPLICAS_VERSION && level == 1 {
         // Partition records hold them since.

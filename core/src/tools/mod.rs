@@ -36,6 +36,7 @@ mod pattern;
 mod reader;
 mod reassign_partitions;
 mod runner;
+pub mod storage;
 mod subcommands;
 mod table;
 mod topics;
@@ -53,6 +54,7 @@ use crate::time::{Instant, Now};
 pub use check::{CHECK, Check};
 pub use dump_log::{DUMP_LOG, DumpLent, DumpLog};
 pub use metadata_quorum::{meta_properties, metadata_directory};
+pub use storage::STORAGE;
 
 /// The tools that talk to a cluster, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
 pub const TOOLS: &[&str] = if FOR_ADMINISTRATORS { &ALL_TOOLS } else { ALL_TOOLS.split_at(FIRST_TOOLS).0 };

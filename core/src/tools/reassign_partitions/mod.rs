@@ -492,7 +492,14 @@ impl ReassignPartitions {
     /// Takes answers to moves between directories; whether all have begun.
     fn moves_begun(&mut self, cx: &mut ToolCx<'_>, replies: &[Reply]) -> Result<bool, Refusal> {
         for (broker, reply) in self.movers().into_iter().zip(replies) {
-            let answer: AlterReplicaLogDirsResponse = reply.decode()?;
+            let failed = |place: &Replica, cause: Refusal| {
+                let sentence =
+                    format!("Failed to alter dir for {}\nCaused by: {cause}", named_replica(place));
+                Refusal::new("AdminCommandFailedException", sentence)
+            };
+            let of_broker = self.moving.keys().find(|(id, ..)| *id == broker).cloned().unwrap_or_default();
+            let answer: AlterReplicaLogDirsResponse =
+                reply.decode().map_err(|failure| failed(&of_broker, failure.into()))?;
             for topic in &answer.results {
                 for partition in &topic.partitions {
                     let place = (broker, topic.topic_name.detached(), partition.partition_index);
@@ -505,10 +512,7 @@ impl ReassignPartitions {
                             ));
                         }
                         ErrorCode::ReplicaNotAvailable => {}
-                        _ => {
-                            let sentence = format!("Failed to alter dir for {}", named_replica(&place));
-                            return Err(Refusal::new("AdminCommandFailedException", sentence));
-                        }
+                        error => return Err(failed(&place, refusal(error, None))),
                     }
                 }
             }

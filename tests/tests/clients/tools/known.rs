@@ -25,6 +25,12 @@ pub const KNOWN: &[Known] = &[
         why: "what is not built is not advertised",
     },
     Known {
+        step: "kafka-reassign-partitions --execute --reassignment-json-file {dir}/broken.json",
+        tool: "Ottla",
+        broker: "",
+        why: "where JSON is broken Java names the letter at which its parser stopped",
+    },
+    Known {
         step: "--print-metrics",
         tool: "Ottla",
         broker: "",
