@@ -42,6 +42,11 @@ fn said(done: Result<String, String>) -> Exit {
     done.map_or_else(failed, |stdout| Exit { stdout, stderr: String::new(), code: 0 })
 }
 
+/// What Kafka's tool ends with where it catches nothing.
+fn uncaught(class: &str, error: &FormatError) -> String {
+    format!("Exception in thread \"main\" java.lang.{class}: {error}")
+}
+
 /// What a file says, and the settings over it.
 fn configured(file: Option<&str>, overrides: &[String]) -> Result<BrokerConfig, String> {
     if let Some(file) = file.filter(|file| !Path::new(file).exists()) {
@@ -82,6 +87,8 @@ fn format(command: FormatCommand) -> Result<String, String> {
         FormatError::AlreadyFormatted(directory) => format!(
             "Log directory {directory} is already formatted. Use --ignore-formatted to ignore this directory and format the others."
         ),
+        error @ FormatError::OtherCluster(..) => uncaught("RuntimeException", &error),
+        error @ FormatError::UnknownLevel(..) => uncaught("IllegalArgumentException", &error),
         other => other.to_string(),
     })?;
     let synced = done.sync.files.iter().try_for_each(|file| store.sync_file(file));

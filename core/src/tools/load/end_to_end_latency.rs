@@ -1,14 +1,15 @@
 //! `kafka-e2e-latency`: how long a record takes from a producer to a consumer, one after the other.
 
-use bytes::Bytes;
 use ottla_protocol::Str;
 use ottla_protocol::messages::CreateTopicsResponse;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 
 use super::missing_file;
+use super::sized_record::{Sizes, fault};
+use super::two_clients::{inward, outward};
 use crate::client::{
-    Consumer, ConsumerConfig, ConsumerEvent, ConsumerRecord, Destination, LinkEffect, LinkEvent, LinkId,
-    Producer, ProducerConfig, ProducerRecord, RequestId, Session, Topics,
+    Consumer, ConsumerConfig, ConsumerEvent, Destination, LinkEffect, Producer, ProducerConfig,
+    ProducerRecord, RequestId, Session, Topics,
 };
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -67,17 +68,6 @@ struct Plan {
     sizes: Sizes,
     producer: ProducerConfig,
     consumer: ConsumerConfig,
-}
-
-/// Bytes of what a record consists of.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sizes {
-    key: i32,
-    value: i32,
-    headers: i32,
-    header_key: i32,
-    /// −1 for none.
-    header_value: i32,
 }
 
 #[derive(Clone, Debug)]
@@ -186,52 +176,6 @@ fn plan(options: &Options, environment: &Environment) -> Result<Plan, Exit> {
     consumer.session.bootstrap = producer.session.bootstrap.clone();
     let topic = options.value("topic").unwrap_or_default().into();
     Ok(Plan { topic, records: usize::try_from(records).unwrap_or(0), sizes, producer, consumer })
-}
-
-impl Sizes {
-    /// A record of random letters.
-    fn record(self, topic: &Str, rng: &mut Rng) -> ProducerRecord {
-        let mut letters = |size: i32| -> Bytes {
-            let letter = b'A' + u8::try_from(rng.below(26)).unwrap_or(0);
-            vec![letter; usize::try_from(size).unwrap_or(0)].into()
-        };
-        let (key, value) = (letters(self.key), letters(self.value));
-        let header =
-            |_| (letters(self.header_key), (self.header_value >= 0).then(|| letters(self.header_value)));
-        let headers = (0..self.headers).map(header).collect();
-        ProducerRecord {
-            topic: topic.clone(),
-            key: Some(key),
-            value: Some(value),
-            headers,
-            ..Default::default()
-        }
-    }
-}
-
-/// What is wrong with what was read, beside what was sent.
-fn fault(sent: &ProducerRecord, read: &[ConsumerRecord]) -> Option<String> {
-    let text =
-        |bytes: &Option<Bytes>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
-    let record = read.first()?;
-    if record.value != sent.value {
-        let (read, sent) = (text(&record.value), text(&sent.value));
-        return Some(format!(
-            "The message value read [{read}] did not match the message value sent [{sent}]"
-        ));
-    }
-    if record.key.is_none() {
-        return Some("Expected message key but received null".to_owned());
-    }
-    if record.key != sent.key {
-        let (read, sent) = (text(&record.key), text(&sent.key));
-        return Some(format!("The message key read [{read}] did not match the message key sent [{sent}]"));
-    }
-    if record.headers != sent.headers {
-        return Some("The message headers read did not match the message headers sent".to_owned());
-    }
-    let count = read.len();
-    (count != 1).then(|| format!("Only one result was expected during this test. We found [{count}]"))
 }
 
 impl EndToEndLatency {
@@ -359,26 +303,6 @@ impl EndToEndLatency {
                 clients.1.session().network().close();
             }
         }
-    }
-}
-
-/// Links of two clients, told apart: those of the consumer have even numbers, those of the producer odd ones.
-fn outward(effect: LinkEffect, client: u64) -> LinkEffect {
-    let named = |link: LinkId| LinkId(link.0 * 2 + client);
-    match effect {
-        LinkEffect::Open { link, target } => LinkEffect::Open { link: named(link), target },
-        LinkEffect::Send { link, frame } => LinkEffect::Send { link: named(link), frame },
-        LinkEffect::Close { link } => LinkEffect::Close { link: named(link) },
-    }
-}
-
-/// Whose link it is, and what happened on it.
-fn inward(event: LinkEvent) -> (u64, LinkEvent) {
-    let named = |link: LinkId| LinkId(link.0 / 2);
-    match event {
-        LinkEvent::Opened(link) => (link.0 % 2, LinkEvent::Opened(named(link))),
-        LinkEvent::Received(link, frame) => (link.0 % 2, LinkEvent::Received(named(link), frame)),
-        LinkEvent::Closed(link, reason) => (link.0 % 2, LinkEvent::Closed(named(link), reason)),
     }
 }
 

@@ -5,8 +5,10 @@ mod date_format;
 pub mod end_to_end_latency;
 mod payload;
 pub mod producer_performance;
+mod sized_record;
 mod stats;
 mod throttle;
+mod two_clients;
 pub mod verifiable_consumer;
 pub mod verifiable_producer;
 

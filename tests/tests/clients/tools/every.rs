@@ -26,6 +26,7 @@ const LED_WITHIN: Duration = Duration::from_secs(10);
 /// What is done to a broker before the first step.
 fn prepare(peer: &Peer) {
     for (name, text) in FILES.iter().chain(MOVE_FILES) {
+        let text = text.replace("{dir}", &peer.directory().display().to_string());
         fs::write(peer.directory().join(name), text).expect("the peer's directory can be written");
     }
     let quick = Family {
@@ -147,6 +148,7 @@ fn plain(peer: &Peer, family: &Family, step: &str, text: &str) -> String {
 fn is_of_java(line: &str) -> bool {
     let begins = [
         "Caused by: ",
+        "Bootstrap metadata: ",
         "Suppressed: ",
         "... ",
         "ERROR ",

@@ -31,6 +31,12 @@ pub const KNOWN: &[Known] = &[
         why: "where JSON is broken Java names the letter at which its parser stopped",
     },
     Known {
+        step: "kafka-storage format -c {dir}/scram.properties",
+        tool: "Ottla",
+        broker: "",
+        why: "credentials are stored, and set with kafka-configs, but not at the format yet: refused",
+    },
+    Known {
         step: "--print-metrics",
         tool: "Ottla",
         broker: "",

@@ -1,8 +1,8 @@
-//! The steps of the tools that move leaders and replicas.
+//! The steps of the tools that move leaders and replicas, and of the one that formats directories.
 
 use super::steps::{Family, OTHERWISE};
 
-pub const MOVE_FAMILIES: [Family; 2] = [
+pub const MOVE_FAMILIES: [Family; 3] = [
     Family {
         tool: "kafka-leader-election",
         class: "org.apache.kafka.tools.LeaderElectionCommand",
@@ -87,10 +87,74 @@ pub const MOVE_FAMILIES: [Family; 2] = [
         ],
         ..OTHERWISE
     },
+    Family {
+        tool: "kafka-storage",
+        class: "kafka.tools.StorageTool",
+        is_unordered: true,
+        names_brokers: false,
+        ends_its_jvm: true,
+        commands: &["info", "format", "version-mapping", "feature-dependencies", "random-uuid"],
+        helps: &["info --help", "format --help", "version-mapping --help", "feature-dependencies --help"],
+        steps: &[
+            "",
+            "--help",
+            "bogus",
+            "info",
+            "info --help",
+            "info --config {dir}/storage.properties",
+            "!info -c /nowhere",
+            "format -c {dir}/storage.properties",
+            "format --cluster-id ottlaOttlaOttlaOttlaOg",
+            "format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOg",
+            "format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOg --standalone --no-initial-controllers",
+            "format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOg -s -f nothing=1",
+            "!format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOg -s --feature group.version=9",
+            "!format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOg -s --feature group.version",
+            "format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOg -s --release-version 9.9",
+            "format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOg -s -r 4.1",
+            "info -c {dir}/storage.properties",
+            "format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOg -s",
+            "format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOg -s --ignore-formatted",
+            "!format -c {dir}/storage.properties -t ottlaOttlaOttlaOttlaOQ -s -g",
+            "format -c {dir}/voters.properties -t ottlaOttlaOttlaOttlaOg -s",
+            "format -c {dir}/voters.properties -t ottlaOttlaOttlaOttlaOg -I 1@127.0.0.1:2:ottlaOttlaOttlaOttlaOg",
+            "format -c {dir}/voters.properties -t ottlaOttlaOttlaOttlaOg",
+            "format -c {dir}/initial.properties -t ottlaOttlaOttlaOttlaOg --initial-controllers 1@127.0.0.1:2:ottlaOttlaOttlaOttlaOg",
+            "format -c {dir}/scram.properties -t ottlaOttlaOttlaOttlaOg -N --add-scram SCRAM-SHA-256=[name=a,password=b]",
+            "random-uuid",
+            "random-uuid extra",
+            "version-mapping",
+            "version-mapping -r 4.0",
+            "version-mapping --release-version 9",
+            "feature-dependencies",
+            "feature-dependencies -f eligible.leader.replicas.version=1 --feature kraft.version=1",
+            "feature-dependencies -f x",
+            "feature-dependencies -f group.version=y",
+            "feature-dependencies -f group.version=9",
+            "feature-dependencies -f metadata.version=99",
+        ],
+        ..OTHERWISE
+    },
 ];
 
 /// What files in `{dir}` hold for them.
 pub const MOVE_FILES: &[(&str, &str)] = &[
+    (
+        "storage.properties",
+        "node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://127.0.0.1:1,C://127.0.0.1:2\ncontroller.listener.names=C\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT\ncontroller.quorum.bootstrap.servers=127.0.0.1:2\nlog.dirs={dir}/s1,{dir}/s2\n",
+    ),
+    (
+        "initial.properties",
+        "node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://127.0.0.1:1,C://127.0.0.1:2\ncontroller.listener.names=C\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT\ncontroller.quorum.bootstrap.servers=127.0.0.1:2\nlog.dirs={dir}/s3\n",
+    ),
+    (
+        "scram.properties",
+        "node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://127.0.0.1:1,C://127.0.0.1:2\ncontroller.listener.names=C\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT\ncontroller.quorum.bootstrap.servers=127.0.0.1:2\nlog.dirs={dir}/s4\n",
+    ),
+    (
+        "voters.properties",
+        "node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://127.0.0.1:1,C://127.0.0.1:2\ncontroller.listener.names=C\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT\ncontroller.quorum.voters=1@127.0.0.1:2\nlog.dirs={dir}/s5\n",
+    ),
     ("elect.json", r#"{"partitions":[{"topic":"one","partition":0},{"topic":"nothing","partition":0}]}"#),
     ("move.json", r#"{"topics":[{"topic":"t"},{"topic":"one"}],"version":1}"#),
     ("moving_twice.json", r#"{"topics":[{"topic":"t"},{"topic":"t"}]}"#),
