@@ -193,7 +193,7 @@ impl EndToEndLatency {
         for reply in session.take_replies(now) {
             if *asked == Some(reply.id) {
                 let answer: CreateTopicsResponse = reply.decode()?;
-                for created in answer.topics.iter().filter(|created| created.error_code != 0) {
+                if let Some(created) = answer.topics.iter().find(|created| created.error_code != 0) {
                     let error = error_of(created.error_code);
                     cx.output.stdout.push_str(&format!("Creation of topic {topic} failed\n"));
                     let cause = refusal(error, created.error_message.as_deref()).executed();

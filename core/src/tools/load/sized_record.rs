@@ -83,7 +83,7 @@ mod tests {
             headers: sent.headers.clone(),
             leader_epoch: 0,
         };
-        assert_eq!(fault(&sent, &[read.clone()]), None);
+        assert_eq!(fault(&sent, std::slice::from_ref(&read)), None);
         let twice = "Only one result was expected during this test. We found [2]";
         assert_eq!(fault(&sent, &[read.clone(), read.clone()]).as_deref(), Some(twice));
         let other = ConsumerRecord { key: None, ..read };
