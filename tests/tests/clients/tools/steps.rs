@@ -152,6 +152,10 @@ pub const FAMILIES: &[Family] = &[
             "--alter --entity-type users --add-config x=1",
             "--alter --client-defaults --add-config producer_byte_rate=7",
             "--describe --client-defaults",
+            // Those that come after are not to be throttled.
+            "--alter --client-defaults --delete-config producer_byte_rate",
+            "--alter --user-defaults --delete-config producer_byte_rate",
+            "--alter --entity-type users --entity-type clients --entity-default --delete-config producer_byte_rate",
             "--alter --ip 1.2.3.4 --add-config x=1,y=2",
             "--alter --ip 1.2.3.4 --add-config connection_creation_rate=10",
             "--describe --ip 1.2.3.4",
