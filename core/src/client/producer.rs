@@ -605,9 +605,13 @@ impl Producer {
             }
         }
         let Some(batch) = queue.batches.pop_front() else { return };
-        if let (Err(_), Some((_, _, sequence)), true) = (&outcome, sequence, is_current) {
+        if let (Err(_), Some((_, _, sequence)), true, false) = (&outcome, sequence, is_current, retriable) {
             // Nothing was appended: the sequence is free for the next batch.
             queue.next_sequence = sequence.max(0);
+        }
+        if retriable && is_current {
+            // It is out of retries, and may have been appended.
+            self.renew_identity(now);
         }
         for (delta, id) in (0_i64..).zip(batch.ids) {
             let offset = if base_offset < 0 { -1 } else { base_offset + delta };

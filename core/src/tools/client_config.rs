@@ -194,3 +194,21 @@ fn assignor(name: &str) -> Result<Assignor, String> {
 fn invalid(value: &str, key: &str, why: &str) -> String {
     format!("Invalid value {value} for configuration {key}: {why}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_retries_a_producer_is_not_idempotent_unless_it_is_told_to_be() {
+        let producer = |pairs: &[(&str, &str)]| {
+            let mut properties = Properties::default();
+            pairs.iter().for_each(|(key, value)| properties.set(key, Some(value)));
+            let config = properties.producer("p").unwrap();
+            (config.retries, config.enable_idempotence)
+        };
+        assert_eq!(producer(&[]), (i32::MAX as u32, true));
+        assert_eq!(producer(&[("retries", "0")]), (0, false));
+        assert_eq!(producer(&[("retries", "3")]), (3, true));
+    }
+}
