@@ -5,7 +5,49 @@ use super::steps::{Family, OTHERWISE};
 /// Of a tool whose every run wants a JVM of its own where it begins with `!`.
 const LOAD: Family = Family { ends_its_jvm: true, is_measured: true, ..OTHERWISE };
 
+/// Those that tell of single records come first, before the others fill the topics.
 pub const LOAD_FAMILIES: [Family; 5] = [
+    Family {
+        tool: "kafka-verifiable-producer",
+        class: "org.apache.kafka.tools.VerifiableProducer",
+        names_brokers: false,
+        steps: &[
+            "!",
+            "!--help",
+            "!--topic one",
+            "!--bootstrap-server {brokers}",
+            "!--bootstrap-server {brokers} --topic one --acks 5",
+            "!--bootstrap-server {brokers} --topic one --max-messages x",
+            "!--bootstrap-server {brokers} --topic one --producer.config /nowhere",
+            "!--bootstrap-server {brokers} --topic one --producer.config x --command-config y",
+            "!--bootstrap-server {brokers} --topic one --max-messages 3 --acks 1 --throughput 100",
+            "!--bootstrap-server {brokers} --topic one --max-messages 3 --value-prefix 7 --repeating-keys 2",
+            "!--bootstrap-server {brokers} --topic one --max-messages 1 --message-create-time 1700000000000 --command-config {dir}/client.properties",
+            "!--bootstrap-server {brokers} --topic one --max-messages 0 --producer.config {dir}/client.properties",
+        ],
+        ..LOAD
+    },
+    Family {
+        tool: "kafka-verifiable-consumer",
+        class: "org.apache.kafka.tools.VerifiableConsumer",
+        names_brokers: false,
+        steps: &[
+            "!",
+            "!--help",
+            "!--topic t",
+            "!--bootstrap-server {brokers} --topic t",
+            "!--bootstrap-server {brokers} --topic t --group-id v --max-messages x",
+            "!--bootstrap-server {brokers} --topic t --group-id v --group-protocol bogus",
+            "!--bootstrap-server {brokers} --topic t --group-id v --group-protocol consumer --group-remote-assignor range --max-messages 1",
+            "!--bootstrap-server {brokers} --topic t --group-id v --consumer.config x --command-config y",
+            "!--bootstrap-server {brokers} --topic t --group-id v --command-config /nowhere",
+            "!--bootstrap-server {brokers} --topic one --group-id v --max-messages 0 --consumer.config {dir}/client.properties",
+            "!--bootstrap-server {brokers} --topic one --group-id v --max-messages 2 --verbose --command-config {dir}/one.properties",
+            "!--bootstrap-server {brokers} --topic one --group-id v --max-messages 1 --command-config {dir}/one.properties --group-instance-id i --session-timeout 10000",
+            "!--bootstrap-server {brokers} --topic one --group-id w --max-messages 1 --command-config {dir}/one.properties --enable-autocommit --reset-policy earliest --assignment-strategy org.apache.kafka.clients.consumer.RoundRobinAssignor",
+        ],
+        ..LOAD
+    },
     Family {
         tool: "kafka-producer-perf-test",
         class: "org.apache.kafka.tools.ProducerPerformance",
@@ -67,13 +109,13 @@ pub const LOAD_FAMILIES: [Family; 5] = [
             "--topic one --num-records 1 --reporting-interval 0",
             "--topic one --num-records 1 --reporting-interval x",
             "--topic one --num-records 1 --date-format yyqQ",
-            "--topic t --num-records 10 --group perf --command-property max.poll.records=10",
-            "--topic t --num-records 10 --group perf --timeout 500 --hide-header",
-            "--topic t --num-records 10 --group other --from-latest --timeout 500",
-            "--include (t|x) --messages 10 --command-property max.poll.records=10 --date-format HH:mm",
-            "--topic t --num-records 10 --show-detailed-stats --reporting-interval 1 --command-config {dir}/client.properties",
-            "--topic t --num-records 1 --fetch-size 1000 --socket-buffer-size 70000 --consumer.config {dir}/client.properties",
-            "--topic t --num-records 1 --print-metrics",
+            "--topic one --num-records 1 --group perf --command-property max.poll.records=1",
+            "--topic one --num-records 1 --group perf --hide-header --command-config {dir}/single.properties",
+            "--topic one --num-records 1 --group other --from-latest --timeout 500",
+            "--include (one|x) --messages 1 --command-property max.poll.records=1 --date-format HH:mm",
+            "--topic one --num-records 1 --show-detailed-stats --reporting-interval 1 --command-config {dir}/client.properties",
+            "--topic one --num-records 1 --fetch-size 1000 --socket-buffer-size 70000 --consumer.config {dir}/single.properties",
+            "--topic one --num-records 1 --print-metrics",
             "--topic nothing --num-records 1 --timeout 500",
         ],
         ..LOAD
@@ -103,47 +145,6 @@ pub const LOAD_FAMILIES: [Family; 5] = [
             "!{brokers} made 2 1 10",
             "!{brokers} made 2 1",
             "--topic a%20b --num-records 2 --producer-acks 1 --record-size 5",
-        ],
-        ..LOAD
-    },
-    Family {
-        tool: "kafka-verifiable-producer",
-        class: "org.apache.kafka.tools.VerifiableProducer",
-        names_brokers: false,
-        steps: &[
-            "!",
-            "!--help",
-            "!--topic one",
-            "!--bootstrap-server {brokers}",
-            "!--bootstrap-server {brokers} --topic one --acks 5",
-            "!--bootstrap-server {brokers} --topic one --max-messages x",
-            "!--bootstrap-server {brokers} --topic one --producer.config /nowhere",
-            "!--bootstrap-server {brokers} --topic one --producer.config x --command-config y",
-            "!--bootstrap-server {brokers} --topic one --max-messages 3 --acks 1 --throughput 100",
-            "!--bootstrap-server {brokers} --topic one --max-messages 3 --value-prefix 7 --repeating-keys 2",
-            "!--bootstrap-server {brokers} --topic one --max-messages 1 --message-create-time 1700000000000 --command-config {dir}/client.properties",
-            "!--bootstrap-server {brokers} --topic one --max-messages 0 --producer.config {dir}/client.properties",
-        ],
-        ..LOAD
-    },
-    Family {
-        tool: "kafka-verifiable-consumer",
-        class: "org.apache.kafka.tools.VerifiableConsumer",
-        names_brokers: false,
-        steps: &[
-            "!",
-            "!--help",
-            "!--topic t",
-            "!--bootstrap-server {brokers} --topic t",
-            "!--bootstrap-server {brokers} --topic t --group-id v --max-messages x",
-            "!--bootstrap-server {brokers} --topic t --group-id v --group-protocol bogus",
-            "!--bootstrap-server {brokers} --topic t --group-id v --group-protocol consumer --group-remote-assignor range --max-messages 1",
-            "!--bootstrap-server {brokers} --topic t --group-id v --consumer.config x --command-config y",
-            "!--bootstrap-server {brokers} --topic t --group-id v --command-config /nowhere",
-            "!--bootstrap-server {brokers} --topic one --group-id v --max-messages 0 --consumer.config {dir}/client.properties",
-            "!--bootstrap-server {brokers} --topic one --group-id v --max-messages 2 --verbose --command-config {dir}/one.properties",
-            "!--bootstrap-server {brokers} --topic one --group-id v --max-messages 1 --command-config {dir}/one.properties --group-instance-id i --session-timeout 10000",
-            "!--bootstrap-server {brokers} --topic one --group-id w --max-messages 1 --command-config {dir}/one.properties --enable-autocommit --reset-policy earliest --assignment-strategy org.apache.kafka.clients.consumer.RoundRobinAssignor",
         ],
         ..LOAD
     },

@@ -36,6 +36,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("empty.properties", ""),
     ("client.properties", "client.id=somebody\nrequest.timeout.ms=20000\n"),
     ("one.properties", "max.poll.records=2\n"),
+    ("single.properties", "max.poll.records=1\n"),
     ("settings.properties", "retention.ms=70000\nmax.message.bytes = 2000000\n"),
     ("plan.csv", "t,0,2\nt,1,1\n"),
     ("groups.csv", "g1,t,0,2\ng2,t,1,1\n"),
