@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ottla_core::config::{self, BrokerConfig, Resolved};
-use ottla_core::tools::{CHECK, DUMP_LOG, TOOLS};
+use ottla_core::tools::CHECK;
 
 use crate::{format, keys, server, tools};
 
@@ -17,7 +17,7 @@ Ottla: Apache Kafka's protocol and log format, in one binary.
       Runs a node as FILE says, a server.properties of Kafka's. Without FILE: a node of its own on 127.0.0.1:9092 with
       its data in ./data, formatted when it is not there, and its page on http://127.0.0.1:8080.
   ottla format --config FILE [--cluster-id ID] [...]
-      Prepares the log directories that FILE names, as kafka-storage.sh does.
+      Prepares the log directories that FILE names: kafka-storage format with defaults. See ottla format --help.
   ottla config [TEXT]...
       Lists configuration keys: values, defaults, and what Ottla does with each. See ottla config --help.
   ottla check DIR...
@@ -56,7 +56,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             say(&format!("ottla {}\n", crate::VERSION))
         }
         Some((option, [])) if ["--help", "-h", "help"].contains(&option.as_str()) => {
-            say(&format!("{HELP}\nTools: {}, {DUMP_LOG}\n", TOOLS.join(", ")))
+            say(&format!("{HELP}\nTools: {}\n", tools::names().collect::<Vec<_>>().join(", ")))
         }
         Some((unknown, _)) => refuse(&format!("{unknown} is no command of ottla: see ottla --help")),
         None => refuse("a command is needed: ottla server, or see ottla --help"),
@@ -78,15 +78,14 @@ fn install_tools(arguments: &[String]) -> ExitCode {
 
 fn link_tools(binary: &Path, bin: &Path) -> std::io::Result<usize> {
     std::fs::create_dir_all(bin)?;
-    let names = TOOLS.iter().chain([&DUMP_LOG]);
-    for name in names.clone() {
+    for name in tools::names() {
         let link = bin.join(format!("{name}.sh"));
         if link.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
             std::fs::remove_file(&link)?;
         }
         std::os::unix::fs::symlink(binary, &link)?;
     }
-    Ok(names.count())
+    Ok(tools::names().count())
 }
 
 /// What `ottla server` was asked for.
@@ -205,8 +204,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("directory");
         let bin = directory.path().join("kafka/bin");
         let (binary, other) = (Path::new("/usr/bin/ottla"), Path::new("/opt/ottla"));
-        assert_eq!(link_tools(other, &bin).expect("made"), TOOLS.len() + 1);
-        assert_eq!(link_tools(binary, &bin).expect("made again"), TOOLS.len() + 1);
+        assert_eq!(link_tools(other, &bin).expect("made"), tools::names().count());
+        assert_eq!(link_tools(binary, &bin).expect("made again"), tools::names().count());
         let link = bin.join("kafka-configs.sh");
         assert_eq!(std::fs::read_link(&link).expect("a link"), binary);
         std::fs::remove_file(&link).expect("removed");

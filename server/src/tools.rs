@@ -13,7 +13,8 @@ use ottla_core::client::{LinkEvent, Target};
 use ottla_core::rng::Rng;
 use ottla_core::time::{Instant, Now};
 use ottla_core::tools::{
-    self, Check, DUMP_LOG, DumpLent, DumpLog, Environment, Exit, Output, TOOLS, Tool, ToolCx, ToolEvent,
+    self, Check, DUMP_LOG, DumpLent, DumpLog, Environment, Exit, Output, STORAGE, TOOLS, Tool, ToolCx,
+    ToolEvent,
 };
 
 use crate::compressors::compressors;
@@ -24,7 +25,7 @@ use crate::store::FileStore;
 /// Lines that are read ahead of the records that have not been delivered.
 const LINES_AHEAD: usize = 10_000;
 /// Options that name a file whose contents a tool needs.
-const FILE_OPTIONS: [&str; 10] = [
+const FILE_OPTIONS: [&str; 15] = [
     "--command-config",
     "-c",
     "--config",
@@ -35,18 +36,30 @@ const FILE_OPTIONS: [&str; 10] = [
     "--reader-config",
     "--formatter-config",
     "--from-file",
+    "--payload-file",
+    "--admin.config",
+    "--path-to-json-file",
+    "--topics-to-move-json-file",
+    "--reassignment-json-file",
 ];
+
+/// All tools of Kafka's that Ottla has, by name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().copied().chain([DUMP_LOG, STORAGE])
+}
 
 /// Whether Kafka has a tool of this name that Ottla has too; `.sh` may follow it.
 pub fn is_tool(name: &str) -> bool {
     let name = name.strip_suffix(".sh").unwrap_or(name);
-    name == DUMP_LOG || TOOLS.contains(&name)
+    names().any(|tool| tool == name)
 }
 
 /// Runs a tool to its end.
 pub fn run(name: &str, arguments: &[String]) -> ExitCode {
-    if name.strip_suffix(".sh").unwrap_or(name) == DUMP_LOG {
-        return dump_log(arguments);
+    match name.strip_suffix(".sh").unwrap_or(name) {
+        DUMP_LOG => return dump_log(arguments),
+        STORAGE => return crate::format::run_storage(arguments),
+        _ => {}
     }
     let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
     match tools::start(name, arguments, &environment(arguments), &mut Rng::from_seed(seed)) {
@@ -55,7 +68,8 @@ pub fn run(name: &str, arguments: &[String]) -> ExitCode {
     }
 }
 
-fn end(Exit { stdout, stderr, code }: Exit) -> ExitCode {
+/// Says why a tool did not start, or all that it has to say.
+pub fn end(Exit { stdout, stderr, code }: Exit) -> ExitCode {
     print(&Output { stdout, stderr });
     exit_code(code)
 }
@@ -132,7 +146,8 @@ fn environment(arguments: &[String]) -> Environment {
                 attached.or_else(|| rest.next().cloned()).and_then(|address| broker_behind(&address));
         }
     }
-    Environment { behind_zookeeper, files }
+    let current_directory = std::env::current_dir().unwrap_or_default().to_string_lossy().into_owned();
+    Environment { behind_zookeeper, files, current_directory }
 }
 
 /// Reads a file that arguments name, and the one that says whose metadata directory it names. Tools say themselves what they miss.

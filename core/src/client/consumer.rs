@@ -121,6 +121,8 @@ pub enum ConsumerEvent {
     TopicError(Str, ErrorCode),
     /// A record could not be read: the batch is skipped.
     Corrupt(TopicPartition, String),
+    /// What the group has of these offsets now: all, or an error instead.
+    Committed { offsets: Vec<(TopicPartition, i64)>, error: Option<ErrorCode> },
 }
 
 /// Where a partition stands.
@@ -167,7 +169,7 @@ enum Asked {
     Fetch(i32, Vec<(TopicPartition, i64)>),
     ListOffsets(Vec<TopicPartition>),
     Committed(Vec<TopicPartition>),
-    Commit,
+    Commit(Vec<(TopicPartition, i64)>),
 }
 
 impl Consumer {
@@ -299,8 +301,8 @@ impl Consumer {
         }
     }
 
-    /// Commits what was handed out.
-    pub fn commit(&mut self, now: Instant) {
+    /// Commits what was handed out. Whether anything was, and could be asked for: [`ConsumerEvent::Committed`] follows then.
+    pub fn commit(&mut self, now: Instant) -> bool {
         let consumed: Vec<_> = self
             .positions
             .iter()
@@ -310,10 +312,10 @@ impl Consumer {
             })
             .collect();
         if consumed.is_empty() {
-            return;
+            return false;
         }
-        let Some(membership) = &self.membership else { return };
-        let Some(target) = membership.coordinator().cloned() else { return };
+        let Some(membership) = &self.membership else { return false };
+        let Some(target) = membership.coordinator().cloned() else { return false };
         let (member_id, generation_id) = membership.identity();
         let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
         for ((topic, partition), offset, leader_epoch) in &consumed {
@@ -341,15 +343,19 @@ impl Consumer {
             topics,
             ..OffsetCommitRequest::default()
         };
-        if let Some(id) = self.session.send(now, &Destination::Coordinator(target), (2, 9), request) {
-            self.asked.insert(id, Asked::Commit);
+        let sent = self.session.send(now, &Destination::Coordinator(target), (2, 9), request);
+        if let Some(id) = sent {
             self.commits_under_way += 1;
+            let mut offsets = Vec::new();
             for (partition, offset, _) in consumed {
                 if let Some(position) = self.positions.get_mut(&partition) {
                     position.committed = Some(offset);
                 }
+                offsets.push((partition, offset));
             }
+            self.asked.insert(id, Asked::Commit(offsets));
         }
+        sent.is_some()
     }
 
     /// Commits, leaves the group; [`Consumer::is_closed`] when that has been said.
@@ -500,7 +506,7 @@ impl Consumer {
     fn is_asked(&self, partition: &TopicPartition) -> bool {
         self.asked.values().any(|asked| match asked {
             Asked::ListOffsets(partitions) | Asked::Committed(partitions) => partitions.contains(partition),
-            Asked::Fetch(..) | Asked::Commit => false,
+            Asked::Fetch(..) | Asked::Commit(_) => false,
         })
     }
 
@@ -650,9 +656,9 @@ impl Consumer {
             }
             Some(Asked::ListOffsets(partitions)) => self.positions_found(now, &partitions, reply),
             Some(Asked::Committed(partitions)) => self.committed_found(now, &partitions, reply),
-            Some(Asked::Commit) => {
+            Some(Asked::Commit(offsets)) => {
                 self.commits_under_way = self.commits_under_way.saturating_sub(1);
-                self.commit_answered(now, reply);
+                self.commit_answered(now, offsets, reply);
                 if self.closing && self.commits_under_way == 0 {
                     self.leave(now);
                 }
@@ -853,20 +859,26 @@ impl Consumer {
         }
     }
 
-    fn commit_answered(&mut self, now: Instant, reply: &Reply) {
-        let answer = reply.decode::<OffsetCommitResponse>();
-        let failed = |code: i16| {
-            ErrorCode::from_code(code).is_some_and(|error| {
-                matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)
-            })
-        };
-        let moved = match &answer {
+    fn commit_answered(&mut self, now: Instant, offsets: Vec<(TopicPartition, i64)>, reply: &Reply) {
+        let error = match reply.decode::<OffsetCommitResponse>() {
             Ok(answer) => {
-                answer.topics.iter().flat_map(|topic| &topic.partitions).any(|p| failed(p.error_code))
+                let codes = answer.topics.iter().flat_map(|topic| &topic.partitions);
+                let refused = codes.map(|partition| partition.error_code).find(|code| *code != 0);
+                refused.map(|code| ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError))
             }
-            Err(_) => true,
+            Err(Failure::Disconnected(_)) => Some(ErrorCode::NetworkException),
+            Err(_) => Some(ErrorCode::RequestTimedOut),
         };
-        if moved {
+        let has_moved = matches!(
+            error,
+            Some(
+                ErrorCode::NotCoordinator
+                    | ErrorCode::CoordinatorNotAvailable
+                    | ErrorCode::NetworkException
+                    | ErrorCode::RequestTimedOut
+            )
+        );
+        if has_moved {
             for position in self.positions.values_mut() {
                 position.committed = None;
             }
@@ -874,5 +886,6 @@ impl Consumer {
                 membership.lose_coordinator(now);
             }
         }
+        self.events.push(ConsumerEvent::Committed { offsets, error });
     }
 }

@@ -13,7 +13,9 @@ use ottla_protocol::{ErrorCode, Records, Str};
 use super::partitioner::{Sticky, partition_for_key};
 use super::session::{Destination, Session, SessionConfig, Topics};
 use crate::network::{Failure, Lane, LinkEvent, Reply, RequestId};
-use crate::record::{BatchBuilder, BatchOptions, Compression, Compressors, increment_sequence};
+use crate::record::{
+    BatchBuilder, BatchOptions, Compression, Compressors, estimate_size_upper_bound, increment_sequence,
+};
 use crate::rng::Rng;
 use crate::small_map::SmallMap;
 use crate::time::{Instant, Now};
@@ -38,6 +40,8 @@ pub struct ProducerConfig {
     pub enable_idempotence: bool,
     /// `delivery.timeout.ms`
     pub delivery_timeout_ms: i64,
+    /// `retries`: how often a batch is sent again.
+    pub retries: u32,
     /// `max.request.size`, bytes.
     pub max_request_size: usize,
     /// `max.block.ms`: how long a record waits for its topic to be known.
@@ -56,6 +60,7 @@ impl Default for ProducerConfig {
             compression: Compression::default(),
             enable_idempotence: true,
             delivery_timeout_ms: 120_000,
+            retries: i32::MAX as u32,
             max_request_size: 1_048_576,
             max_block_ms: 60_000,
             first_sequence: 0,
@@ -111,8 +116,8 @@ pub enum DeliveryError {
     Refused(ErrorCode),
     /// `delivery.timeout.ms` or `max.block.ms` passed.
     TimedOut,
-    /// It exceeds `max.request.size`.
-    TooLarge,
+    /// With what the protocol adds at most it exceeds `max.request.size`.
+    TooLarge { bytes: usize, max: usize },
     /// The link failed and retrying was not allowed.
     Network(Failure),
 }
@@ -126,6 +131,8 @@ struct Batch {
     sequence: Option<(i64, i16, i32)>,
     /// Not before this time.
     not_before: Instant,
+    /// So often it is sent again if need be.
+    retries_left: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -255,13 +262,22 @@ impl Producer {
     /// Does what is due; call it after [`Producer::send`] too.
     pub fn tick(&mut self, now: Now, compressors: &Compressors) {
         self.session.tick(now.monotonic);
-        for reply in self.session.take_replies(now.monotonic) {
-            self.take_reply(now, &reply);
+        let mut replies = self.session.take_replies(now.monotonic);
+        loop {
+            replies.iter().for_each(|reply| self.take_reply(now, reply));
+            self.assign(now);
+            self.expire(now.monotonic);
+            self.ask_identity(now.monotonic);
+            self.drain(now.monotonic, compressors);
+            if self.config.acks != 0 {
+                break;
+            }
+            // What nobody answers is settled once it is sent, and the next batch of its partition may go.
+            replies = self.session.take_replies(now.monotonic);
+            if replies.is_empty() {
+                break;
+            }
         }
-        self.assign(now);
-        self.expire(now.monotonic);
-        self.ask_identity(now.monotonic);
-        self.drain(now.monotonic, compressors);
         if self.flushing && self.is_idle() {
             self.flushing = false;
         }
@@ -320,10 +336,15 @@ impl Producer {
 
     fn append(&mut self, now: Now, id: RecordId, record: ProducerRecord, partitions: i32) {
         let ProducerRecord { topic, partition, timestamp, key, value, headers } = record;
-        let bytes = key.as_ref().map_or(0, Bytes::len) + value.as_ref().map_or(0, Bytes::len);
-        if bytes > self.config.max_request_size {
-            return self.fail(id, topic, DeliveryError::TooLarge);
+        let headers: Vec<_> = headers.iter().map(|(key, value)| (key.as_ref(), value.as_deref())).collect();
+        let (size, max) = (
+            estimate_size_upper_bound(key.as_deref(), value.as_deref(), &headers),
+            self.config.max_request_size,
+        );
+        if size > max {
+            return self.fail(id, topic, DeliveryError::TooLarge { bytes: size, max });
         }
+        let bytes = key.as_ref().map_or(0, Bytes::len) + value.as_ref().map_or(0, Bytes::len);
         let partition = match (partition, &key) {
             (Some(partition), _) => partition,
             (None, Some(key)) => partition_for_key(key, partitions),
@@ -333,7 +354,6 @@ impl Producer {
                 sticky.next(bytes, self.config.batch_size, partitions, rng)
             }
         };
-        let headers: Vec<_> = headers.iter().map(|(key, value)| (key.as_ref(), value.as_deref())).collect();
         let timestamp = timestamp.unwrap_or(now.wall);
         let fresh = PartitionQueue { next_sequence: self.config.first_sequence, ..PartitionQueue::default() };
         let queue = self.queues.entry((topic, partition)).or_insert(fresh);
@@ -358,6 +378,7 @@ impl Producer {
             created: now.monotonic,
             sequence: None,
             not_before: now.monotonic,
+            retries_left: self.config.retries,
         });
     }
 
@@ -573,18 +594,24 @@ impl Producer {
             Err(DeliveryError::Refused(error)) => error.is_retriable(),
             Err(DeliveryError::Network(Failure::UnsupportedVersion { .. })) => false,
             Err(DeliveryError::Network(_)) => true,
-            Err(DeliveryError::TimedOut | DeliveryError::TooLarge) => false,
+            Err(DeliveryError::TimedOut | DeliveryError::TooLarge { .. }) => false,
         };
         if retriable {
-            if let Some(batch) = queue.batches.front_mut() {
+            self.session.refresh_after_backoff(now);
+            if let Some(batch) = queue.batches.front_mut().filter(|batch| batch.retries_left > 0) {
+                batch.retries_left -= 1;
                 batch.not_before = now.plus_ms(self.config.session.retry_backoff_ms);
+                return;
             }
-            return self.session.refresh_after_backoff(now);
         }
         let Some(batch) = queue.batches.pop_front() else { return };
-        if let (Err(_), Some((_, _, sequence)), true) = (&outcome, sequence, is_current) {
+        if let (Err(_), Some((_, _, sequence)), true, false) = (&outcome, sequence, is_current, retriable) {
             // Nothing was appended: the sequence is free for the next batch.
             queue.next_sequence = sequence.max(0);
+        }
+        if retriable && is_current {
+            // It is out of retries, and may have been appended.
+            self.renew_identity(now);
         }
         for (delta, id) in (0_i64..).zip(batch.ids) {
             let offset = if base_offset < 0 { -1 } else { base_offset + delta };

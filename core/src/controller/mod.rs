@@ -32,7 +32,7 @@ mod partition_change;
 mod peers;
 mod placement;
 mod producer_ids;
-mod racks;
+pub(crate) mod racks;
 mod reassignments;
 mod registration;
 mod request;

@@ -23,6 +23,7 @@ pub fn place(
     // A broker that is about to stop gets nothing; one that has stopped may be back soon.
     let stays = |broker: &&BrokerRegistration| broker.fenced || !broker.in_controlled_shutdown;
     let usable = image.brokers().filter(stays).filter(|broker| !is_cordoned(broker));
+    let usable = usable.map(|broker| (broker.id, broker.rack.as_deref(), broker.fenced));
     let mut racks = Racks::new(rng, usable);
     let replicas = usize::try_from(replication_factor).unwrap_or(0);
     if racks.unfenced() == 0 {

@@ -4,7 +4,6 @@
 //! broker after the other, beginning one broker further. Fenced brokers come after all others of their rack, and never first: the first
 //! leads. Once there were as many partitions as brokers the order would repeat, and is drawn anew.
 
-use crate::metadata::BrokerRegistration;
 use crate::rng::Rng;
 use crate::small_map::SmallMap;
 
@@ -37,13 +36,13 @@ struct Stripe {
 }
 
 impl Racks {
-    /// In an order that the generator draws.
-    pub fn new<'a>(rng: &mut Rng, brokers: impl Iterator<Item = &'a BrokerRegistration>) -> Self {
+    /// Of brokers with their racks, some of them fenced, in an order that the generator draws.
+    pub fn new<'a>(rng: &mut Rng, brokers: impl Iterator<Item = (i32, Option<&'a str>, bool)>) -> Self {
         let mut by_name: SmallMap<Option<&str>, Rack> = SmallMap::new();
-        for broker in brokers {
-            let rack = by_name.or_default(broker.rack.as_deref());
-            let stripe = if broker.fenced { &mut rack.fenced } else { &mut rack.unfenced };
-            stripe.brokers.push(broker.id);
+        for (id, rack, is_fenced) in brokers {
+            let rack = by_name.or_default(rack);
+            let stripe = if is_fenced { &mut rack.fenced } else { &mut rack.unfenced };
+            stripe.brokers.push(id);
         }
         let mut racks: Vec<Rack> = by_name.into_values().collect();
         let stripes = racks.iter_mut().flat_map(|rack| [&mut rack.unfenced, &mut rack.fenced]);

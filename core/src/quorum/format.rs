@@ -82,6 +82,10 @@ pub enum FormatError {
     UnknownFeature(String),
     /// A level that this build does not support.
     UnsupportedLevel(String, i16),
+    /// A level that there is not.
+    UnknownLevel(String, i16),
+    /// A directory is of another cluster: its file, the id that was given, its own.
+    OtherCluster(String, String, String),
     /// The first voters do not name this node.
     NotAmongVoters(i32),
     /// It is written into `meta.properties`, a line each.
@@ -97,10 +101,15 @@ impl std::fmt::Display for FormatError {
                 write!(f, "The log directory {directory} is formatted already.")
             }
             Self::UnknownFeature(name) => {
-                let known: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
-                write!(f, "There is no feature {name}; known are {}.", known.join(", "))
+                let known = KNOWN.iter().map(|(name, _)| *name).filter(|name| *name != METADATA_VERSION);
+                let known = known.collect::<Vec<_>>().join(", ");
+                write!(f, "Unsupported feature: {name}. Supported features are: {known}")
             }
             Self::UnsupportedLevel(name, level) => write!(f, "This build does not support {name}={level}."),
+            Self::UnknownLevel(name, level) => write!(f, "No feature:{name} with feature level {level}"),
+            Self::OtherCluster(path, expected, read) => {
+                write!(f, "Invalid cluster.id in: {path}. Expected {expected}, but read {read}")
+            }
             Self::NotAmongVoters(id) => {
                 write!(f, "--initial-controllers does not name this node, whose node.id is {id}.")
             }
@@ -138,8 +147,17 @@ pub fn format<S: LogStore>(
     for directory in log_dirs(config) {
         let path = join(&directory, META_PROPERTIES);
         match store.open(&path) {
-            Ok(_) if options.ignore_formatted => continue,
-            Ok(_) => return Err(FormatError::AlreadyFormatted(directory)),
+            Ok(_) => {
+                let meta = MetaProperties::read(store, &directory).ok().flatten();
+                let other = meta.map(|meta| meta.cluster_id).filter(|read| *read != cluster_id);
+                if let (Some(read), true) = (other, options.cluster_id.is_some()) {
+                    return Err(FormatError::OtherCluster(path, cluster_id, read));
+                }
+                if options.ignore_formatted {
+                    continue;
+                }
+                return Err(FormatError::AlreadyFormatted(directory));
+            }
             Err(StoreError::NotFound) => {}
             Err(error) => return Err(FormatError::Store(path, error)),
         }
@@ -200,7 +218,12 @@ fn bootstrap_records(
     }
     let mut kraft_version = default_kraft_version;
     for (name, level) in &options.features {
-        let unsupported = || FormatError::UnsupportedLevel(name.clone(), *level);
+        let unsupported = || match KNOWN.iter().find(|(known, _)| known == name) {
+            Some((_, highest)) if !(0..=*highest).contains(level) => {
+                FormatError::UnknownLevel(name.clone(), *level)
+            }
+            _ => FormatError::UnsupportedLevel(name.clone(), *level),
+        };
         if name == METADATA_VERSION {
             version = MetadataVersion::from_level(*level).ok_or_else(unsupported)?;
             continue;

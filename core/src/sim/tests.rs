@@ -77,7 +77,10 @@ fn world(seed: u64) -> TestWorld {
 }
 
 fn producer(world: &mut TestWorld) -> ProcessId {
-    let config = ProducerConfig { session: session(), ..ProducerConfig::default() };
+    producer_with(world, ProducerConfig { session: session(), ..ProducerConfig::default() })
+}
+
+fn producer_with(world: &mut TestWorld, config: ProducerConfig) -> ProcessId {
     let rng = world.rng().fork();
     world.spawn(Client::Producer(Box::new(Producer::new(config, rng)), Vec::new()))
 }
@@ -113,6 +116,20 @@ fn values(world: &TestWorld, id: ProcessId) -> Vec<String> {
         .iter()
         .map(|record| String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into())
         .collect()
+}
+
+#[test]
+fn without_acknowledgements_records_are_settled_once_they_are_sent() {
+    let mut world = world(1);
+    seconds(&mut world, 1);
+    let sender =
+        producer_with(&mut world, ProducerConfig { session: session(), acks: 0, ..Default::default() });
+    for n in 0..20 {
+        world.tell(sender, record(format!("{n} {}", "x".repeat(10_000))));
+    }
+    seconds(&mut world, 2);
+    let Some(Client::Producer(producer, deliveries)) = world.program(sender) else { panic!("no producer") };
+    assert!(producer.is_idle() && deliveries.len() == 20, "{} of 20", deliveries.len());
 }
 
 #[test]

@@ -416,7 +416,9 @@ impl ConsumerClient {
                     self.is_refused = true;
                     self.read.push(Read::Refused(error));
                 }
-                ConsumerEvent::NoOffset(_) | ConsumerEvent::TopicError(..) => {}
+                ConsumerEvent::NoOffset(_)
+                | ConsumerEvent::TopicError(..)
+                | ConsumerEvent::Committed { .. } => {}
             }
         }
         for record in self.consumer.poll(usize::MAX) {

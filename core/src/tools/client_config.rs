@@ -64,7 +64,8 @@ impl Properties {
         self.0.or_insert_with(key.to_owned(), || value.to_owned());
     }
 
-    fn number<N: std::str::FromStr>(&self, key: &str, default: N) -> Result<N, String> {
+    /// A property that is a number.
+    pub fn number<N: std::str::FromStr>(&self, key: &str, default: N) -> Result<N, String> {
         let Some(text) = self.get(key) else { return Ok(default) };
         text.trim().parse().map_err(|_| invalid(text, key, "Not a number of its type"))
     }
@@ -107,13 +108,16 @@ impl Properties {
                 invalid(text, "compression.type", names)
             })?,
         };
+        let retries = self.number("retries", default.retries)?;
         Ok(ProducerConfig {
             session: self.session(client_id)?,
             acks,
+            retries,
             linger_ms: self.number("linger.ms", default.linger_ms)?,
             batch_size: self.number("batch.size", default.batch_size)?,
             compression: Compression::from(compression),
-            enable_idempotence: self.flag("enable.idempotence", true)?,
+            // Without retries there is nothing to be idempotent about, unless that is asked for.
+            enable_idempotence: self.flag("enable.idempotence", retries > 0)?,
             delivery_timeout_ms: self.number("delivery.timeout.ms", default.delivery_timeout_ms)?,
             max_request_size: self.number("max.request.size", default.max_request_size)?,
             max_block_ms: self.number("max.block.ms", default.max_block_ms)?,
@@ -189,4 +193,22 @@ fn assignor(name: &str) -> Result<Assignor, String> {
 
 fn invalid(value: &str, key: &str, why: &str) -> String {
     format!("Invalid value {value} for configuration {key}: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_retries_a_producer_is_not_idempotent_unless_it_is_told_to_be() {
+        let producer = |pairs: &[(&str, &str)]| {
+            let mut properties = Properties::default();
+            pairs.iter().for_each(|(key, value)| properties.set(key, Some(value)));
+            let config = properties.producer("p").unwrap();
+            (config.retries, config.enable_idempotence)
+        };
+        assert_eq!(producer(&[]), (i32::MAX as u32, true));
+        assert_eq!(producer(&[("retries", "0")]), (0, false));
+        assert_eq!(producer(&[("retries", "3")]), (3, true));
+    }
 }

@@ -11,7 +11,7 @@ use super::failure::{Refusal, refusal};
 use super::options::{OptionSpec, flag, value};
 use super::partitions::error_of;
 use super::runner::{Next, Runner, Steps};
-use super::subcommands::{CLUSTER, Command, Grammar};
+use super::subcommands::{CLUSTER, Command, Grammar, Typed};
 use super::{Environment, Exit, Output, ToolCx};
 use crate::client::{Failure, Reply};
 use crate::time::Instant;
@@ -39,21 +39,24 @@ static GRAMMAR: Grammar = Grammar {
             help: "Prints the id of the cluster.",
             options: &OPTIONS,
             required: &[],
-            numbers: &[],
+            typed: &[],
+            exclusive: &[],
         },
         Command {
             name: "unregister",
             help: "Takes a broker that is gone off the register.",
             options: &UNREGISTER,
             required: &["id"],
-            numbers: &["id"],
+            typed: &[("id", Typed::Integer)],
+            exclusive: &[],
         },
         Command {
             name: "list-endpoints",
             help: "Lists the nodes and where they listen.",
             options: &ENDPOINTS,
             required: &[],
-            numbers: &[],
+            typed: &[],
+            exclusive: &[],
         },
     ],
     letters: &[

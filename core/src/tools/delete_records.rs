@@ -10,6 +10,7 @@ use ottla_protocol::{ErrorCode, Str};
 
 use super::admin::Admin;
 use super::client_config::admin_session;
+use super::decode_json::{self, field, number, text as text_of};
 use super::failure::{Refusal, refusal};
 use super::json::Json;
 use super::options::{BOOTSTRAP, Manual, OptionSpec, value};
@@ -61,37 +62,15 @@ pub fn start(arguments: &[String], environment: &Environment) -> Result<Runner, 
 
 fn offsets(text: &str) -> Result<BTreeMap<TopicPartition, i64>, Refusal> {
     let operation = |message: &str| Refusal::new("AdminOperationException", message);
-    let mapping = |message: String| Refusal::new("JsonMappingException", message);
     let plan = Json::parse(text).ok_or_else(|| operation("The input string is not a valid JSON"))?;
-    if !matches!(plan, Json::Object(_)) {
-        return Err(mapping(format!("Expected JSON object, received {plan}")));
-    }
-    if let Some(version) = plan.get("version") {
-        let version = number::<i32>(version, "Integer")?;
-        if version != 1 {
-            return Err(operation(&format!("Not supported version field value {version}")));
-        }
-    }
-    let partitions = match plan.get("partitions") {
-        Some(Json::List(partitions)) => partitions,
-        Some(other) => return Err(mapping(format!("Expected JSON array, received {other}"))),
-        None => return Err(operation("Missing partitions field")),
-    };
+    decode_json::check_version(&plan)?;
+    let partitions = plan.get("partitions").ok_or_else(|| operation("Missing partitions field"))?;
     let mut offsets = BTreeMap::new();
     let mut duplicates = Vec::new();
-    for partition in partitions {
-        if !matches!(partition, Json::Object(_)) {
-            return Err(mapping(format!("Expected JSON object, received {partition}")));
-        }
-        let field = |name: &str| {
-            partition.get(name).ok_or_else(|| mapping(format!("No such field exists: `{name}`")))
-        };
-        let topic = match field("topic")? {
-            Json::Text(topic) => Str::from(topic.as_str()),
-            other => return Err(mapping(format!("Expected `String` value, received {other}"))),
-        };
-        let place = (topic, number::<i32>(field("partition")?, "Integer")?);
-        if offsets.insert(place.clone(), number(field("offset")?, "Long")?).is_some() {
+    for partition in decode_json::array(partitions)? {
+        let topic = text_of(field(partition, "topic")?)?;
+        let place = (topic, number::<i32>(field(partition, "partition")?, "Integer")?);
+        if offsets.insert(place.clone(), number(field(partition, "offset")?, "Long")?).is_some() {
             duplicates.push(format!("{}-{}", place.0, place.1));
         }
     }
@@ -102,13 +81,6 @@ fn offsets(text: &str) -> Result<BTreeMap<TopicPartition, i64>, Refusal> {
     duplicates.dedup();
     let sentence = "Offset json file contains duplicate topic partitions";
     Err(Refusal::new("AdminCommandFailedException", format!("{sentence}: {}", duplicates.join(","))))
-}
-
-fn number<N: std::str::FromStr>(value: &Json, name: &str) -> Result<N, Refusal> {
-    let read = if let Json::Word(word) = value { word.parse().ok() } else { None };
-    read.ok_or_else(|| {
-        Refusal::new("JsonMappingException", format!("Expected `{name}` value, received {value}"))
-    })
 }
 
 impl Steps for DeleteRecords {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ottla_protocol::ErrorCode;
 
-use crate::client::Failure;
+use crate::client::{DeliveryError, Failure};
 
 /// Where the exceptions are that brokers' errors become.
 const ERRORS: &str = "org.apache.kafka.common.errors";
@@ -48,6 +48,9 @@ impl Refusal {
             "DateTimeParseException" => "java.time.format",
             "NoSuchElementException" => "java.util",
             "IOException" => "java.io",
+            "NoSuchFileException" => "java.nio.file",
+            "PatternSyntaxException" => "java.util.regex",
+            "KafkaException" => "org.apache.kafka.common",
             "JsonMappingException" => "com.fasterxml.jackson.databind",
             _ => ERRORS,
         };
@@ -78,6 +81,29 @@ impl From<Failure> for Refusal {
 /// A broker's refusal; its message where it gave one.
 pub fn refusal(error: ErrorCode, message: Option<&str>) -> Refusal {
     Refusal::new(&class(error), message.unwrap_or_else(|| error.message()))
+}
+
+/// Why a record did not arrive.
+pub fn undelivered(error: &DeliveryError) -> Refusal {
+    match error {
+        DeliveryError::Refused(error) => refusal(*error, None),
+        DeliveryError::TimedOut => Refusal::new("TimeoutException", "the record was not delivered in time"),
+        DeliveryError::TooLarge { bytes, max } => Refusal::new(
+            "RecordTooLargeException",
+            format!(
+                "The message is {bytes} bytes when serialized which is larger than {max}, which is the value of the max.request.size configuration."
+            ),
+        ),
+        DeliveryError::Network(Failure::Disconnected(reason) | Failure::Malformed(reason)) => {
+            Refusal::new("NetworkException", reason)
+        }
+        DeliveryError::Network(Failure::TimedOut) => {
+            Refusal::new("TimeoutException", "the broker did not answer")
+        }
+        DeliveryError::Network(Failure::UnsupportedVersion { .. }) => {
+            Refusal::new("UnsupportedVersionException", "the broker is too old")
+        }
+    }
 }
 
 /// The name of the exception: the error's name in camel case, but for some.

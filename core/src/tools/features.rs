@@ -13,7 +13,7 @@ use super::failure::{Refusal, refusal};
 use super::options::{OptionSpec, Options, flag, value};
 use super::partitions::error_of;
 use super::runner::{Next, Runner, Steps};
-use super::subcommands::{CLUSTER, Command, Grammar};
+use super::subcommands::{CLUSTER, Command, Grammar, Typed};
 use super::{Environment, Exit, Output, ToolCx};
 use crate::client::{Destination, Reply};
 use crate::metadata::features::{ELIGIBLE_LEADER_REPLICAS_VERSION, KNOWN, KRAFT_VERSION, METADATA_VERSION};
@@ -52,7 +52,7 @@ static GRAMMAR: Grammar = Grammar {
 };
 
 const fn command(name: &'static str, help: &'static str, options: &'static [OptionSpec]) -> Command {
-    Command { name, help, options, required: &[], numbers: &["node-id"] }
+    Command { name, help, options, required: &[], typed: &[("node-id", Typed::Integer)], exclusive: &[] }
 }
 
 /// A level that Kafka 4.3 knows the name of, and does not finalize yet.
@@ -208,7 +208,12 @@ type Table = Result<String, (String, String)>;
 fn version_mapping(options: &Options) -> Table {
     let latest = NAMES.last().map_or("", |(_, name)| name);
     let release = options.value("release-version").unwrap_or(latest);
-    let version = metadata_version(release).map_err(|sentence| (String::new(), sentence))?;
+    mapping(release).map_err(|sentence| (String::new(), sentence))
+}
+
+/// The levels that belong to a release.
+pub fn mapping(release: &str) -> Result<String, String> {
+    let version = metadata_version(release)?;
     let mut text = format!("metadata.version={version} ({release})\n");
     for (feature, ..) in DEFAULTS {
         text.push_str(&format!("{feature}={}\n", default_level(feature, version)));
@@ -229,6 +234,12 @@ fn dependencies(options: &Options) -> Table {
 
 fn dependencies_of(feature: &str) -> Result<String, String> {
     let (name, level) = name_and_level(feature)?;
+    requirements(&name, level)
+        .map_err(|known| known.unwrap_or_else(|| format!("No feature:{name} with feature level {level}")))
+}
+
+/// What a level needs of other features; without a sentence for a level that the feature does not have.
+pub fn requirements(name: &str, level: i16) -> Result<String, Option<String>> {
     let release = |level: i16| releases().find(|(other, _)| *other == level).map(|(_, release)| release);
     if name == METADATA_VERSION {
         let release = release(level).ok_or_else(|| format!("Unknown metadata.version {level}"))?;
@@ -237,7 +248,7 @@ fn dependencies_of(feature: &str) -> Result<String, String> {
     let known = KNOWN.iter().find(|(known, _)| *known == name);
     let (_, highest) = known.ok_or_else(|| format!("Unknown feature: {name}"))?;
     if !(0..=*highest).contains(&level) {
-        return Err(format!("No feature:{name} with feature level {level}"));
+        return Err(None);
     }
     if name == ELIGIBLE_LEADER_REPLICAS_VERSION && level == 1 {
         // Partition records hold them since.

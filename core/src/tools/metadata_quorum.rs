@@ -14,7 +14,7 @@ use super::failure::{Refusal, refusal};
 use super::options::{Options, flag, parsed_id, value};
 use super::partitions::error_of;
 use super::runner::{Next, Runner, Steps};
-use super::subcommands::{CLUSTER, Command, Grammar};
+use super::subcommands::{CLUSTER, Command, Grammar, Typed};
 use super::table::tabbed;
 use super::{Environment, Exit, ToolCx};
 use crate::client::Reply;
@@ -44,14 +44,16 @@ static GRAMMAR: Grammar = Grammar {
                 flag("human-readable", "With --replication: how long ago rather than when."),
             ],
             required: &[],
-            numbers: &[],
+            typed: &[],
+            exclusive: &[],
         },
         Command {
             name: "add-controller",
             help: "Makes a controller a voter.",
             options: &[flag("dry-run", "Only says what would be done.")],
             required: &[],
-            numbers: &[],
+            typed: &[],
+            exclusive: &[],
         },
         Command {
             name: "remove-controller",
@@ -62,7 +64,8 @@ static GRAMMAR: Grammar = Grammar {
                 flag("dry-run", "Only says what would be done."),
             ],
             required: &["controller-id", "controller-directory-id"],
-            numbers: &["controller-id"],
+            typed: &[("controller-id", Typed::Integer)],
+            exclusive: &[],
         },
     ],
     letters: &[('i', "controller-id"), ('d', "controller-directory-id")],

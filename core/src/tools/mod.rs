@@ -17,6 +17,7 @@ mod configs;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod decode_json;
 mod delete_records;
 pub mod dump_log;
 mod failure;
@@ -24,12 +25,18 @@ mod features;
 mod get_offsets;
 mod groups;
 mod json;
+mod leader_election;
+mod load;
 mod log_dirs;
+mod machine;
 mod metadata_quorum;
 pub mod options;
 mod partitions;
 mod pattern;
+mod reader;
+mod reassign_partitions;
 mod runner;
+pub mod storage;
 mod subcommands;
 mod table;
 mod topics;
@@ -47,6 +54,7 @@ use crate::time::{Instant, Now};
 pub use check::{CHECK, Check};
 pub use dump_log::{DUMP_LOG, DumpLent, DumpLog};
 pub use metadata_quorum::{meta_properties, metadata_directory};
+pub use storage::STORAGE;
 
 /// The tools that talk to a cluster, by the names that their scripts have in Kafka's `bin` directory (without `.sh`).
 pub const TOOLS: &[&str] = if FOR_ADMINISTRATORS { &ALL_TOOLS } else { ALL_TOOLS.split_at(FIRST_TOOLS).0 };
@@ -54,7 +62,7 @@ pub const TOOLS: &[&str] = if FOR_ADMINISTRATORS { &ALL_TOOLS } else { ALL_TOOLS
 const FOR_ADMINISTRATORS: bool = cfg!(any(feature = "administration", test));
 /// So many of them are not for administrators only.
 const FIRST_TOOLS: usize = 4;
-const ALL_TOOLS: [&str; 14] = [
+const ALL_TOOLS: [&str; 21] = [
     "kafka-topics",
     "kafka-console-producer",
     "kafka-console-consumer",
@@ -69,6 +77,13 @@ const ALL_TOOLS: [&str; 14] = [
     "kafka-metadata-quorum",
     "kafka-features",
     "kafka-client-metrics",
+    "kafka-producer-perf-test",
+    "kafka-consumer-perf-test",
+    "kafka-e2e-latency",
+    "kafka-verifiable-producer",
+    "kafka-verifiable-consumer",
+    "kafka-leader-election",
+    "kafka-reassign-partitions",
 ];
 
 /// The release of Apache Kafka whose tools these are like.
@@ -116,6 +131,8 @@ pub struct Environment {
     pub behind_zookeeper: Option<Target>,
     /// Contents of files that arguments name (`--command-config`), read beforehand by the shell.
     pub files: std::collections::BTreeMap<String, String>,
+    /// Where relative paths begin.
+    pub current_directory: String,
 }
 
 /// A running tool.
@@ -129,6 +146,8 @@ pub enum Tool {
     ConsoleConsumer(console_consumer::ConsoleConsumer),
     /// Any that asks and prints.
     Other(runner::Runner),
+    /// Any that has a client of its own.
+    Machine(Box<dyn machine::Machine>),
 }
 
 /// Why a tool did not start: what it said, and its exit code.
@@ -198,7 +217,25 @@ fn start_administration(
     environment: &Environment,
     rng: &mut Rng,
 ) -> Result<Tool, Exit> {
+    fn boxed(machine: impl machine::Machine + 'static) -> Tool {
+        Tool::Machine(Box::new(machine))
+    }
     match name {
+        "kafka-producer-perf-test" => {
+            return load::producer_performance::start(arguments, environment, rng).map(boxed);
+        }
+        "kafka-consumer-perf-test" => {
+            return load::consumer_performance::start(arguments, environment, rng).map(boxed);
+        }
+        "kafka-e2e-latency" => {
+            return load::end_to_end_latency::start(arguments, environment, rng).map(boxed);
+        }
+        "kafka-verifiable-producer" => {
+            return load::verifiable_producer::start(arguments, environment, rng).map(boxed);
+        }
+        "kafka-verifiable-consumer" => {
+            return load::verifiable_consumer::start(arguments, environment).map(boxed);
+        }
         "kafka-configs" => configs::start(arguments, environment, rng),
         "kafka-get-offsets" => get_offsets::start(arguments, environment),
         "kafka-delete-records" => delete_records::start(arguments, environment),
@@ -208,6 +245,8 @@ fn start_administration(
         "kafka-cluster" => cluster::start(arguments, environment),
         "kafka-metadata-quorum" => metadata_quorum::start(arguments, environment),
         "kafka-features" => features::start(arguments, environment),
+        "kafka-leader-election" => leader_election::start(arguments, environment),
+        "kafka-reassign-partitions" => reassign_partitions::start(arguments, environment, rng),
         "kafka-client-metrics" => client_metrics::start(arguments, environment, rng),
         other => Err(Exit::not_found(other)),
     }
@@ -227,6 +266,7 @@ macro_rules! each {
             Tool::ConsoleProducer($one) => $what,
             Tool::ConsoleConsumer($one) => $what,
             Tool::Other($one) => $what,
+            Tool::Machine($one) => $what,
         }
     };
 }
@@ -262,6 +302,7 @@ impl Tool {
         match self {
             Self::Topics(_) | Self::Other(_) => false,
             Self::ConsoleProducer(_) | Self::ConsoleConsumer(_) => true,
+            Self::Machine(tool) => tool.ends_by_interrupt(),
         }
     }
 
@@ -269,7 +310,7 @@ impl Tool {
     pub fn undelivered(&self) -> usize {
         match self {
             Self::ConsoleProducer(tool) => tool.undelivered(),
-            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::Other(_) => 0,
+            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::Other(_) | Self::Machine(_) => 0,
         }
     }
 
@@ -277,7 +318,7 @@ impl Tool {
     pub fn prompt(&self) -> Option<&'static str> {
         match self {
             Self::ConsoleProducer(_) => Some(">"),
-            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::Other(_) => None,
+            Self::Topics(_) | Self::ConsoleConsumer(_) | Self::Other(_) | Self::Machine(_) => None,
         }
     }
 }

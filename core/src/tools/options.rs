@@ -14,6 +14,8 @@ pub enum Takes {
     Value(&'static str),
     /// A value that may be left out.
     MaybeValue(&'static str),
+    /// Values, as many as follow.
+    Several(&'static str),
 }
 
 /// One option of a tool.
@@ -75,7 +77,9 @@ impl Options {
                 Takes::Value(_) if !next_is_value => {
                     return Err(format!("Option {} requires an argument", spec.name));
                 }
-                Takes::Value(_) | Takes::MaybeValue(_) => arguments.next().cloned().unwrap_or_default(),
+                Takes::Value(_) | Takes::MaybeValue(_) | Takes::Several(_) => {
+                    arguments.next().cloned().unwrap_or_default()
+                }
             };
             options.give(spec.name, value);
         }
@@ -212,7 +216,7 @@ fn find(lists: &[&'static [OptionSpec]], name: &str) -> Result<&'static OptionSp
 pub fn help(specs: &[&[OptionSpec]]) -> String {
     let label = |spec: &OptionSpec| match spec.takes {
         Takes::Nothing => format!("--{}", spec.name),
-        Takes::Value(what) => format!("--{} <{what}>", spec.name),
+        Takes::Value(what) | Takes::Several(what) => format!("--{} <{what}>", spec.name),
         Takes::MaybeValue(what) => format!("--{} [{what}]", spec.name),
     };
     let mut specs: Vec<&OptionSpec> = specs.iter().copied().flatten().collect();

@@ -1,4 +1,5 @@
-//! Arguments of the tools that have commands of their own: options of the tool, the command, options of the command.
+//! Arguments of the tools whose grammar is argparse4j's: options of the tool, the command, options of the command. A tool without commands has
+//! one that has no name.
 
 use super::Exit;
 use super::options::{OptionSpec, Options, Takes, value};
@@ -24,8 +25,40 @@ pub struct Command {
     pub help: &'static str,
     pub options: &'static [OptionSpec],
     pub required: &'static [&'static str],
-    /// Options whose value is a number.
-    pub numbers: &'static [&'static str],
+    /// Options whose value is not just text.
+    pub typed: &'static [(&'static str, Typed)],
+    /// Options of which one at most is taken, and whether one has to be.
+    pub exclusive: &'static [(&'static [&'static str], bool)],
+}
+
+/// What the value of an option is.
+#[derive(Clone, Copy, Debug)]
+pub enum Typed {
+    Integer,
+    Long,
+    Double,
+    /// One of these integers.
+    Choice(&'static [&'static str]),
+}
+
+impl Typed {
+    /// What is wrong with a value.
+    fn fault(self, given: &str) -> Option<String> {
+        let (name, is_read) = match self {
+            Self::Integer | Self::Choice(_) => ("Integer", given.parse::<i32>().is_ok()),
+            Self::Long => ("Long", given.parse::<i64>().is_ok()),
+            Self::Double => ("Double", given.parse::<f64>().is_ok()),
+        };
+        match self {
+            _ if !is_read => {
+                Some(format!("could not convert '{given}' to {name} (For input string: \"{given}\")"))
+            }
+            Self::Choice(choices) if !choices.contains(&given) => {
+                Some(format!("invalid choice: '{given}' (choose from {{{}}})", choices.join(",")))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Where the cluster is, which is one of these.
@@ -51,7 +84,10 @@ impl Grammar {
     /// The command, and all options.
     pub fn read(&self, arguments: &[String]) -> Result<(&'static Command, Options), Misread> {
         let mut options = Options::default();
-        let mut command: Option<&'static Command> = None;
+        let mut command = self.commands.first().filter(|command| command.name.is_empty());
+        if command.is_some() && arguments.is_empty() {
+            return Err(Misread { usage: self.help(command), error: None });
+        }
         let mut rest = arguments.iter().peekable();
         while let Some(argument) = rest.next() {
             let before = command;
@@ -67,6 +103,10 @@ impl Grammar {
                 continue;
             }
             let known = command.map_or(self.options, |command| command.options);
+            if !argument.starts_with('-') {
+                let words: Vec<&str> = [argument].into_iter().chain(rest).map(String::as_str).collect();
+                return Err(misread(format!("unrecognized arguments: '{}'", words.join(" "))));
+            }
             let (name, inline) = match argument.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (argument.as_str(), None),
@@ -75,24 +115,40 @@ impl Grammar {
                 return Err(misread(format!("unrecognized arguments: '{argument}'")));
             };
             let label = self.label(spec.name);
-            let is_value = |next: &String| !next.starts_with('-') || next.parse::<f64>().is_ok();
-            let given = match (spec.takes, inline) {
-                (Takes::Nothing, None) => String::new(),
-                (Takes::Nothing, Some(value)) => {
+            let is_value = |next: &&String| !next.starts_with('-') || next.parse::<f64>().is_ok();
+            let mut given: Vec<String> = inline.into_iter().collect();
+            match spec.takes {
+                Takes::Nothing if !given.is_empty() => {
+                    let value = &given[0];
                     return Err(misread(format!("argument {label}: ignored explicit argument '{value}'")));
                 }
-                (_, Some(value)) => value,
-                (_, None) => match rest.next_if(|next| is_value(next)) {
-                    Some(value) => value.clone(),
-                    None => return Err(misread(format!("argument {label}: expected one argument"))),
-                },
-            };
-            if command.is_some_and(|command| command.numbers.contains(&spec.name))
-                && given.parse::<i32>().is_err()
+                Takes::Nothing => given.push(String::new()),
+                Takes::Several(_) => {
+                    while let Some(value) = rest.next_if(is_value) {
+                        given.push(value.clone());
+                    }
+                }
+                Takes::Value(_) | Takes::MaybeValue(_) if given.is_empty() => {
+                    given.extend(rest.next_if(is_value).cloned());
+                }
+                Takes::Value(_) | Takes::MaybeValue(_) => {}
+            }
+            if given.is_empty() {
+                let what =
+                    if matches!(spec.takes, Takes::Several(_)) { "1 argument(s)" } else { "one argument" };
+                return Err(misread(format!("argument {label}: expected {what}")));
+            }
+            let typed = command.and_then(|command| command.typed.iter().find(|(name, _)| *name == spec.name));
+            if let Some(fault) =
+                typed.and_then(|(_, typed)| given.iter().find_map(|value| typed.fault(value)))
             {
-                let reason =
-                    format!("could not convert '{given}' to Integer (For input string: \"{given}\")");
-                return Err(misread(format!("argument {label}: {reason}")));
+                return Err(misread(format!("argument {label}: {fault}")));
+            }
+            let sets = command.map_or(&[][..], |command| command.exclusive).iter();
+            let mut others = sets.filter(|(set, _)| set.contains(&spec.name)).flat_map(|(set, _)| set.iter());
+            if let Some(other) = others.find(|other| **other != spec.name && options.has(other)) {
+                let other = self.label(other);
+                return Err(misread(format!("argument {label}: not allowed with argument {other}")));
             }
             let other = CLUSTER.iter().find(|other| other.name != spec.name && options.has(other.name));
             if let Some(other) = other.filter(|_| CLUSTER.iter().any(|one| one.name == spec.name)) {
@@ -100,12 +156,17 @@ impl Grammar {
                     format!("argument {label}: not allowed with argument {}", self.label(other.name));
                 return Err(misread(sentence));
             }
-            options.give(spec.name, given);
+            given.into_iter().for_each(|value| options.give(spec.name, value));
         }
         let misread = |error: String| Misread { usage: self.usage(command), error: Some(error) };
         let Some(found) = command else { return Err(misread("too few arguments".into())) };
         if let Some(missing) = found.required.iter().rev().find(|name| !options.has(name)) {
             return Err(misread(format!("argument {} is required", self.label(missing))));
+        }
+        let unmet = |(set, needed): &&(&[&str], bool)| *needed && !set.iter().any(|name| options.has(name));
+        if let Some((set, _)) = found.exclusive.iter().find(unmet) {
+            let labels: Vec<String> = set.iter().map(|name| self.label(name)).collect();
+            return Err(misread(format!("one of the arguments {} is required", labels.join(" "))));
         }
         if self.needs_cluster && !CLUSTER.iter().any(|one| options.has(one.name)) {
             let labels = CLUSTER.map(|one| self.label(one.name)).join(" ");
@@ -113,6 +174,11 @@ impl Grammar {
             return Err(Misread { usage, error: Some(format!("one of the arguments {labels} is required")) });
         }
         Ok((found, options))
+    }
+
+    /// What the tool itself finds wrong with its arguments.
+    pub fn refuse(&self, command: &Command, error: &str) -> Exit {
+        Misread { usage: self.usage(Some(command)), error: Some(error.to_owned()) }.exit(self.name, 1)
     }
 
     fn find(&self, known: &'static [OptionSpec], name: &str) -> Result<Option<&'static OptionSpec>, String> {
@@ -151,6 +217,7 @@ impl Grammar {
         let words = command.map_or(self.options, |command| command.options).iter().map(|spec| {
             let word = match spec.takes {
                 Takes::Nothing => format!("--{}", spec.name),
+                Takes::Several(what) => format!("--{} {what} [{what} ...]", spec.name),
                 _ => format!("--{} {}", spec.name, spec.name.replace('-', "_").to_uppercase()),
             };
             if required.contains(&spec.name) { word } else { format!("[{word}]") }

@@ -3,6 +3,8 @@
 
 mod every;
 mod known;
+mod load_steps;
+mod move_steps;
 mod steps;
 
 use ottla_tests::peer::{Kind, Peer, chosen, ottla_binary};

@@ -1,13 +1,12 @@
 //! What `kafka-console-consumer` is asked for.
 
-use ottla_protocol::Str;
-
 use super::formatter::Formatter;
 use crate::client::ConsumerConfig;
 use crate::rng::Rng;
 use crate::tools::client_config::Properties;
 use crate::tools::options::{OptionSpec, Options, flag, value};
 use crate::tools::pattern::Pattern;
+use crate::tools::reader::Source;
 use crate::tools::{Environment, Exit, addresses};
 
 /// A command line, understood.
@@ -20,15 +19,6 @@ pub struct Command {
     pub timeout_ms: Option<i64>,
     pub skip_message_on_error: bool,
     pub warnings: String,
-}
-
-/// What is read.
-#[derive(Clone, Debug)]
-pub enum Source {
-    Topic(Str),
-    Matching(Pattern),
-    /// A partition from an offset; −2 is the earliest, −1 the latest.
-    Partition(Str, i32, i64),
 }
 
 static SPECS: [OptionSpec; 26] = [

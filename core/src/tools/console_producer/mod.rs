@@ -4,10 +4,10 @@ mod line_reader;
 
 use self::line_reader::LineReader;
 use super::client_config::Properties;
-use super::failure::refusal;
+use super::failure::undelivered;
 use super::options::{OptionSpec, Options, Takes, flag, value};
 use super::{Environment, Exit, ToolCx, ToolEvent, addresses};
-use crate::client::{Delivery, DeliveryError, Failure, LinkEffect, Producer};
+use crate::client::{Delivery, LinkEffect, Producer};
 use crate::rng::Rng;
 use crate::time::Instant;
 
@@ -211,21 +211,8 @@ fn config_error(sentence: &str) -> String {
 /// Says that a record did not arrive.
 fn report(cx: &mut ToolCx<'_>, delivery: &Delivery) {
     let Err(error) = &delivery.outcome else { return };
-    let timeout = "org.apache.kafka.common.errors.TimeoutException";
-    let why = match error {
-        DeliveryError::Refused(error) => refusal(*error, None).to_string(),
-        DeliveryError::TimedOut => format!("{timeout}: the record was not delivered in time"),
-        DeliveryError::TooLarge => {
-            "org.apache.kafka.common.errors.RecordTooLargeException: larger than max.request.size".to_owned()
-        }
-        DeliveryError::Network(Failure::Disconnected(reason) | Failure::Malformed(reason)) => {
-            format!("org.apache.kafka.common.errors.NetworkException: {reason}")
-        }
-        DeliveryError::Network(Failure::TimedOut) => format!("{timeout}: the broker did not answer"),
-        DeliveryError::Network(Failure::UnsupportedVersion { .. }) => {
-            "org.apache.kafka.common.errors.UnsupportedVersionException: the broker is too old".to_owned()
-        }
-    };
     let topic = &delivery.topic;
-    cx.output.stderr.push_str(&format!("ERROR Error when sending message to topic {topic}: {why}\n"));
+    cx.output
+        .stderr
+        .push_str(&format!("ERROR Error when sending message to topic {topic}: {}\n", undelivered(error)));
 }

@@ -15,6 +15,8 @@ use ottla_tests::program::{command, java, run_with};
 use ottla_tests::wire::Wire;
 
 use super::known::KNOWN;
+use super::load_steps::{LOAD_FAMILIES, unmeasured};
+use super::move_steps::{MOVE_FAMILIES, MOVE_FILES};
 use super::steps::{FAMILIES, FILES, Family};
 use super::{Said, from_base64, masked};
 
@@ -23,7 +25,8 @@ const LED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is done to a broker before the first step.
 fn prepare(peer: &Peer) {
-    for (name, text) in FILES {
+    for (name, text) in FILES.iter().chain(MOVE_FILES) {
+        let text = text.replace("{dir}", &peer.directory().display().to_string());
         fs::write(peer.directory().join(name), text).expect("the peer's directory can be written");
     }
     let quick = Family {
@@ -33,11 +36,12 @@ fn prepare(peer: &Peer) {
     };
     let created = own(peer, &quick, quick.steps[0]);
     assert_eq!(created.out, "Created topic t.", "{created:?}");
-    for (index, count) in [(0, 6), (1, 4)] {
+    own(peer, &quick, "--create --topic one --partitions 1");
+    for (name, index, count) in [("t", 0, 6), ("t", 1, 4), ("one", 0, 2)] {
         let records = Batch::of(count).encode().into();
         let partition = PartitionProduceData { index, records };
         let topic =
-            TopicProduceData { name: "t".into(), partition_data: vec![partition], ..Default::default() };
+            TopicProduceData { name: name.into(), partition_data: vec![partition], ..Default::default() };
         let request =
             ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
         let produce = || {
@@ -47,7 +51,7 @@ fn prepare(peer: &Peer) {
         // A partition that was just created is not led yet.
         let started = Instant::now();
         while produce() != 0 {
-            assert!(started.elapsed() < LED_WITHIN, "t-{index} is not led");
+            assert!(started.elapsed() < LED_WITHIN, "{name}-{index} is not led");
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -129,6 +133,9 @@ fn plain(peer: &Peer, family: &Family, step: &str, text: &str) -> String {
     let masked = masked(peer, &text).replace(&format!(" {port} "), " <port> ");
     let lines = masked.lines().filter(|line| !is_of_java(line) && !is_to_come(line));
     let mut lines: Vec<String> = lines.map(|line| scrubbed(family, line)).collect();
+    if family.is_measured {
+        lines = lines.iter().filter_map(|line| unmeasured(line)).collect();
+    }
     // Java tells of partitions in no order, and of those who have limits.
     let are_limits = lines.iter().any(|line| line.starts_with("Quota configs for "));
     if family.is_unordered || are_limits || step.contains("--reset-offsets") {
@@ -139,9 +146,19 @@ fn plain(peer: &Peer, family: &Family, step: &str, text: &str) -> String {
 
 /// Causes, loggers' lines, and warnings that are logged: by Apache Kafka's scripts, and not by its classes.
 fn is_of_java(line: &str) -> bool {
-    let begins =
-        ["Caused by: ", "... ", "ERROR ", "WARN New offset", "com.fasterxml", "at [Source", "(org.apache."];
+    let begins = [
+        "Caused by: ",
+        "Bootstrap metadata: ",
+        "Suppressed: ",
+        "... ",
+        "ERROR ",
+        "WARN New offset",
+        "com.fasterxml",
+        "at [Source",
+        "(org.apache.",
+    ];
     begins.iter().any(|begin| line.starts_with(begin))
+        || line.split_once("Z ").is_some_and(|(time, _)| time.contains('T') && time.starts_with("20"))
 }
 
 /// Of a feature that is not built yet.
@@ -241,7 +258,10 @@ fn documented(family: &Family) -> Vec<String> {
     };
     let mut options: Vec<String> = Vec::new();
     for line in said.lines() {
-        let line = line.trim_start();
+        // What stands further in is said of an option.
+        let Some(line) = Some(line.trim_start()).filter(|option| line.len() <= option.len() + 2) else {
+            continue;
+        };
         let is_option = |name: &&str| name.strip_prefix("--").is_some_and(|name| !name.starts_with('-'));
         let names = line.split([' ', ',']).next().filter(is_option);
         options.extend(names.map(str::to_owned));
@@ -263,7 +283,11 @@ fn every_tool_and_option() {
     let mut faults = Vec::new();
     let mut met = vec![false; KNOWN.len()];
     let mut table: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
-    for family in FAMILIES.iter().filter(|family| only.as_ref().is_none_or(|only| family.tool.contains(only)))
+    for family in FAMILIES
+        .iter()
+        .chain(&MOVE_FAMILIES)
+        .chain(&LOAD_FAMILIES)
+        .filter(|family| only.as_ref().is_none_or(|only| family.tool.contains(only)))
     {
         let expected = all_java(reference, family);
         let ways = [

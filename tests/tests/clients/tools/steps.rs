@@ -9,6 +9,8 @@ pub struct Family {
     pub names_brokers: bool,
     /// Its usage errors end the JVM.
     pub ends_its_jvm: bool,
+    /// It prints figures, which differ.
+    pub is_measured: bool,
     /// What it prints is in an order of Java's.
     pub is_unordered: bool,
     pub commands: &'static [&'static str],
@@ -17,11 +19,12 @@ pub struct Family {
     pub steps: &'static [&'static str],
 }
 
-const OTHERWISE: Family = Family {
+pub const OTHERWISE: Family = Family {
     tool: "",
     class: "",
     names_brokers: true,
     ends_its_jvm: false,
+    is_measured: false,
     is_unordered: false,
     commands: &[],
     helps: &["--help"],
@@ -32,6 +35,8 @@ const OTHERWISE: Family = Family {
 pub const FILES: &[(&str, &str)] = &[
     ("empty.properties", ""),
     ("client.properties", "client.id=somebody\nrequest.timeout.ms=20000\n"),
+    ("one.properties", "max.poll.records=2\n"),
+    ("single.properties", "max.poll.records=1\n"),
     ("settings.properties", "retention.ms=70000\nmax.message.bytes = 2000000\n"),
     ("plan.csv", "t,0,2\nt,1,1\n"),
     ("groups.csv", "g1,t,0,2\ng2,t,1,1\n"),
@@ -148,6 +153,10 @@ pub const FAMILIES: &[Family] = &[
             "--alter --entity-type users --add-config x=1",
             "--alter --client-defaults --add-config producer_byte_rate=7",
             "--describe --client-defaults",
+            // Those that come after are not to be throttled.
+            "--alter --client-defaults --delete-config producer_byte_rate",
+            "--alter --user-defaults --delete-config producer_byte_rate",
+            "--alter --entity-type users --entity-type clients --entity-default --delete-config producer_byte_rate",
             "--alter --ip 1.2.3.4 --add-config x=1,y=2",
             "--alter --ip 1.2.3.4 --add-config connection_creation_rate=10",
             "--describe --ip 1.2.3.4",
