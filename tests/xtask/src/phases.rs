@@ -90,7 +90,7 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "sim",
-        budget_s: 420,
+        budget_s: 540,
         about: "worlds under faults, another slice of seeds every day; every planted bug is caught; any bytes at every entry",
         advice: "run `cargo xtask sim --seed N` for the seed that failed; `--full` runs thousands, and libFuzzer",
         run: |given| {
@@ -100,7 +100,7 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         name: "clients",
-        budget_s: 300,
+        budget_s: 360,
         about: "kcat, kafka-python, confluent-kafka, kafkajs, the Java client, Streams, Connect and Kafka's tools against a server; what clients with quotas get",
         advice: "run `cargo test -p ottla-tests --test clients NAME`; with OTTLA_TEST_PEERS=kafka it asks Apache Kafka",
         run: |given| {

@@ -289,12 +289,17 @@ fn every_tool_and_option() {
         .chain(&LOAD_FAMILIES)
         .filter(|family| only.as_ref().is_none_or(|only| family.tool.contains(only)))
     {
-        let expected = all_java(reference, family);
-        let ways = [
-            ("Apache Kafka's tool, Ottla", all_java(with_java, family)),
-            ("Ottla's tool, Ottla", all_own(with_own, family)),
-            ("Ottla's tool, Apache Kafka", all_own(own_on_kafka, family)),
-        ];
+        // At once: each has a broker of its own, and most of it is waiting.
+        let (expected, ways) = thread::scope(|scope| {
+            let expected = scope.spawn(|| all_java(reference, family));
+            let ways = [
+                ("Apache Kafka's tool, Ottla", scope.spawn(|| all_java(with_java, family))),
+                ("Ottla's tool, Ottla", scope.spawn(|| all_own(with_own, family))),
+                ("Ottla's tool, Apache Kafka", scope.spawn(|| all_own(own_on_kafka, family))),
+            ];
+            let said = ways.map(|(way, said)| (way, said.join().expect("it ends")));
+            (expected.join().expect("it ends"), said)
+        });
         for (at, (step, expected)) in family.steps.iter().zip(&expected).enumerate() {
             let whole = format!("{} {step}", family.tool);
             let differing: Vec<_> = ways
