@@ -57,7 +57,7 @@ pub fn wants_traces() -> bool {
     WANTS_TRACES.load(Ordering::Relaxed)
 }
 
-/// Has the log take what these levels let through.
+/// What the log lets through at these levels; machines trace if any of them wants that.
 fn targets(levels: &Levels) -> Targets {
     WANTS_TRACES.store(levels.all().iter().any(|(_, level)| *level >= Level::Debug), Ordering::Relaxed);
     let mut targets = Targets::new();

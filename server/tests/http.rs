@@ -5,6 +5,7 @@ mod echo;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use echo::Echo;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -23,13 +24,16 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-/// Nothing happens here.
+/// Nothing happens here, but that it may leave.
 #[derive(Debug, Default)]
-struct Silent(Events);
+struct Silent {
+    events: Events,
+    leaves: AtomicBool,
+}
 
 impl Watched for Silent {
     fn events(&self) -> &Events {
-        &self.0
+        &self.events
     }
 
     fn survey(&self) {}
@@ -37,7 +41,7 @@ impl Watched for Silent {
 
 impl Metered for Silent {
     fn is_ready(&self) -> bool {
-        true
+        !self.leaves.load(Ordering::SeqCst)
     }
 
     fn measure(&self) -> oneshot::Receiver<Vec<Measured>> {
@@ -51,6 +55,7 @@ impl Metered for Silent {
 
 struct Fixture {
     echo: Arc<Echo>,
+    silent: Arc<Silent>,
     address: SocketAddr,
     _stop: oneshot::Sender<()>,
     _directory: tempfile::TempDir,
@@ -61,10 +66,11 @@ async fn fixture() -> Fixture {
     let echo = Echo::new(&directory);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("address");
+    let silent = Arc::<Silent>::default();
     let web = Web {
         service: Arc::clone(&echo) as _,
-        watched: Arc::new(Silent::default()),
-        metered: Arc::new(Silent::default()),
+        watched: Arc::clone(&silent) as _,
+        metered: Arc::clone(&silent) as _,
         node_id: 7,
         listener: "PLAINTEXT".into(),
         request_bytes_max: 10_000,
@@ -76,7 +82,7 @@ async fn fixture() -> Fixture {
     tokio::spawn(http::serve(listener, web, async move {
         let _ = stopped.await;
     }));
-    Fixture { echo, address, _stop: stop, _directory: directory }
+    Fixture { echo, silent, address, _stop: stop, _directory: directory }
 }
 
 impl Fixture {
@@ -109,6 +115,15 @@ impl Fixture {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+#[tokio::test]
+async fn one_that_leaves_is_not_ready() {
+    let fixture = fixture().await;
+    assert_eq!(fixture.get("/ready", "localhost").await.0, "200 OK");
+    fixture.silent.leaves.store(true, Ordering::SeqCst);
+    assert_eq!(fixture.get("/ready", "localhost").await.0, "503 Service Unavailable");
+    assert_eq!(fixture.get("/health", "localhost").await.0, "200 OK");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use ottla_protocol::{ErrorCode, Str, Uuid};
 use super::data::Bounds;
 use crate::rng::Rng;
 use crate::time::Instant;
+use crate::tree::IntoTree as _;
 
 /// A session that nobody used for so long makes room for another (`min.incremental.fetch.session.eviction.ms`).
 const EVICTION_MS: i64 = 120_000;
@@ -227,7 +228,7 @@ impl Session {
     fn change(&mut self, request: &FetchRequest, by_id: bool) {
         let changed = wanted(&request.topics);
         let places: Option<BTreeMap<_, _>> = (changed.len() > CHANGES_FEW).then(|| {
-            self.partitions.iter().zip(0..).map(|(cached, at)| (cached.wanted.key(by_id), at)).collect()
+            self.partitions.iter().zip(0..).map(|(cached, at)| (cached.wanted.key(by_id), at)).into_map()
         });
         let place = |new: &Wanted| match &places {
             Some(places) => places.get(&new.key(by_id)).copied(),
@@ -251,7 +252,7 @@ impl Session {
                 let id = if by_id { topic.topic_id } else { Uuid::ZERO };
                 topic.partitions.iter().map(move |partition| (*partition, id, name))
             })
-            .collect();
+            .into_set();
         self.partitions.retain(|cached| !forgotten.contains(&cached.wanted.key(by_id)));
     }
 }

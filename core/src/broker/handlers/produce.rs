@@ -160,9 +160,12 @@ fn refuse_whole(asked: &ProduceRequest, version: i16) -> Result<(), ApiError> {
 /// Whether this broker leaves, and may pass on what it has handed over: not what another broker has passed on to it, and not for a client that
 /// has asked here who leads. That one needs a refusal to ask again, where others ask elsewhere once they are parted from.
 fn may_pass_on<S: LogStore>(env: &Env<'_, '_, S>, request: &Request) -> bool {
-    let leaves = env.image().broker(env.config.node_id).is_some_and(|broker| broker.in_controlled_shutdown);
     let is_broker = || request.context.client_id.as_deref().is_some_and(fetcher::is_client_id);
-    leaves && !env.has_named_leaders && !is_broker()
+    leaves(env) && !env.has_named_leaders && !is_broker()
+}
+
+fn leaves<S: LogStore>(env: &Env<'_, '_, S>) -> bool {
+    env.image().broker(env.config.node_id).is_some_and(|broker| broker.in_controlled_shutdown)
 }
 
 /// What becomes of one partition; the reasons in the order in which Kafka finds them.
@@ -261,7 +264,7 @@ pub fn resume<S: LogStore>(
 
 /// Tells clients who leads the partitions that this broker does not (KIP-951).
 fn name_leaders<S: LogStore>(env: &Env<'_, '_, S>, request: &Request, response: &mut ProduceResponse) {
-    let mut leaders = CurrentLeaders::default();
+    let (mut leaders, leaves) = (CurrentLeaders::default(), leaves(env));
     for topic in &mut response.responses {
         let topic_id = match request.version {
             TOPIC_ID_VERSION.. => Some(topic.topic_id),
@@ -269,10 +272,12 @@ fn name_leaders<S: LogStore>(env: &Env<'_, '_, S>, request: &Request, response: 
         };
         for answer in &mut topic.partition_responses {
             let Some(topic_id) = topic_id else { continue };
-            let registration = env.image().partition(topic_id, answer.index);
-            let is_led_elsewhere = registration.is_some_and(|it| it.leader != env.config.node_id);
-            // A broker that leaves may have passed on what it did not lead: the next batch goes straight there.
-            let is_passed_on = answer.error_code == ErrorCode::None.code() && is_led_elsewhere;
+            let leads = || {
+                let registration = env.image().partition(topic_id, answer.index);
+                registration.is_none_or(|it| it.leader == env.config.node_id)
+            };
+            // What was passed on was not led here: the next batch goes straight there.
+            let is_passed_on = leaves && answer.error_code == ErrorCode::None.code() && !leads();
             if (answer.error_code == ErrorCode::NotLeaderOrFollower.code() || is_passed_on)
                 && let Some((leader_id, leader_epoch)) = leaders.of(env.image(), topic_id, answer.index)
             {
